@@ -1,0 +1,1 @@
+"""The `rauta` command line client and the `kubectl-rauta` plugin."""
