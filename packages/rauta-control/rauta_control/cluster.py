@@ -1,0 +1,113 @@
+"""Clusters and endpoints as a worker holds them: alive across tables, so an endpoint change touches no route.
+
+Pure: nothing here opens or closes a connection; methods return what the caller must close. An endpoint is its address: the
+same address in two clusters, or in the next configuration, is the same object, so its connections and counters go on. Idle
+connections are used last in, first out: the hot ones stay hot, the rest expire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rauta_common import maglev
+from rauta_control import ir
+from rauta_control.recorder import Counter
+
+if TYPE_CHECKING:
+    from rauta_control.upstream import Upstream
+
+MAX_OPEN = 1_024  # connections to one endpoint from one worker; Envoy's default for a cluster
+
+
+class Endpoint:
+    """One backend address, its idle connections and what was counted. `users` is the number of clusters that list it."""
+
+    __slots__ = ("__weakref__", "address", "counter", "epoch", "idle", "label", "name", "open", "port", "slot", "users")
+
+    def __init__(self, endpoint: ir.Endpoint) -> None:
+        self.name = endpoint.name
+        self.address = endpoint.address
+        self.port = endpoint.port
+        self.slot = endpoint.slot
+        self.epoch = endpoint.epoch
+        self.counter: Counter | None = None
+        self.idle: list[Upstream] = []
+        self.open = 0  # connections and reservations
+        self.users = 0
+        self.label = b'"endpoint":"%b",' % endpoint.name.encode()
+
+    def reserve(self) -> bool:
+        """Claim room for a new connection at the moment of the decision to make one; False if there is none."""
+        if self.open >= MAX_OPEN:
+            return False
+        self.open += 1
+        return True
+
+    def forget(self, connection: Upstream | None = None) -> None:
+        """A connection has closed, or (None) a reservation came to nothing."""
+        self.open -= 1
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+
+class Cluster:
+    """A name that rules refer to, and the endpoints now behind it. `table` has `size` slots, 0 if nothing can be picked."""
+
+    __slots__ = ("endpoints", "name", "size", "table")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.endpoints: list[Endpoint] = []
+        self.table: Sequence[int] = ()
+        self.size = 0
+
+
+class Clusters:
+    """The live clusters and endpoints of a worker."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Cluster] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+
+    def preview(self, names: Iterable[str], *, replace: bool) -> dict[str, Cluster]:
+        """Return the clusters by name as a transaction that brings `names` will leave them; new ones are empty until `update`."""
+        known = {} if replace else dict(self.by_name)
+        for name in names:
+            known[name] = self.by_name.get(name) or Cluster(name)
+        return known
+
+    def update(self, by_name: dict[str, Cluster], changed: Iterable[ir.Cluster]) -> list[Endpoint]:
+        """Make `by_name` (a preview) the live clusters, with the endpoints of `changed`; return the endpoints no one lists now."""
+        released: list[Endpoint] = []
+        for resource in changed:
+            cluster = by_name[resource.name]
+            released += cluster.endpoints
+            self._fill(cluster, resource)
+        for name in self.by_name.keys() - by_name.keys():
+            released += self.by_name[name].endpoints
+        self.by_name = by_name
+        return [endpoint for endpoint in released if self._release(endpoint)]
+
+    def _fill(self, cluster: Cluster, resource: ir.Cluster) -> None:
+        endpoints = [self._endpoint(endpoint) for endpoint in resource.endpoints]
+        for endpoint in endpoints:
+            endpoint.users += 1
+        cluster.endpoints = endpoints
+        cluster.table = maglev.view(resource.table)
+        cluster.size = len(cluster.table)
+
+    def _endpoint(self, resource: ir.Endpoint) -> Endpoint:
+        endpoint = self.endpoints.get(resource.name)
+        if endpoint is None:
+            endpoint = self.endpoints[resource.name] = Endpoint(resource)
+        elif (endpoint.slot, endpoint.epoch) != (resource.slot, resource.epoch):
+            endpoint.slot, endpoint.epoch, endpoint.counter = resource.slot, resource.epoch, None
+        return endpoint
+
+    def _release(self, endpoint: Endpoint) -> bool:
+        endpoint.users -= 1
+        if endpoint.users or self.endpoints.get(endpoint.name) is not endpoint:
+            return False
+        del self.endpoints[endpoint.name]
+        return True

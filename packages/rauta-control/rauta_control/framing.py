@@ -1,0 +1,115 @@
+"""Message bodies: the chunked coding, read strictly and written plainly.
+
+Pure. Bodies with a Content-Length are counted by those who forward them and never come here. A chunked body is decoded and
+encoded anew, one chunk for what one read brought, so no extension, odd digit or trailer of a sender reaches a receiver:
+that is how request smuggling is kept out. A read that lies within one chunk is passed on as the object it came in.
+
+llhttp accepts chunk extensions of any length and delivers trailers as fields; this decoder bounds the first and drops the
+second, and takes nothing that is not RFC 9112 7.1 to the letter.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_LINE = 4_096  # bytes of one chunk-size line, extensions included
+MAX_OVERHEAD = 16_384  # bytes of extensions and trailers over a whole body; they carry nothing we use
+LAST_CHUNK = b"0\r\n\r\n"
+
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*\r\n")
+_FRAMING_FIELDS = frozenset((b"content-length", b"transfer-encoding"))
+
+# What is expected next.
+_SIZE_LINE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
+
+
+class BadChunkError(ValueError):
+    """The bytes are not a chunked body."""
+
+
+class ChunkedDecoder:
+    """Turn the bytes of one chunked body into its payload, incrementally.
+
+    After `done`, `rest` holds what followed the body in the last read.
+    """
+
+    __slots__ = ("_left", "_line", "_next", "_overhead", "rest")
+
+    def __init__(self) -> None:
+        self._next = _SIZE_LINE
+        self._left = 0  # payload bytes to come in this chunk
+        self._line = b""  # an unfinished line
+        self._overhead = 0
+        self.rest = b""
+
+    @property
+    def done(self) -> bool:
+        """The last chunk and the trailer section have been read."""
+        return self._next == _DONE
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the payload in `data`; raise BadChunkError."""
+        if self._next == _DATA and len(data) < self._left:
+            self._left -= len(data)
+            return data
+        if self._line:
+            data = self._line + data
+            self._line = b""
+        payload: list[bytes] = []
+        at, end = 0, len(data)
+        while at < end:
+            if self._next == _DATA:
+                piece = data[at : at + self._left]
+                payload.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                if self._left:
+                    break
+                self._next = _DATA_END
+            elif self._next == _DONE:
+                self.rest = data[at:]
+                break
+            else:
+                newline = data.find(b"\n", at, at + MAX_LINE) + 1
+                if not newline:
+                    self._keep(data[at:])
+                    break
+                self._take_line(data[at:newline])
+                at = newline
+        return payload[0] if len(payload) == 1 else b"".join(payload)
+
+    def _keep(self, unfinished: bytes) -> None:
+        if len(unfinished) >= MAX_LINE or (self._next == _DATA_END and unfinished != b"\r"):
+            raise BadChunkError("line")
+        self._line = unfinished
+
+    def _take_line(self, line: bytes) -> None:
+        if self._next == _DATA_END:
+            if line != b"\r\n":
+                raise BadChunkError("chunk does not end where its size says")
+            self._next = _SIZE_LINE
+        elif self._next == _SIZE_LINE:
+            size = _SIZE.fullmatch(line)
+            if size is None:
+                raise BadChunkError("chunk size")
+            self._left = int(size[1], 16)
+            self._next = _DATA if self._left else _TRAILERS
+            self._spend(len(line) - 2 - len(size[1].lstrip(b"0")))
+        elif line == b"\r\n":
+            self._next = _DONE
+        else:
+            trailer = _TRAILER.fullmatch(line)
+            if trailer is None or trailer[1].lower() in _FRAMING_FIELDS:
+                raise BadChunkError("trailer")
+            self._spend(len(line))
+
+    def _spend(self, overhead: int) -> None:
+        self._overhead += overhead
+        if self._overhead > MAX_OVERHEAD:
+            raise BadChunkError("too many bytes of chunk extensions or trailers")
+
+
+def chunk(payload: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return `payload` (not empty) as one chunk, in three pieces so that it is not copied."""
+    return b"%x\r\n" % len(payload), payload, b"\r\n"

@@ -1,0 +1,60 @@
+"""The path of a request, made one string that is both matched and forwarded.
+
+Pure. What is matched must be what the backend sees, otherwise a rule on `/admin` is passed by `/%61dmin` or `/x/../admin`.
+The one documented choice:
+
+* escapes of unreserved characters are decoded, all others kept with upper-case digits (`%7e` -> `~`, `%2f` -> `%2F`);
+  an escaped slash is data and never separates segments;
+* dot segments are resolved, also escaped ones (RFC 3986 5.2.4);
+* empty segments are kept: `/a//b` is not `/a/b`;
+* refused: broken escapes, %00, backslashes (raw or escaped, some backends read them as slashes), a way above the root.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rauta_control.reasons import Reason, Refused
+
+# Anything that may need one of the steps above. A path without a match is already normal; most have none.
+SUSPICIOUS = re.compile(rb"[%\\]|/\.")
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
+_FORBIDDEN = (0x00, 0x5C)
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+def normalise(path: bytes) -> bytes:
+    """Return `path` (starts with `/`, no query) in normal form; raise Refused(BAD_PATH). Idempotent."""
+    if not SUSPICIOUS.search(path):
+        return path
+    if b"\\" in path:
+        raise Refused(Reason.BAD_PATH, "backslash")
+    if b"%" in path:
+        path = _ESCAPE.sub(_unescape, path)
+    return _resolve_dots(path) if b"/." in path else path
+
+
+def _unescape(escape: re.Match[bytes]) -> bytes:
+    digits = escape[1]
+    if digits is None:
+        raise Refused(Reason.BAD_PATH, "broken escape")
+    byte = int(digits, 16)
+    if byte in _FORBIDDEN:
+        raise Refused(Reason.BAD_PATH, f"escape %{byte:02X}")
+    return bytes((byte,)) if byte in _UNRESERVED else b"%%%02X" % byte
+
+
+def _resolve_dots(path: bytes) -> bytes:
+    kept: list[bytes] = []
+    segments = path.split(b"/")[1:]
+    for segment in segments:
+        if segment == b"..":
+            if not kept:
+                raise Refused(Reason.BAD_PATH, "above the root")
+            kept.pop()
+        elif segment != b".":
+            kept.append(segment)
+    if segments[-1] in (b".", b".."):  # `/a/..` names the directory, so the slash stays
+        kept.append(b"")
+    return b"/" + b"/".join(kept)

@@ -1,0 +1,92 @@
+"""Why RAUTA answered by itself: one documented code for each cause, in the response, the access log and the metrics.
+
+Pure. A response that RAUTA makes carries `x-rauta-reason: CODE` and an RFC 9457 problem body; a response relayed from a
+backend never does, so the two are told apart at a glance. Numbers are words in shared memory (sharedmem.Vital.REASONS +
+number) and never change their meaning.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from http import HTTPStatus
+
+import msgspec
+
+
+class Reason(Enum):
+    """(number, status, what happened and what to do about it)."""
+
+    # The client's bytes: refused before anything was forwarded, connection closed.
+    BAD_REQUEST_LINE = (1, 400, "the request line is not METHOD SP target SP HTTP/1.x")
+    BAD_FIELD = (2, 400, "a header field is malformed")
+    BAD_HOST = (3, 400, "exactly one valid Host field is required, equal to the authority of an absolute target")
+    BAD_FRAMING = (4, 400, "Content-Length and Transfer-Encoding contradict each other or are malformed")
+    BAD_PATH = (5, 400, "the path has a broken or forbidden escape, a backslash, or climbs above the root")
+    BAD_CONNECTION = (6, 400, "the Connection field names a field that must not be hop-by-hop")
+    BAD_UPGRADE = (7, 400, "a request that asks for an upgrade must not have a body")
+    BAD_BODY = (8, 400, "the chunked body is malformed")
+    CONNECT_REFUSED = (9, 405, "CONNECT is not offered")
+    HEAD_TIMEOUT = (10, 408, "the request head did not arrive in time")
+    BODY_TIMEOUT = (11, 408, "the request body stopped arriving")
+    TARGET_TOO_LONG = (12, 414, "the request target is too long")
+    EXPECTATION_FAILED = (13, 417, "the only expectation understood is 100-continue")
+    HEAD_TOO_LARGE = (14, 431, "the request head has too many bytes or fields")
+    METHOD_UNKNOWN = (15, 501, "the method is not a registered one")
+    CODING_UNKNOWN = (16, 501, "the only transfer coding understood is chunked")
+    VERSION_UNKNOWN = (17, 505, "the HTTP version is not 1.0 or 1.1")
+    # Routing.
+    NO_HOST = (20, 404, "no route is attached for this host name")
+    NO_ROUTE = (21, 404, "no route matches this path and method")
+    NO_BACKENDS = (22, 500, "the route that matches has no backends")
+    # The backend.
+    NO_ENDPOINTS = (30, 503, "the service behind the route has no endpoints")
+    UPSTREAM_CONNECT = (31, 502, "the backend refused or failed the connection")
+    UPSTREAM_CONNECT_TIMEOUT = (32, 504, "the backend did not accept the connection in time")
+    UPSTREAM_RESET = (33, 502, "the backend closed the connection before it answered")
+    UPSTREAM_INVALID = (34, 502, "the backend's response is not valid HTTP")
+    UPSTREAM_TIMEOUT = (35, 504, "the backend did not answer in time")
+    UPSTREAM_OVERFLOW = (36, 503, "too many connections to the backend are open")
+    # The gateway.
+    OVERLOADED = (40, 503, "the gateway has as many connections as it can hold")
+    # The client left before its answer was complete; only in logs and metrics (the status is nginx's).
+    CLIENT_CLOSED = (41, 499, "the client closed the connection")
+
+    def __init__(self, number: int, status: int, detail: str) -> None:
+        self.number = number
+        self.status = status
+        self.detail = detail
+        self.code = self.name.lower()
+        self.code_bytes = self.code.encode()
+
+
+CAPACITY = 64  # reasons that fit into a worker's words
+
+
+class Refused(Exception):  # noqa: N818 - a verdict, not a fault of ours
+    """A request that is answered by RAUTA with `reason`; `note` is for operators only."""
+
+    def __init__(self, reason: Reason, note: str = "") -> None:
+        super().__init__(reason.code, note)
+        self.reason = reason
+        self.note = note
+
+
+def answer(reason: Reason, request_id: bytes = b"", *, close: bool, head_only: bool = False) -> bytes:
+    """Return the whole HTTP/1.1 response for `reason`; `head_only` leaves the body out (HEAD)."""
+    problem = {
+        "type": "about:blank",
+        "title": HTTPStatus(reason.status).phrase,
+        "status": reason.status,
+        "detail": reason.detail,
+        "reason": reason.code,
+        "request_id": request_id.decode("ascii"),
+    }
+    body = msgspec.json.encode({name: value for name, value in problem.items() if value != ""}) + b"\n"
+    extra = "Connection: close\r\n" if close else ""
+    if reason.status == 405:
+        extra += "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, TRACE\r\n"
+    head = (
+        f"HTTP/1.1 {reason.status} {problem['title']}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nx-rauta-reason: {reason.code}\r\n{extra}\r\n"
+    )
+    return head.encode("ascii") + (b"" if head_only else body)

@@ -1,0 +1,95 @@
+"""What a worker counts: local lists on the hot path, copied to its shared words every tick.
+
+Adding to a list element costs half of adding to a word of shared memory, so requests touch lists only, and a tick (100 ms)
+copies those that changed. A counter starts from what the words hold, so a worker's death loses at most one tick.
+No I/O beyond the memoryview it is given; see sharedmem.py for the layout.
+"""
+
+from __future__ import annotations
+
+from array import array
+from weakref import WeakValueDictionary
+
+from rauta_control.sharedmem import (
+    COUNTERS,
+    ENDPOINT_WORDS,
+    ENDPOINTS,
+    MAX_ENDPOINTS,
+    MAX_ROUTES,
+    ROUTE_WORDS,
+    ROUTES,
+    VITALS_WORDS,
+    EndpointWord,
+    RouteWord,
+    Vital,
+    worker_base,
+)
+
+_FIRST_STATUS, _LAST_STATUS = RouteWord.STATUS_1XX, RouteWord.STATUS_1XX + 5
+
+
+class Counter:
+    """The local copy of one slot's words. Writers add to `words` and, if not yet `dirty`, call Recorder.touch."""
+
+    __slots__ = ("__weakref__", "base", "dirty", "words")
+
+    def __init__(self, base: int, words: list[int]) -> None:
+        self.base = base
+        self.words = words
+        self.dirty = False
+
+
+class Recorder:
+    """All counters of one worker. `vitals` is indexed by sharedmem.Vital."""
+
+    def __init__(self, words: memoryview, index: int) -> None:
+        self._words = words
+        self._base = worker_base(index)
+        self._routes: WeakValueDictionary[tuple[int, int], Counter] = WeakValueDictionary()
+        self._endpoints: WeakValueDictionary[tuple[int, int], Counter] = WeakValueDictionary()
+        self._dirty: list[Counter] = []
+        self.vitals = words[self._base : self._base + VITALS_WORDS].tolist()
+        self.vitals[:COUNTERS] = [0] * COUNTERS
+
+    def route(self, slot: int, epoch: int) -> Counter:
+        """Return the counter of a route's slot; rules of one route share it."""
+        if not 0 <= slot < MAX_ROUTES:
+            raise ValueError(f"route slot {slot} is outside the shared words")
+        return self._open(self._routes, slot, epoch, ROUTES + slot * ROUTE_WORDS, ROUTE_WORDS)
+
+    def endpoint(self, slot: int, epoch: int) -> Counter:
+        """Return the counter of an endpoint's slot."""
+        if not 0 <= slot < MAX_ENDPOINTS:
+            raise ValueError(f"endpoint slot {slot} is outside the shared words")
+        counter = self._open(self._endpoints, slot, epoch, ENDPOINTS + slot * ENDPOINT_WORDS, ENDPOINT_WORDS)
+        return counter
+
+    def _open(
+        self, counters: WeakValueDictionary[tuple[int, int], Counter], slot: int, epoch: int, offset: int, size: int
+    ) -> Counter:
+        counter = counters.get((slot, epoch))
+        if counter is None:
+            base = self._base + offset
+            words = self._words[base : base + size].tolist()
+            if words[0] != epoch:  # the slot had another owner: start from nothing
+                words = [epoch] + [0] * (size - 1)
+            counter = counters[slot, epoch] = Counter(base, words)
+        return counter
+
+    def touch(self, counter: Counter) -> None:
+        """Have `counter` copied at the next flush."""
+        counter.dirty = True
+        self._dirty.append(counter)
+
+    def flush(self, heartbeat: int) -> None:
+        """Copy everything that changed to the shared words; `heartbeat` is the monotonic time in ns."""
+        shared = self._words
+        for counter in self._dirty:
+            words = counter.words
+            if len(words) == ROUTE_WORDS:
+                words[RouteWord.REQUESTS] = sum(words[_FIRST_STATUS:_LAST_STATUS])
+            shared[counter.base : counter.base + len(words)] = memoryview(array("Q", words))
+            counter.dirty = False
+        self._dirty.clear()
+        self.vitals[Vital.HEARTBEAT] = heartbeat
+        shared[self._base : self._base + VITALS_WORDS] = memoryview(array("Q", self.vitals))

@@ -1,0 +1,309 @@
+"""A connection to a backend: sends one request at a time, relays its response, goes back to the pool.
+
+The other half of the hot path (see downstream.py): `data_received` takes what the backend sends and writes to the client,
+most often one read that is a whole response whose bytes are passed on as they came. Bodies with a length are counted, not
+parsed; chunked and close-delimited ones are framed anew.
+
+Phases: IDLE (in the pool), HEAD (request sent, response head outstanding), LENGTH, CHUNKS, STREAM (a body of known length,
+chunked, until the backend closes), CLOSED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rauta_control.downstream import BODY, WAIT
+from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, chunk
+from rauta_control.head import CHUNKED
+from rauta_control.reasons import Reason, Refused
+from rauta_control.response import MAX_HEAD, UNTIL_CLOSE, ResponseHead
+
+if TYPE_CHECKING:
+    from rauta_control.cluster import Endpoint
+    from rauta_control.downstream import Downstream
+    from rauta_control.worker import Worker
+
+IDLE, HEAD, LENGTH, CHUNKS, STREAM, CLOSED = range(6)
+
+CONNECT_TIMEOUT = 5.0  # seconds; Envoy's default
+RESPONSE_TIMEOUT = 60.0  # seconds without a byte before the head; nginx's proxy_read_timeout
+STREAM_TIMEOUT = 300.0  # seconds without a byte within a body; Envoy's stream idle timeout
+MAX_INTERIM = 10  # 1xx responses to one request
+IDLE_TIMEOUT = 4.0  # seconds in the pool; below the 5 s of Node.js, the shortest default among common backends
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to one endpoint. `replay` is the request while it may be sent again on another connection."""
+
+    __slots__ = (
+        "buffer",
+        "chunked",
+        "deadline",
+        "decoder",
+        "downstream",
+        "endpoint",
+        "keep_alive",
+        "left",
+        "phase",
+        "replay",
+        "transport",
+        "used",
+        "worker",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, worker: Worker, endpoint: Endpoint) -> None:
+        self.worker = worker
+        self.endpoint = endpoint
+        self.downstream: Downstream | None = None
+        self.decoder: ChunkedDecoder | None = None
+        self.phase = IDLE
+        self.deadline = float("inf")
+        self.buffer = b""
+        self.replay = b""
+        self.left = 0
+        self.chunked = False  # the client gets the body in chunks
+        self.keep_alive = True
+        self.used = False
+
+    # -- towards the backend
+
+    def send(self, downstream: Downstream, request: bytes) -> None:
+        """Send a request (its head, and on a new connection what is there of its body) and expect the response."""
+        self.downstream = downstream
+        self.phase = HEAD
+        self.deadline = self.worker.now + RESPONSE_TIMEOUT
+        if self.used:
+            self.replay = request
+        self.used = True
+        if downstream.blocked:
+            self.transport.pause_reading()
+        self.transport.write(request)
+
+    def abandon(self) -> None:
+        """The request is over before its response: the connection cannot be used again."""
+        self.downstream = None
+        self.phase = CLOSED
+        self.transport.abort()
+
+    # -- transport callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self.worker.sweep.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        downstream, phase = self.downstream, self.phase
+        self.endpoint.forget(self)
+        self.worker.sweep.discard(self)
+        if downstream is None:
+            return
+        if phase == STREAM and exc is None:
+            if self.chunked:
+                downstream.transport.write(LAST_CHUNK)
+            self.keep_alive = False
+            self._end(downstream)
+        elif phase == HEAD and self.replay and not self.buffer and downstream.can_replay():
+            self.worker.connect(self.endpoint, downstream.replaying(self.replay))
+        else:
+            self._failed(downstream, Reason.UPSTREAM_RESET)
+
+    def pause_writing(self) -> None:
+        if self.downstream is not None:
+            self.downstream.pause()
+
+    def resume_writing(self) -> None:
+        if self.downstream is not None:
+            self.downstream.resume()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the backend."""
+        downstream = self.downstream
+        phase = self.phase
+        if downstream is None:  # bytes nobody asked for: whatever follows could not be trusted
+            self.phase = CLOSED
+            self.transport.abort()
+            return
+        if phase == HEAD:
+            if self.buffer:
+                data = self.buffer + data
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                self.buffer = data
+                if len(data) > MAX_HEAD:
+                    self._failed(downstream, Reason.UPSTREAM_INVALID)
+                return
+            head = self.worker.response_head
+            try:
+                head.read(data, end, no_body=downstream.method == b"HEAD")
+            except Refused as refused:
+                self._failed(downstream, refused.reason)
+                return
+            length = head.length
+            if head.fields is not None or head.status < 200 or not downstream.plain or downstream.phase != WAIT:
+                self.buffer = b""
+                self._relay(downstream, head, data, end + 4)
+                return
+            # The common case: the head goes out as it came, with as much of the body as is here.
+            downstream.status = head.status
+            self.keep_alive = head.keep_alive
+            size = len(data)
+            left = end + 4 + length - size
+            if left == 0:
+                downstream.bytes_out = size
+                downstream.transport.write(data)
+                self._end(downstream)
+            elif left > 0:
+                self.phase = LENGTH
+                self.left = left
+                downstream.bytes_out = size
+                downstream.transport.write(data)
+            else:
+                self._surplus(downstream, data[:left])
+        elif phase == LENGTH:
+            size = len(data)
+            self.deadline = self.worker.now + STREAM_TIMEOUT
+            left = self.left = self.left - size
+            if left < 0:
+                self._surplus(downstream, data[:left])
+                return
+            downstream.bytes_out += size
+            downstream.transport.write(data)
+            if not left:
+                self._end(downstream)
+        else:
+            self.deadline = self.worker.now + STREAM_TIMEOUT
+            self._relay_body(downstream, data)
+
+    # -- the less common responses
+
+    def _relay(self, downstream: Downstream, head: ResponseHead, data: bytes, start: int) -> None:
+        """Relay a response whose head is not passed on as it came; its body starts at `start` of `data`."""
+        if head.status < 200:
+            self._relay_interim(downstream, head, data, start)
+            return
+        downstream.status = head.status
+        self.keep_alive = head.keep_alive
+        self.left = length = head.length
+        if downstream.phase == BODY or self.worker.draining:
+            downstream.keep_alive = False
+        lines = [head.fields or data[: start - 2]]
+        if length < 0:
+            self.chunked = not downstream.http10
+            if self.chunked:
+                lines.append(b"Transfer-Encoding: chunked\r\n")
+            else:
+                downstream.keep_alive = False
+        if not downstream.keep_alive:
+            lines.append(b"Connection: close\r\n")
+        elif downstream.http10:
+            lines.append(b"Connection: keep-alive\r\n")
+        lines.append(b"\r\n")
+        out = b"".join(lines)
+        downstream.bytes_out = len(out)
+        downstream.transport.write(out)
+        body = data[start:]
+        if length == CHUNKED:
+            self.phase = CHUNKS
+            self.decoder = ChunkedDecoder()
+        elif length == UNTIL_CLOSE:
+            self.phase = STREAM
+        else:
+            self.phase = LENGTH
+            if not length:
+                self.keep_alive = self.keep_alive and not body
+                self._end(downstream)
+                return
+        if body:
+            self.data_received(body)
+
+    def _relay_interim(self, downstream: Downstream, head: ResponseHead, data: bytes, start: int) -> None:
+        """Relay a 1xx response (RFC 9110 15.2) and go on to the next head."""
+        self.left += 1
+        if head.status == 101 or self.left > MAX_INTERIM:  # nobody asked for an upgrade
+            self._failed(downstream, Reason.UPSTREAM_INVALID)
+            return
+        if not downstream.http10:
+            downstream.transport.write((head.fields or data[: start - 2]) + b"\r\n")
+        if len(data) > start:
+            self.data_received(data[start:])
+
+    def _relay_body(self, downstream: Downstream, data: bytes) -> None:
+        """Relay body bytes of a chunked (CHUNKS) or close-delimited (STREAM) response."""
+        decoder = self.decoder
+        done = False
+        if decoder is not None:
+            try:
+                data = decoder.feed(data)
+            except BadChunkError:
+                self._failed(downstream, Reason.UPSTREAM_INVALID)
+                return
+            done = decoder.done
+        if data:
+            downstream.bytes_out += len(data)
+            if self.chunked:
+                size, data, end = chunk(data)
+                downstream.transport.writelines((size, data, end + LAST_CHUNK if done else end))
+            else:
+                downstream.transport.write(data)
+        elif done and self.chunked:
+            downstream.transport.write(LAST_CHUNK)
+        if done and decoder is not None:
+            self.keep_alive = self.keep_alive and not decoder.rest
+            self._end(downstream)
+
+    def _surplus(self, downstream: Downstream, data: bytes) -> None:
+        """The backend sent more than its response: relay the response, and never use the connection again."""
+        downstream.bytes_out += len(data)
+        downstream.transport.write(data)
+        self.keep_alive = False
+        self._end(downstream)
+
+    # -- the outcome
+
+    def _end(self, downstream: Downstream) -> None:
+        """The response is complete: back to the pool if both sides are in step, then tell the client's side."""
+        self.downstream = None
+        self.decoder = None
+        self.replay = self.buffer = b""
+        self.left = 0
+        if downstream.blocked:
+            self.transport.resume_reading()
+        endpoint = self.endpoint
+        if self.keep_alive and downstream.phase == WAIT and endpoint.users:
+            self.phase = IDLE
+            self.release()
+        else:
+            self.phase = CLOSED
+            self.transport.close()
+        downstream.finish()
+
+    def _failed(self, downstream: Downstream, reason: Reason) -> None:
+        """The backend failed this request: close, count, and let the client's side answer or cut."""
+        self.downstream = None
+        self.phase = CLOSED
+        self.transport.abort()
+        self.worker.count_failure(self.endpoint)
+        downstream.upstream = None
+        downstream.fail(reason)
+
+    def expire(self) -> None:
+        """The deadline has passed: idle too long, or silent too long."""
+        if self.downstream is not None:
+            self._failed(self.downstream, Reason.UPSTREAM_TIMEOUT)
+        else:
+            self.close()
+
+    def release(self) -> None:
+        """Wait in the pool for the next request."""
+        self.deadline = self.worker.now + IDLE_TIMEOUT
+        self.endpoint.idle.append(self)
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self.phase = CLOSED
+        if self in self.endpoint.idle:
+            self.endpoint.idle.remove(self)
+        self.transport.close()
