@@ -1,0 +1,43 @@
+"""GatewayQuery: everything that can be asked of a gateway, whoever asks and wherever the answer comes from.
+
+Pure. The control process answers from memory, `RestClient` over HTTP, `FakeGateway` from a fixed picture; the command
+line, MCP, REST and the dashboard know only this protocol. Methods are synchronous, because the answers are in memory or
+one request away. Every method may raise `AgentApiError`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from rauta_agent_api.snapshot import CacheStats, GatewaySnapshot, ListenerSnapshot, MetricSnapshot, RouteSnapshot
+
+
+class GatewayQuery(Protocol):
+    """Questions to one gateway; none of them changes it."""
+
+    def snapshot(self) -> GatewaySnapshot:
+        """Return the gateway as a whole: readiness, generation, workers, listeners and counts."""
+        ...
+
+    def list_routes(self, method: str | None = None, path_prefix: str | None = None) -> list[RouteSnapshot]:
+        """Return the routes in the order in which they are configured, or those that `filter_routes` would keep."""
+        ...
+
+    def get_route(self, name_or_pattern: str) -> RouteSnapshot:
+        """Return the route of that name, else the one with that pattern.
+
+        Raises `not_found`, or `conflict` when several routes share the pattern (they differ in host or method).
+        """
+        ...
+
+    def list_listeners(self) -> list[ListenerSnapshot]:
+        """Return every listener that the configuration asks for, bound or not."""
+        ...
+
+    def cache_stats(self) -> CacheStats:
+        """Return the statistics of the route cache, all zero before the first request."""
+        ...
+
+    def metrics_snapshot(self, name_filter: str | None = None) -> list[MetricSnapshot]:
+        """Return the metrics by name, or those that `filter_metrics` would keep."""
+        ...

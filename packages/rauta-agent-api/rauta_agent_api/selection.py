@@ -1,0 +1,53 @@
+"""Which routes and metrics a question is about. Pure, and the only place that decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rauta_agent_api.errors import AgentApiError
+from rauta_agent_api.snapshot import ANY_METHOD, MetricSnapshot, RouteSnapshot
+
+
+def filter_routes(
+    routes: Iterable[RouteSnapshot], method: str | None = None, path_prefix: str | None = None
+) -> list[RouteSnapshot]:
+    """Keep the routes that take `method` (in any case) and whose pattern starts with the characters of `path_prefix`.
+
+    A route for every method takes each of them. None keeps all.
+    """
+    methods = {ANY_METHOD, method.upper()} if method is not None else None
+    return [
+        route
+        for route in routes
+        if (methods is None or route.method in methods)
+        and (path_prefix is None or route.pattern.startswith(path_prefix))
+    ]
+
+
+def named_routes(routes: Iterable[RouteSnapshot], name_or_pattern: str) -> list[RouteSnapshot]:
+    """Return the route of that name (names are unique), else every route with that pattern."""
+    routes = list(routes)
+    by_name = [route for route in routes if route.name == name_or_pattern]
+    return by_name or [route for route in routes if route.pattern == name_or_pattern]
+
+
+def find_route(routes: Iterable[RouteSnapshot], name_or_pattern: str) -> RouteSnapshot:
+    """Return the one route meant. Raises `not_found`, or `conflict` when several share the pattern."""
+    found = named_routes(routes, name_or_pattern)
+    if not found:
+        raise AgentApiError(
+            "not_found",
+            f"no route has the name or pattern {name_or_pattern!r}",
+            "`rauta routes list` shows the names and patterns there are",
+        )
+    if len(found) > 1:
+        names = ", ".join(route.name for route in found)
+        raise AgentApiError(
+            "conflict", f"{len(found)} routes have the pattern {name_or_pattern!r}", f"name one: {names}"
+        )
+    return found[0]
+
+
+def filter_metrics(metrics: Iterable[MetricSnapshot], name_filter: str | None = None) -> list[MetricSnapshot]:
+    """Keep the metrics whose name contains `name_filter`. None keeps all."""
+    return [metric for metric in metrics if name_filter is None or name_filter in metric.name]

@@ -1,0 +1,56 @@
+import pytest
+
+from rauta_agent_api.errors import AgentApiError
+from rauta_agent_api.selection import filter_metrics, filter_routes, find_route
+from rauta_agent_api.snapshot import MetricSnapshot, RouteSnapshot
+
+ROUTES = [
+    RouteSnapshot(name="a", method="ALL", pattern="/api"),
+    RouteSnapshot(name="b", method="GET", pattern="/api/v1"),
+    RouteSnapshot(name="c", method="POST", pattern="/api/v1"),
+    RouteSnapshot(name="/api", method="GET", pattern="/odd"),
+]
+
+
+def names(routes: list[RouteSnapshot]) -> list[str]:
+    return [route.name for route in routes]
+
+
+@pytest.mark.parametrize(
+    ("method", "prefix", "kept"),
+    [
+        (None, None, ["a", "b", "c", "/api"]),
+        ("GET", None, ["a", "b", "/api"]),
+        ("post", None, ["a", "c"]),
+        ("DELETE", "/api", ["a"]),
+        (None, "/api/", ["b", "c"]),
+        (None, "", ["a", "b", "c", "/api"]),
+        ("", None, ["a"]),
+    ],
+)
+def test_routes_are_kept_by_method_and_path(method: str | None, prefix: str | None, kept: list[str]) -> None:
+    assert names(filter_routes(ROUTES, method, prefix)) == kept
+
+
+def test_a_name_wins_over_a_pattern() -> None:
+    assert find_route(ROUTES, "/api").pattern == "/odd"
+    assert find_route(ROUTES, "/odd").name == "/api"
+
+
+def test_an_unknown_name_is_not_found() -> None:
+    with pytest.raises(AgentApiError, match="'/nope'") as caught:
+        find_route(ROUTES, "/nope")
+    assert caught.value.code == "not_found"
+
+
+def test_a_shared_pattern_is_a_conflict_that_names_the_routes() -> None:
+    with pytest.raises(AgentApiError, match="2 routes have the pattern '/api/v1'; name one: b, c") as caught:
+        find_route(ROUTES, "/api/v1")
+    assert caught.value.code == "conflict"
+
+
+def test_metrics_are_kept_by_part_of_their_name() -> None:
+    metrics = [MetricSnapshot(name="rauta_requests_total"), MetricSnapshot(name="rauta_up")]
+    assert filter_metrics(metrics) == metrics
+    assert filter_metrics(metrics, "requests") == metrics[:1]
+    assert filter_metrics(metrics, "nope") == []

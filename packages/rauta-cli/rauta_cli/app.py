@@ -1,0 +1,187 @@
+"""The commands: each asks a GatewayQuery one question, and the answer comes back as text that `run` writes.
+
+A shell of thin parts: arguments.py reads the command line, session.py keeps what it said, render.py, hints.py and
+agent.py write the answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from rauta_agent_api import DEFAULT_TIMEOUT, DEFAULT_URL
+from rauta_agent_api.errors import CODES, AgentApiError
+from rauta_cli import __version__, hints, render
+from rauta_cli.arguments import Format, format_of, global_first
+from rauta_cli.hints import Hints
+from rauta_cli.session import Connect, Session, connect_rest
+
+if TYPE_CHECKING:  # the protocol's types need msgspec, `rauta --help` does not
+    from rauta_agent_api.query import GatewayQuery
+
+T = TypeVar("T")
+
+_EXIT_CODES = ["0 ok", *(f"{meaning.exit_code} {code.replace('_', ' ')}" for code, meaning in CODES.items())]
+
+app = typer.Typer(
+    name="rauta",
+    add_completion=False,
+    rich_markup_mode=None,  # rich is slow to import
+    pretty_exceptions_enable=False,
+    epilog=f"These options may also follow the command. Exit codes: {', '.join(_EXIT_CODES)}.",
+)
+routes_app = typer.Typer(help="The configured routes.", rich_markup_mode=None)
+app.add_typer(routes_app, name="routes")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rauta {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    endpoint: Annotated[
+        str, typer.Option(envvar="RAUTA_ADMIN_ENDPOINT", metavar="URL", help="The gateway's admin port.")
+    ] = DEFAULT_URL,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            envvar="RAUTA_FORMAT",
+            show_default="table on a terminal, json elsewhere",
+            help="How to answer; agent is JSON that explains itself and suggests what to do next.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long to wait for the gateway.")
+    ] = DEFAULT_TIMEOUT,
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Ask a RAUTA gateway how it is and what it does."""
+    session: Session = context.obj
+    session.endpoint, session.timeout, session.format = endpoint, timeout, form or session.format
+
+
+@app.command()
+def status(context: typer.Context) -> str:
+    """Show the gateway: readiness, configuration, listeners, workers."""
+    return _answer(context, lambda gateway: gateway.snapshot(), render.status, hints.for_status)
+
+
+@routes_app.command("list")
+def routes_list(
+    context: typer.Context,
+    method: Annotated[str | None, typer.Option(help="Only routes that take this method.")] = None,
+    path_prefix: Annotated[str | None, typer.Option(help="Only routes whose path starts like this.")] = None,
+) -> str:
+    """List the routes with their traffic."""
+    return _answer(context, lambda gateway: gateway.list_routes(method, path_prefix), render.routes, hints.for_routes)
+
+
+@routes_app.command("get")
+def routes_get(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME_OR_PATTERN", help="As in `rauta routes list`.")],
+) -> str:
+    """Show one route and its backends."""
+    return _answer(context, lambda gateway: gateway.get_route(name), render.route, hints.for_route)
+
+
+@app.command()
+def listeners(context: typer.Context) -> str:
+    """Show the listeners, and why one is not bound."""
+    return _answer(context, lambda gateway: gateway.list_listeners(), render.listeners, hints.for_listeners)
+
+
+@app.command()
+def cache(context: typer.Context) -> str:
+    """Show how often the route cache helps."""
+    return _answer(context, lambda gateway: gateway.cache_stats(), render.cache, hints.for_cache)
+
+
+@app.command()
+def metrics(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Only metrics with this in their name.")] = None,
+) -> str:
+    """Show the gateway's metrics."""
+    return _answer(context, lambda gateway: gateway.metrics_snapshot(name), render.metrics, hints.for_metrics)
+
+
+@app.command()
+def version(context: typer.Context) -> str:
+    """Show the version of this program; status shows the gateway's."""
+    data = {"version": __version__}
+    return _session(context).answer(data, render.version, hints.for_version(data))
+
+
+def run(arguments: Sequence[str], program: str, connect: Connect = connect_rest) -> int:
+    """Run one command line (without the program's name) and return its exit code.
+
+    `program` is what the user called us, `connect` how to reach the gateway.
+    """
+    words = global_first(arguments) or ["--help"]
+    form = format_of(words, os.environ.get("RAUTA_FORMAT", ""), sys.stdout.isatty())
+    session = Session(program, connect, form)
+    try:
+        outcome = app(args=words, prog_name=program, obj=session, standalone_mode=False)
+    except AgentApiError as error:
+        return _fail(session, error)
+    except typer.TyperException as error:  # what typer says of wrong arguments
+        context: typer.Context | None = getattr(error, "ctx", None)
+        path = context.command_path if context else program
+        session.begin(path)
+        return _fail(session, AgentApiError("usage", error.format_message().rstrip("."), f"see `{path} --help`"))
+    if isinstance(outcome, str):
+        _print(outcome)
+        return 0
+    return int(outcome or 0)  # --help and --version have printed; Ctrl-C is 130
+
+
+def _session(context: typer.Context) -> Session:
+    session: Session = context.obj
+    session.begin(context.command_path)
+    return session
+
+
+def _answer(
+    context: typer.Context, ask: Callable[[GatewayQuery], T], table: Callable[[T], str], advise: Callable[[T], Hints]
+) -> str:
+    session = _session(context)
+    gateway = session.gateway()
+    data = ask(gateway)
+    generation = _generation(gateway, data) if session.format is Format.AGENT else None
+    return session.answer(data, table, advise(data), generation)
+
+
+def _generation(gateway: GatewayQuery, data: object) -> int:
+    from rauta_agent_api.snapshot import GatewaySnapshot  # noqa: PLC0415 - needs msgspec
+
+    return (data if isinstance(data, GatewaySnapshot) else gateway.snapshot()).generation
+
+
+def _fail(session: Session, error: AgentApiError) -> int:
+    """Write the error where its reader looks: people on stderr, programs and agents on stdout."""
+    text = session.complaint(error)
+    if session.format is Format.TABLE:
+        sys.stderr.write(text + "\n")
+    else:
+        _print(text)
+    return error.exit_code
+
+
+def _print(text: str) -> None:
+    """Write to stdout in UTF-8 whatever the locale: JSON has no other encoding (RFC 8259 8.1)."""
+    rest = memoryview(text.encode(errors="replace") + b"\n")
+    while rest:  # under PYTHONUNBUFFERED a write may be a part of it, and only the next one fails
+        rest = rest[sys.stdout.buffer.write(rest) :]
+    sys.stdout.buffer.flush()

@@ -1,0 +1,170 @@
+"""The program run in this process: commands, formats and exit codes over a FakeGateway."""
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from rauta_agent_api.errors import CODES, AgentApiError
+from rauta_agent_api.fake import ROUTES, SNAPSHOT, FakeGateway
+from rauta_agent_api.query import GatewayQuery
+from rauta_cli import hints
+from rauta_cli.app import run
+
+QUESTIONS = ["status", "routes list", "routes get /api", "listeners", "cache", "metrics"]
+ILL = replace(
+    SNAPSHOT,
+    ready=False,
+    listeners=tuple(replace(listener, bound=False) for listener in SNAPSHOT.listeners),
+    workers=tuple(replace(worker, alive=False) for worker in SNAPSHOT.workers),
+)
+
+
+class Program:
+    """Runs command lines and keeps what they wrote."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.gateway: GatewayQuery = FakeGateway()
+        self.asked: list[tuple[str, float]] = []
+        self._capsys = capsys
+
+    def __call__(self, line: str, program: str = "rauta") -> tuple[int, str, str]:
+        code = run(shlex.split(line), program, self._connect)
+        out, err = self._capsys.readouterr()
+        return code, out, err
+
+    def agent(self, line: str) -> dict[str, Any]:
+        _, out, err = self(f"{line} --format agent")
+        assert err == ""
+        assert out.count("\n") == 1
+        answer: dict[str, Any] = json.loads(out)
+        return answer
+
+    def _connect(self, url: str, timeout: float) -> GatewayQuery:
+        self.asked.append((url, timeout))
+        return self.gateway
+
+
+@pytest.fixture
+def rauta(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Program:
+    monkeypatch.delenv("RAUTA_FORMAT", raising=False)
+    monkeypatch.delenv("RAUTA_ADMIN_ENDPOINT", raising=False)
+    return Program(capsys)
+
+
+@pytest.mark.parametrize("question", [*QUESTIONS, "version"])
+def test_every_question_is_answered_in_every_format(rauta: Program, question: str) -> None:
+    code, table, err = rauta(f"{question} --format table")
+    assert (code, err) == (0, "")
+    assert table.strip()
+    _, plain, _ = rauta(f"{question} --format json")
+    answer = rauta.agent(question)
+    assert answer["data"] == json.loads(plain)
+    assert answer["error"] is None
+    assert " ".join(question.split()[:2]).startswith(answer["_meta"]["command"])
+
+
+def test_json_is_what_a_pipe_gets(rauta: Program) -> None:
+    code, out, _ = rauta("routes list --path-prefix /he")
+    assert code == 0
+    assert [route["name"] for route in json.loads(out)] == ["standalone/route-1"]
+    assert rauta("routes list --method POST")[1].count('"pattern"') == 1
+
+
+def test_the_environment_names_format_and_endpoint(rauta: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAUTA_FORMAT", "table")
+    monkeypatch.setenv("RAUTA_ADMIN_ENDPOINT", "http://env:1")
+    assert rauta("cache")[1].startswith("97.6% hits")
+    assert rauta("cache --format json")[1].startswith("{")
+    rauta("cache --endpoint http://flag:2 --timeout 0.5")
+    assert rauta.asked == [("http://env:1", 5.0), ("http://env:1", 5.0), ("http://flag:2", 0.5)]
+
+
+def shape(value: object) -> object:
+    """The keys of nested objects in their order."""
+    return [(key, shape(member)) for key, member in value.items()] if isinstance(value, dict) else None
+
+
+def test_the_envelope_has_the_same_keys_in_the_same_order_for_answers_and_errors(rauta: Program) -> None:
+    answers = [rauta.agent(line) for line in [*QUESTIONS, "version", "routes get nope", "status --bad", "bad"]]
+    for answer in answers:
+        assert list(answer) == ["_meta", "_hints", "data", "error"]
+        assert shape(answer["_meta"]) == shape(answers[0]["_meta"])
+        assert list(answer["_hints"]) == ["summary", "urgent", "actions", "next"]
+        assert [list(action) for action in answer["_hints"]["actions"]] == [["cmd", "why", "risk"]] * len(
+            answer["_hints"]["actions"]
+        )
+    assert list(answers[-1]["error"]) == ["code", "message", "fix"]
+
+
+def test_the_envelope_says_who_was_asked_and_at_which_generation(rauta: Program) -> None:
+    meta = rauta.agent("routes list")["_meta"]
+    assert (meta["gateway"], meta["generation"]) == ("http://127.0.0.1:9091", 3)
+    assert (meta["command"], meta["schema"]) == ("routes list", "rauta/routes-list/v1")
+    meta = rauta.agent("version")["_meta"]
+    assert (meta["gateway"], meta["generation"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "gateway", [FakeGateway(), FakeGateway(ILL, [replace(ROUTES[0], name="it's", backends=())], [])]
+)
+def test_every_suggested_command_works(rauta: Program, gateway: GatewayQuery) -> None:
+    rauta.gateway = gateway
+    lines = [*QUESTIONS, "metrics uptime", "version", "routes get nope", "status --bad", "bad"]
+    hinted = [rauta.agent(f"{line} --endpoint 'http://gw:1/a b'")["_hints"] for line in lines]
+    commands = {action["cmd"] for advice in hinted for action in advice["actions"]}
+    commands |= {f"rauta {hints.for_error(AgentApiError(code, '', '')).actions[0].cmd}" for code in CODES}
+    assert len(commands) > len(QUESTIONS)
+    for command in commands:
+        assert rauta(command.removeprefix("rauta "))[0] == 0, command
+    assert {url for url, _ in rauta.asked} == {"http://gw:1/a b", "http://127.0.0.1:9091"}
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "mend"),
+    [
+        ("status --bad", "--bad", "rauta status --help"),
+        ("routes", "Missing command", "rauta routes --help"),
+        ("routes get", "NAME_OR_PATTERN", "rauta routes get --help"),
+        ("rutes", "Did you mean 'routes'", "rauta --help"),
+        ("status --timeout soon", "soon", "rauta --help"),
+        ("status --format", "--format", "rauta --help"),
+        ("status --format xml", "xml", "rauta --help"),
+        ("status extra", "extra", "rauta status --help"),
+    ],
+)
+def test_wrong_arguments_are_told_with_the_mend(rauta: Program, line: str, said: str, mend: str) -> None:
+    code, out, err = rauta(f"--format table {line}")
+    assert (code, out) == (2, "")
+    assert said in err
+    assert f"fix: see `{mend}`" in err
+    code, out, err = rauta(line)
+    assert (code, err) == (2, "")
+    assert json.loads(out)["error"]["code"] == "usage"
+    assert rauta.asked == []
+
+
+def test_errors_go_where_their_reader_looks(rauta: Program) -> None:
+    said = "no route has the name or pattern 'nope'"
+    mend = "`rauta routes list` shows the names and patterns there are"
+    assert rauta("routes get nope --format table") == (3, "", f"rauta: {said}\nfix: {mend}\n")
+    code, out, err = rauta("routes get nope --format json")
+    assert (code, json.loads(out)["error"]["code"], err) == (3, "not_found", "")
+    answer = rauta.agent("routes get nope")
+    assert (answer["error"]["code"], answer["data"], answer["_hints"]["urgent"]) == ("not_found", None, True)
+    assert answer["_meta"]["command"] == "routes get"
+
+
+@pytest.mark.parametrize("line", ["", "--help", "routes --help", "routes list --help", "status --help --format agent"])
+def test_help_is_an_answer(rauta: Program, line: str) -> None:
+    code, out, err = rauta(line, program="kubectl rauta")
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: kubectl rauta")
+
+
+def test_help_tells_the_formats_the_variables_and_the_exit_codes(rauta: Program) -> None:
+    out = " ".join(rauta("--help")[1].split())
+    for part in ["table on a terminal, json elsewhere", "RAUTA_FORMAT", "RAUTA_ADMIN_ENDPOINT", "7 unreachable"]:
+        assert part in out

@@ -1,0 +1,138 @@
+"""What an agent should make of an answer: one sentence, whether it is urgent, and the commands worth running next.
+
+Pure, one function an answer. A command is written without the program's name (the caller adds that), and every one of
+them exists: a test runs them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rauta_agent_api.errors import AgentApiError
+
+if TYPE_CHECKING:  # only names in annotations: a run that ends in an error need not load msgspec
+    from rauta_agent_api.snapshot import CacheStats, GatewaySnapshot, ListenerSnapshot, MetricSnapshot, RouteSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A command worth running: its words, the reason, and its risk (`none` for a command that only reads)."""
+
+    cmd: str
+    why: str
+    risk: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What to make of an answer. The first action is the one to take next."""
+
+    summary: str
+    urgent: bool = False
+    actions: tuple[Action, ...] = ()
+
+
+def for_status(snapshot: GatewaySnapshot) -> Hints:
+    """Urgent when anything is not as it should be."""
+    lost = [worker for worker in snapshot.workers if not worker.alive]
+    behind = [worker for worker in snapshot.workers if worker.alive and worker.generation < snapshot.generation]
+    unbound = [listener for listener in snapshot.listeners if not listener.bound]
+    trouble = [
+        *_some(len(lost), "worker", "not running"),
+        *_some(len(behind), "worker", "behind on configuration"),
+        *_some(len(unbound), "listener", "not bound"),
+        *_some(snapshot.open_circuits, "circuit", "open"),
+        *_some(snapshot.exhausted_rate_limiters, "rate limiter", "exhausted"),
+    ]
+    if not snapshot.ready:
+        trouble.insert(0, "not ready")
+    actions = [Action("listeners", "see why a listener is not bound")] if unbound else []
+    if lost or behind:
+        actions.append(Action("status", "see whether the worker has come back"))
+    actions.append(Action("routes list", "see where requests go and which routes fail"))
+    summary = f"{snapshot.status}, {count(snapshot.route_count, 'route')}, generation {snapshot.generation}"
+    return Hints("; ".join([summary, *trouble]), bool(trouble) or snapshot.status != "ok", tuple(actions))
+
+
+def for_routes(routes: Sequence[RouteSnapshot]) -> Hints:
+    """Point at the routes that cannot answer, then at those with most errors."""
+    dead = [route for route in routes if cannot_answer(route)]
+    failing = sorted((route for route in routes if route.errors_total), key=lambda route: -route.errors_total)
+    suspects = list(dict.fromkeys(route.name for route in [*dead, *failing] if route.name))
+    summary = [
+        count(len(routes), "route"),
+        *_some(len(dead), "route", "without a backend that takes requests"),
+        *_some(len(failing), "route", "with 5xx answers"),
+    ]
+    actions = [
+        Action(f"routes get {shlex.quote(name)}", "see its backends and their failures") for name in suspects[:3]
+    ]
+    return Hints("; ".join(summary), bool(dead), tuple(actions or [Action("status", "see the gateway as a whole")]))
+
+
+def for_route(route: RouteSnapshot) -> Hints:
+    """Tell the share of errors, and whether anything is left to send requests to."""
+    summary = f"{route.method} {route.pattern}: {count(len(route.backends), 'backend')}"
+    if route.requests_total:
+        summary += f", {route.errors_total} of {count(route.requests_total, 'request')} answered with a 5xx"
+    dead = cannot_answer(route)
+    if dead:
+        summary += "; no backend takes requests"
+    return Hints(summary, dead, (Action("status", "see whether the gateway itself is well"),))
+
+
+def for_listeners(listeners: Sequence[ListenerSnapshot]) -> Hints:
+    """Urgent when one is not bound."""
+    unbound = [listener for listener in listeners if not listener.bound]
+    summary = [count(len(listeners), "listener"), *(f"{one.name} is not bound: {one.message}" for one in unbound)]
+    return Hints("; ".join(summary), bool(unbound), (Action("status", "see the gateway as a whole"),))
+
+
+def for_cache(cache: CacheStats) -> Hints:
+    """Nothing about a cache is urgent."""
+    lookups = cache.hits + cache.misses
+    summary = f"{cache.hit_rate:.1%} of {count(lookups, 'lookup')} hit" if lookups else "not used yet"
+    return Hints(summary, actions=(Action("routes list", "see which routes take the requests"),))
+
+
+def for_metrics(metrics: Sequence[MetricSnapshot]) -> Hints:
+    """Name the way to fewer of them."""
+    summary = f"{count(len(metrics), 'metric')}, {count(sum(len(metric.values) for metric in metrics), 'sample')}"
+    if len(metrics) < 2:
+        return Hints(summary, actions=(Action("metrics", "see every metric"),))
+    return Hints(summary, actions=(Action(f"metrics {shlex.quote(metrics[0].name)}", "see one metric"),))
+
+
+def for_version(version: Mapping[str, str]) -> Hints:
+    """Tell it apart from the gateway's version."""
+    return Hints(f"this is rauta {version['version']}", actions=(Action("status", "see the gateway's own version"),))
+
+
+def for_error(error: AgentApiError) -> Hints:
+    """Every error stops the question that was asked, so it is urgent."""
+    return Hints(str(error), True, (_AFTER.get(error.code, Action("status", "see whether the gateway is well")),))
+
+
+_AFTER = {
+    "usage": Action("--help", "see the commands and their options"),
+    "not_found": Action("routes list", "see the names and patterns there are"),
+    "conflict": Action("routes list", "see the names of the routes"),
+    "unreachable": Action("status", "try again once the gateway runs and --endpoint is right"),
+}
+
+
+def cannot_answer(route: RouteSnapshot) -> bool:
+    """Whether every request to the route must fail: nothing to send it to, and no redirect instead."""
+    return not route.has_redirect and not any(one.weight > 0 and not one.is_draining for one in route.backends)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 route`, `2 routes`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _some(number: int, noun: str, state: str) -> list[str]:
+    return [f"{count(number, noun)} {state}"] if number else []

@@ -1,0 +1,56 @@
+from msgspec.structs import replace
+
+from rauta_agent_api.errors import CODES, AgentApiError
+from rauta_agent_api.fake import ROUTES, SNAPSHOT
+from rauta_agent_api.snapshot import CacheStats, GatewaySnapshot
+from rauta_cli import hints
+
+UNBOUND = replace(SNAPSHOT.listeners[0], bound=False, message="address in use")
+
+
+def test_a_healthy_gateway_is_not_urgent() -> None:
+    advice = hints.for_status(SNAPSHOT)
+    assert (advice.summary, advice.urgent) == ("ok, 2 routes, generation 3", False)
+
+
+def test_what_ails_a_gateway_is_urgent_and_named() -> None:
+    behind = replace(SNAPSHOT.workers[0], generation=2)
+    dead = replace(SNAPSHOT.workers[1], alive=False)
+    ill = replace(
+        SNAPSHOT, status="degraded", workers=(behind, dead), listeners=(UNBOUND,), open_circuits=2, ready=False
+    )
+    advice = hints.for_status(ill)
+    assert advice.urgent
+    assert advice.summary == (
+        "degraded, 2 routes, generation 3; not ready; 1 worker not running; 1 worker behind on configuration; "
+        "1 listener not bound; 2 circuits open"
+    )
+    assert [action.cmd for action in advice.actions] == ["listeners", "status", "routes list"]
+    assert hints.for_status(GatewaySnapshot(status="draining", ready=True)).urgent
+
+
+def test_routes_that_cannot_answer_come_before_those_that_fail() -> None:
+    drained = tuple(replace(backend, is_draining=True) for backend in ROUTES[1].backends)
+    advice = hints.for_routes([ROUTES[0], replace(ROUTES[1], backends=drained)])
+    assert advice.urgent
+    assert [action.cmd for action in advice.actions] == [
+        "routes get standalone/route-1",
+        "routes get standalone/route-0",
+    ]
+
+
+def test_a_redirect_needs_no_backend() -> None:
+    assert hints.cannot_answer(replace(ROUTES[0], backends=()))
+    assert not hints.cannot_answer(replace(ROUTES[0], backends=(), has_redirect=True))
+
+
+def test_an_unbound_listener_says_why() -> None:
+    assert hints.for_listeners([UNBOUND]).summary == "1 listener; http is not bound: address in use"
+
+
+def test_a_cache_that_was_never_used() -> None:
+    assert hints.for_cache(CacheStats(hits=0, misses=0, size=0, hit_rate=0.0)).summary == "not used yet"
+
+
+def test_every_error_has_a_next_step() -> None:
+    assert all(hints.for_error(AgentApiError(code, "it broke", "mend it")).actions for code in CODES)

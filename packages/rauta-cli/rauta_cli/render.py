@@ -1,0 +1,227 @@
+"""Answers for people: aligned plain text, one function an answer, nothing cut off.
+
+Pure. What an operator configured or a client sent is printed without its control characters, so that it cannot drive
+the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rauta_cli.hints import count
+
+if TYPE_CHECKING:  # only names in annotations: `rauta --help` need not load msgspec
+    from rauta_agent_api.errors import AgentApiError
+    from rauta_agent_api.snapshot import (
+        BackendSnapshot,
+        CacheStats,
+        GatewaySnapshot,
+        ListenerSnapshot,
+        MetricSnapshot,
+        RouteSnapshot,
+        WorkerSnapshot,
+    )
+
+GAP = "  "
+
+
+def status(snapshot: GatewaySnapshot) -> str:
+    """The gateway, its listeners and its workers."""
+    readiness = "" if snapshot.ready else ", not ready"
+    age = "" if snapshot.config_age_seconds is None else f", {duration(snapshot.config_age_seconds)} old"
+    facts = [
+        ("Status", snapshot.status + readiness),
+        ("Version", snapshot.version or "-"),
+        ("Uptime", duration(snapshot.uptime_seconds)),
+        ("Configuration", f"generation {snapshot.generation}{age}" if snapshot.generation else "none yet"),
+        ("Routes", f"{snapshot.route_count:,}"),
+        ("Open circuits", f"{snapshot.open_circuits:,}"),
+        ("Exhausted limiters", f"{snapshot.exhausted_rate_limiters:,}"),
+        ("Route cache", "-" if snapshot.cache_stats is None else cache(snapshot.cache_stats)),
+    ]
+    return "\n\n".join([_facts(facts), listeners(snapshot.listeners), workers(snapshot.workers, snapshot.generation)])
+
+
+def listeners(listeners: Sequence[ListenerSnapshot]) -> str:
+    """A line each; why one is not bound stands at the end of its line."""
+    rows = [
+        (
+            listener.name or "-",
+            listener.protocol,
+            _address(listener.address, listener.port),
+            ", ".join(listener.gateway_refs) or "-",
+            "bound" if listener.bound else f"not bound: {listener.message or 'no reason given'}",
+        )
+        for listener in listeners
+    ]
+    return _table(("LISTENER", "PROTOCOL", "ADDRESS", "GATEWAYS", "STATE"), rows, "No listeners.")
+
+
+def workers(workers: Sequence[WorkerSnapshot], generation: int) -> str:
+    """A line each; `generation` is the newest, to tell who is behind."""
+    rows = [
+        (
+            f"{worker.index}",
+            "-" if worker.pid is None else f"{worker.pid}",
+            _worker_state(worker, generation),
+            f"{worker.generation}",
+            f"{worker.connections:,}",
+            f"{worker.requests_total:,}",
+        )
+        for worker in workers
+    ]
+    header = ("WORKER", ">PID", "STATE", ">GENERATION", ">CONNECTIONS", ">REQUESTS")
+    return _table(header, rows, "No workers.")
+
+
+def routes(routes: Sequence[RouteSnapshot]) -> str:
+    """A line each, in the order of the configuration."""
+    rows = [
+        (
+            route.name or "-",
+            route.method,
+            ", ".join(route.hostnames) or "*",
+            route.pattern,
+            route.path_type,
+            route.listener or "-",
+            _backend_count(route),
+            f"{route.requests_total:,}",
+            f"{route.errors_total:,}",
+            _features(route),
+        )
+        for route in routes
+    ]
+    header = ("ROUTE", "METHOD", "HOSTS", "PATH", "MATCH", "LISTENER", "BACKENDS", ">REQUESTS", ">5XX", "FEATURES")
+    return _table(header, rows, "No routes.")
+
+
+def route(route: RouteSnapshot) -> str:
+    """One route and its backends."""
+    errors = f" ({route.errors_total / route.requests_total:.2%})" if route.requests_total else ""
+    facts = [
+        ("Route", route.name or "-"),
+        ("Method", route.method),
+        ("Path", f"{route.pattern} ({route.path_type})"),
+        ("Hosts", ", ".join(route.hostnames) or "*"),
+        ("Listener", route.listener or "-"),
+        ("Features", _features(route)),
+        ("Requests", f"{route.requests_total:,}"),
+        ("5xx", f"{route.errors_total:,}{errors}"),
+    ]
+    return f"{_facts(facts)}\n\n{backends(route.backends)}"
+
+
+def backends(backends: Sequence[BackendSnapshot]) -> str:
+    """A line each, with the share of the requests that its weight gives it."""
+    total = sum(backend.weight for backend in backends)
+    rows = [
+        (
+            _address(backend.address, backend.port),
+            backend.cluster or "-",
+            f"{backend.weight}",
+            f"{backend.weight / total:.1%}" if total else "-",
+            "draining" if backend.is_draining else "active",
+            "-" if backend.health_score is None else f"{backend.health_score:.2f}",
+            f"{backend.requests_total:,}",
+            f"{backend.failures_total:,}",
+        )
+        for backend in backends
+    ]
+    header = ("BACKEND", "CLUSTER", ">WEIGHT", ">SHARE", "STATE", ">HEALTH", ">REQUESTS", ">FAILURES")
+    return _table(header, rows, "No backends.")
+
+
+def cache(cache: CacheStats) -> str:
+    """One line."""
+    lookups = cache.hits + cache.misses
+    return f"{cache.hit_rate:.1%} hits of {count(lookups, 'lookup')}, {cache.size:,} remembered"
+
+
+def metrics(metrics: Sequence[MetricSnapshot]) -> str:
+    """A line a sample, named as Prometheus would."""
+    rows = [
+        (metric.name + _labels(value.labels), metric.metric_type, f"{value.value:,.15g}")
+        for metric in metrics
+        for value in metric.values
+    ]
+    return _table(("METRIC", "TYPE", ">VALUE"), rows, "No metrics.")
+
+
+def version(version: Mapping[str, str]) -> str:
+    """One line."""
+    return f"rauta {version['version']}"
+
+
+def error(program: str, error: AgentApiError) -> str:
+    """What happened, and what to do about it."""
+    return f"{program}: {_clean(error.message)}" + (f"\nfix: {_clean(error.fix)}" if error.fix else "")
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: `2d 3h`, `13m 5s`, `40s`."""
+    left = int(seconds)
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        number, left = divmod(left, size)
+        if number or parts or unit == "s":
+            parts.append(f"{number}{unit}")
+    return " ".join(parts[:2])
+
+
+def _worker_state(worker: WorkerSnapshot, generation: int) -> str:
+    if not worker.alive:
+        return "not running"
+    return "behind" if worker.generation < generation else "current"
+
+
+def _backend_count(route: RouteSnapshot) -> str:
+    draining = sum(backend.is_draining for backend in route.backends)
+    return f"{len(route.backends)} ({draining} draining)" if draining else f"{len(route.backends)}"
+
+
+def _features(route: RouteSnapshot) -> str:
+    named = {
+        "request filters": route.has_request_filters,
+        "response filters": route.has_response_filters,
+        "redirect": route.has_redirect,
+        "timeout": route.has_timeout,
+        "retry": route.has_retry,
+    }
+    return ", ".join(name for name, present in named.items() if present) or "-"
+
+
+def _address(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}" if labels else ""
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    facts = list(facts)
+    width = max(len(name) for name, _ in facts)
+    return "\n".join(f"{name:<{width}}{GAP}{_clean(value)}" for name, value in facts)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> str:
+    """Aligned columns; one whose title starts with `>` is aligned to the right. `empty` stands for no rows."""
+    cells = [[_clean(cell) for cell in row] for row in rows]
+    if not cells:
+        return empty
+    lines = [[title.removeprefix(">") for title in header], *cells]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    aligns = [">" if title.startswith(">") else "<" for title in header]
+    return "\n".join(
+        GAP.join(f"{cell:{align}{width}}" for cell, align, width in zip(line, aligns, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _clean(text: str) -> str:
+    return (
+        text
+        if text.isprintable()
+        else "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    )

@@ -1,0 +1,117 @@
+from textwrap import dedent
+
+import pytest
+from msgspec.structs import replace
+
+from rauta_agent_api.errors import AgentApiError
+from rauta_agent_api.fake import METRICS, ROUTES, SNAPSHOT
+from rauta_agent_api.snapshot import CacheStats, GatewaySnapshot, ListenerSnapshot, RouteSnapshot, WorkerSnapshot
+from rauta_cli import render
+
+
+def text(block: str) -> str:
+    return dedent(block).strip("\n")
+
+
+def test_status() -> None:
+    assert render.status(SNAPSHOT) == text(
+        """
+        Status              ok
+        Version             0.1.0
+        Uptime              2h 3m
+        Configuration       generation 3, 1m 34s old
+        Routes              2
+        Open circuits       0
+        Exhausted limiters  0
+        Route cache         97.6% hits of 10,117 lookups, 241 remembered
+
+        LISTENER  PROTOCOL  ADDRESS       GATEWAYS       STATE
+        http      HTTP      0.0.0.0:8080  default/rauta  bound
+
+        WORKER   PID  STATE    GENERATION  CONNECTIONS  REQUESTS
+        0       4711  current           3           14     5,201
+        1       4712  current           3           11     4,916
+        """
+    )
+
+
+def test_status_of_a_gateway_that_has_just_started() -> None:
+    lines = render.status(GatewaySnapshot(status="starting")).splitlines()
+    assert lines[0] == "Status              starting, not ready"
+    assert "Configuration       none yet" in lines
+    assert lines[-3:] == ["No listeners.", "", "No workers."]
+
+
+def test_what_is_wrong_stands_in_its_line() -> None:
+    listeners = [ListenerSnapshot(name="web", address="::", port=80, protocol="HTTP", bound=False, message="in use")]
+    assert render.listeners(listeners).splitlines()[1] == "web       HTTP      [::]:80  -         not bound: in use"
+    workers = [WorkerSnapshot(index=0), WorkerSnapshot(index=1, pid=7, alive=True, generation=2)]
+    assert [line.split()[2] for line in render.workers(workers, 3).splitlines()[1:]] == ["not", "behind"]
+
+
+def test_routes() -> None:
+    assert render.routes(ROUTES) == text(
+        """
+        ROUTE               METHOD  HOSTS                            PATH     MATCH   LISTENER  BACKENDS  REQUESTS  5XX  FEATURES
+        standalone/route-0  ALL     *                                /api     prefix  http      2            9,997    2  -
+        standalone/route-1  GET     shop.example.com, *.example.org  /health  exact   http      1              120    0  -
+        """  # noqa: E501
+    )
+    assert render.routes([]) == "No routes."
+
+
+def test_a_route() -> None:
+    assert render.route(ROUTES[0]) == text(
+        """
+        Route     standalone/route-0
+        Method    ALL
+        Path      /api (prefix)
+        Hosts     *
+        Listener  http
+        Features  -
+        Requests  9,997
+        5xx       2 (0.02%)
+
+        BACKEND         CLUSTER        WEIGHT  SHARE  STATE   HEALTH  REQUESTS  FAILURES
+        127.0.0.1:9001  standalone/v1      90  90.0%  active       -     9,031         3
+        [::1]:9002      standalone/v2      10  10.0%  active       -       969         0
+        """
+    )
+
+
+def test_a_route_with_everything() -> None:
+    backends = [replace(backend, weight=0, is_draining=True, health_score=0.5) for backend in ROUTES[0].backends]
+    route = RouteSnapshot(pattern="/", method="GET", backends=tuple(backends), has_redirect=True, has_retry=True)
+    shown = render.route(route)
+    assert "Features  redirect, retry" in shown
+    assert "     0      -  draining    0.50" in shown
+    assert "2 (2 draining)" in render.routes([route])
+    assert render.route(RouteSnapshot(pattern="/", method="GET")).endswith("\n\nNo backends.")
+
+
+def test_cache_and_metrics() -> None:
+    assert render.cache(CacheStats(hits=0, misses=1, size=1, hit_rate=0)) == "0.0% hits of 1 lookup, 1 remembered"
+    assert render.metrics(METRICS) == text(
+        """
+        METRIC                                                       TYPE        VALUE
+        rauta_requests_total{route="standalone/route-0",code="200"}  counter     9,995
+        rauta_requests_total{route="standalone/route-0",code="502"}  counter         2
+        rauta_requests_total{route="standalone/route-1",code="200"}  counter       120
+        rauta_uptime_seconds                                         gauge    7,384.25
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0s"), (59.9, "59s"), (60, "1m 0s"), (3_600, "1h 0m"), (90_061, "1d 1h"), (86_400 * 400, "400d 0h")],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert render.duration(seconds) == shown
+
+
+def test_nothing_configured_reaches_the_terminal_as_a_control_sequence() -> None:
+    route = RouteSnapshot(pattern="/\x1b[2J", method="GET", name="a\nb", hostnames=("\x9b1m",))
+    assert not any(ord(one) < 32 or 127 <= ord(one) < 160 for one in render.routes([route]).replace("\n", "", 1))
+    assert "\x1b" not in render.route(route)
+    assert render.error("rauta", AgentApiError("failure", "no\x07", "")) == "rauta: no\N{REPLACEMENT CHARACTER}"
