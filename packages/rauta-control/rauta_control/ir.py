@@ -4,13 +4,13 @@ Pure. A configuration is a flat set of resources. Each has a kind and a name tha
 change of identity, so a transaction is "these keys became this, those keys are gone" and a worker rebuilds only what
 hangs on them:
 
-    secret        a certificate chain and its key, or a bundle of authorities; listeners name it, only here are its bytes
+    secret        a certificate chain and its key, or a bundle of authorities; listeners name it, its bytes are here
     listener      a socket to accept on, and the certificates it answers with
     virtual host  one host name (exact, `*.suffix` or `*`) on a listener
     rule          one match on one virtual host, what is done to its requests, and the clusters that share them
     cluster       the endpoints behind a name, with the Maglev table that picks among them
 
-A resource validates itself (irvalid.py); what is invalid is never published. `slot` and `epoch` are not the
+A resource validates itself; what is invalid is never published. `slot` and `epoch` are not the
 translator's: publishing assigns them (slots.py), so that counters keep their meaning over restarts.
 
 What a resource can say is more than the data plane does yet; supported.py is the list of what it does.
@@ -18,13 +18,18 @@ What a resource can say is more than the data plane does yet; supported.py is th
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
 
-MAX_NAME = 512  # bytes; names are log fields and metric labels
+from rauta_control import regex
+from rauta_control.action import UNSET, Filters, Retry
 
-UNSET = -1  # of a number of milliseconds or attempts: left to the gateway. 0 of milliseconds: no limit
+MAX_NAME = 512  # bytes; names are log fields and metric labels
+Place: TypeAlias = tuple[int, int, str, int]
+
+REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):
@@ -59,7 +64,7 @@ class Secret(msgspec.Struct, frozen=True, array_like=True, tag="secret"):
 
 
 class ServerName(msgspec.Struct, frozen=True, array_like=True):
-    """How a TLS listener answers a ClientHello for a host name (exact, `*.suffix`, `*`); the most specific entry counts.
+    """How a TLS listener answers a ClientHello for a host name (exact, `*.suffix`, `*`); the most specific counts.
 
     `client` says whether a client certificate issued by one of `authorities` is needed: not asked for, required, or
     asked for and the connection accepted whatever it is.
@@ -120,77 +125,6 @@ class Predicate(msgspec.Struct, frozen=True, array_like=True):
     regex: bool = False
 
 
-class HeaderEdit(msgspec.Struct, frozen=True, array_like=True):
-    """Changes of header fields: replace, append to what is there, drop. Names are compared without case."""
-
-    replace: tuple[tuple[str, str], ...] = ()
-    append: tuple[tuple[str, str], ...] = ()
-    drop: tuple[str, ...] = ()
-
-
-class PathEdit(msgspec.Struct, frozen=True, array_like=True):
-    """A new path, or (`prefix`) a new beginning in place of the rule's path. Segments stay whole."""
-
-    path: str
-    prefix: bool = False
-
-
-class Redirect(msgspec.Struct, frozen=True, array_like=True):
-    """An answer that sends the client elsewhere. `port` 0: not written. `hostname` empty and `path` None: as requested."""
-
-    status: int
-    scheme: str
-    port: int
-    hostname: str = ""
-    path: PathEdit | None = None
-
-
-class Rewrite(msgspec.Struct, frozen=True, array_like=True):
-    """A changed target for the backend. `hostname` empty and `path` None: as requested."""
-
-    hostname: str = ""
-    path: PathEdit | None = None
-
-
-class Mirror(msgspec.Struct, frozen=True, array_like=True):
-    """`numerator` of `denominator` requests are copied to `cluster`, whose answers are dropped."""
-
-    cluster: str
-    numerator: int = 1
-    denominator: int = 1
-
-
-class Cors(msgspec.Struct, frozen=True, array_like=True):
-    """Cross-origin answers. Origins may have a wildcard host (`https://*.example.com`) or be `*`; `max_age` in seconds."""
-
-    origins: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    headers: tuple[str, ...] = ()
-    expose: tuple[str, ...] = ()
-    credentials: bool = False
-    max_age: int = 5
-
-
-class Filters(msgspec.Struct, frozen=True, array_like=True):
-    """What is done to requests and responses. `fault`: nothing is done and the answer is 500, for the reason given."""
-
-    request: HeaderEdit | None = None
-    response: HeaderEdit | None = None
-    redirect: Redirect | None = None
-    rewrite: Rewrite | None = None
-    mirrors: tuple[Mirror, ...] = ()
-    cors: Cors | None = None
-    fault: str = ""
-
-
-class Retry(msgspec.Struct, frozen=True, array_like=True):
-    """When a failed request is tried again: at most `attempts` more times, after `backoff` ms. UNSET: as the gateway does."""
-
-    attempts: int = UNSET
-    codes: tuple[int, ...] = ()
-    backoff: int = UNSET
-
-
 class ClusterWeight(msgspec.Struct, frozen=True, array_like=True):
     """A share of a rule's requests: `weight` / (sum of the rule's weights) of them go to `cluster`.
 
@@ -238,9 +172,9 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, tag="rule"):
         return f"rule/{self.name}"
 
     @property
-    def precedence(self) -> tuple[int, int, str, int, str]:
+    def precedence(self) -> tuple[Place, str]:
         """Sorts the rules of one path: by `order`, then the older route, its name, and the place within it."""
-        return (self.order, self.created, self.route, self.index, self.name)
+        return (self.order, self.created, self.route, self.index), self.name
 
 
 class Cluster(msgspec.Struct, frozen=True, array_like=True, tag="cluster"):
@@ -268,3 +202,116 @@ def order(method: str, headers: int, query: int) -> int:
 def bounded(name: str, digest: str) -> str:
     """Return `name`, or if it is too long for a name its beginning and `digest`, which stands for all of it."""
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1 - len(digest)]}~{digest}"
+
+
+def validate(resources: Mapping[str, Resource]) -> list[str]:
+    """Return everything wrong with a whole configuration (by resource key), an empty list when it can be published."""
+    return [f"{key}: {problem}" for key, resource in resources.items() for problem in faults(key, resource, resources)]
+
+
+def faults(key: str, resource: Resource, resources: Mapping[str, Resource]) -> Iterator[str]:
+    """What is wrong with one resource of a configuration."""
+    if key != resource.key:
+        yield f"filed under a key that is not its own ({resource.key})"
+    if len(resource.name.encode()) > MAX_NAME:
+        yield f"name is longer than {MAX_NAME} bytes"
+    match resource:
+        case Listener():
+            yield from _listener(resource, resources)
+        case VirtualHost():
+            yield from _host(resource, resources)
+        case Rule():
+            yield from _rule(resource, resources)
+        case Cluster():
+            yield from _cluster(resource)
+        case Secret():
+            if not resource.certificates:
+                yield "certificates must not be empty"
+
+
+def _listener(listener: Listener, resources: Mapping[str, Resource]) -> Iterator[str]:
+    yield from _port("port", listener.port, lowest=0)
+    if bool(listener.tls) != (listener.protocol == "HTTPS"):
+        yield "tls must be present exactly when the protocol is HTTPS"
+    for name in listener.tls:
+        yield from _hostname(name.hostname)
+        if not name.secrets:
+            yield f"tls: {name.hostname} has no certificate"
+        if (name.client == "none") != (not name.authorities):
+            yield f"tls: {name.hostname} must have authorities exactly when clients are asked for a certificate"
+        for secret in (*name.secrets, *name.authorities):
+            yield from _refers("tls", f"secret/{secret}", resources)
+
+
+def _host(host: VirtualHost, resources: Mapping[str, Resource]) -> Iterator[str]:
+    yield from _refers("listener", f"listener/{host.listener}", resources)
+    yield from _hostname(host.hostname)
+    if host.fallback:
+        yield from _refers("fallback", f"host/{host.fallback}", resources)
+        listener, _, hostname = host.fallback.rpartition("|")
+        if listener != host.listener or len(hostname) >= len(host.hostname):
+            yield f"fallback {host.fallback} must be a less specific host of the same listener"
+
+
+def _rule(rule: Rule, resources: Mapping[str, Resource]) -> Iterator[str]:
+    yield from _refers("host", f"host/{rule.host}", resources)
+    if rule.path_type == "regex":
+        yield from _regex("path", rule.path)
+    elif not rule.path.startswith("/"):
+        yield f"path {rule.path!r} must start with '/'"
+    for field, predicates in (("headers", rule.headers), ("query", rule.query)):
+        for predicate in predicates:
+            if predicate.regex:
+                yield from _regex(f"{field} {predicate.name}", predicate.value)
+            if field == "headers" and predicate.name != predicate.name.lower():
+                yield f"headers {predicate.name}: must be lower case"
+    for share in rule.clusters:
+        if bool(share.cluster) == bool(share.fault):
+            yield "clusters: a share has either a cluster or a fault"
+        elif share.cluster:
+            yield from _refers("clusters", f"cluster/{share.cluster}", resources)
+        if share.weight < 0:
+            yield f"clusters: weight {share.weight} of {share.cluster} must be 0 or more"
+        yield from _filters(share.filters, resources)
+    yield from _filters(rule.filters, resources)
+
+
+def _filters(filters: Filters | None, resources: Mapping[str, Resource]) -> Iterator[str]:
+    if filters is None:
+        return
+    for mirror in filters.mirrors:
+        yield from _refers("mirrors", f"cluster/{mirror.cluster}", resources)
+        if not 0 <= mirror.numerator <= mirror.denominator:
+            yield f"mirrors: {mirror.numerator}/{mirror.denominator} is no share"
+    if filters.redirect is not None:
+        if filters.redirect.status not in REDIRECTS:
+            yield f"redirect: status {filters.redirect.status}"
+        if filters.rewrite is not None:
+            yield "redirect and rewrite exclude each other"
+
+
+def _cluster(cluster: Cluster) -> Iterator[str]:
+    for endpoint in cluster.endpoints:
+        yield from _port(f"endpoint {endpoint.address}: port", endpoint.port, lowest=1)
+    names = {endpoint.name for endpoint in cluster.endpoints}
+    if len(names) != len(cluster.endpoints):
+        yield "endpoints: an address is listed twice"
+    if any(endpoint.weight > 0 for endpoint in cluster.endpoints) != bool(cluster.table):
+        yield "table must be present exactly when an endpoint has weight"
+
+
+def _port(field: str, port: int, lowest: int) -> Iterable[str]:
+    return () if lowest <= port <= 65535 else (f"{field} {port} is outside {lowest}-65535",)
+
+
+def _hostname(hostname: str) -> Iterable[str]:
+    return () if hostname and hostname == hostname.lower() else ("hostname must be lower case and not empty",)
+
+
+def _regex(field: str, pattern: str) -> Iterable[str]:
+    problem = regex.problem(pattern)
+    return (f"{field}: {problem}",) if problem else ()
+
+
+def _refers(field: str, target: str, resources: Mapping[str, Resource]) -> Iterable[str]:
+    return () if target in resources else (f"{field} refers to {target}, which does not exist",)

@@ -1,4 +1,4 @@
-"""The regular expressions of routes: RE2, so that no expression can make a request slow, matched against the whole value.
+"""The regular expressions of routes: RE2, so that none can make a request slow, matched against the whole value.
 
 Pure. The engine is imported at first use: most configurations have no expression.
 """

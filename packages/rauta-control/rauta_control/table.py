@@ -60,7 +60,7 @@ class Rule:
         self.slot = rule.slot
         self.epoch = rule.epoch
         self.counter: Counter | None = None
-        # A share without a cluster is one that refers to nothing valid: it is drawn like any other, and answered with 500.
+        # A share without a cluster refers to nothing valid: it is drawn like any other, and answered with 500.
         self.shares = [
             (clusters[share.cluster] if share.cluster else None, share.weight) for share in rule.clusters if share.weight
         ]
@@ -263,7 +263,7 @@ class Draft:
         return names
 
 
-def _order(rule: Rule) -> tuple[int, int, str, int, str]:
+def _order(rule: Rule) -> tuple[ir.Place, str]:
     return rule.order
 
 
