@@ -199,9 +199,9 @@ def order(method: str, headers: int, query: int) -> int:
     return (0 if method else 1) << 10 | (31 - min(headers, 31)) << 5 | (31 - min(query, 31))
 
 
-def bounded(name: str, digest: str) -> str:
+def bounded(name: str, digest: str, limit: int = MAX_NAME) -> str:
     """Return `name`, or if it is too long for a name its beginning and `digest`, which stands for all of it."""
-    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1 - len(digest)]}~{digest}"
+    return name if len(name) <= limit else f"{name[: limit - 1 - len(digest)]}~{digest}"
 
 
 def validate(resources: Mapping[str, Resource]) -> list[str]:
