@@ -1,4 +1,4 @@
-"""A translation as plain mappings, short enough to read: for `rauta translate`, and for the golden cases of the tests.
+"""A translation as plain mappings, short enough to read: for `rauta translate`, and for golden cases.
 
 Pure. Rules are listed under their host in the order in which the data plane tries them. Times are left out, and messages
 where all is well.
@@ -109,7 +109,7 @@ def _rule(rule: ir.Rule) -> Any:
         **{f"to {each.cluster}": _filters(each.filters) for each in rule.clusters if each.filters},
         "timeout": f"{rule.request_timeout} ms" if rule.request_timeout != action.UNSET else None,
         "backend timeout": f"{rule.backend_timeout} ms" if rule.backend_timeout != action.UNSET else None,
-        "retry": _fields(rule.retry) if rule.retry else None,
+        "retry": _line(rule.retry) if rule.retry else None,
         "name": rule.section or None,
     }
     more = {name: part for name, part in more.items() if part is not None}
@@ -130,28 +130,36 @@ def _share(share: ir.ClusterWeight) -> str:
 
 
 def _filters(filters: action.Filters | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     if filters is None:
-        return {}
-    found = _fields(filters)
+        return found
+    for name in ("request", "response", "redirect", "rewrite", "cors"):
+        if (part := getattr(filters, name)) is not None:
+            found[name] = _line(part)
     if filters.mirrors:
-        found["mirrors"] = [f"{each.cluster} {each.numerator}/{each.denominator}" for each in filters.mirrors]
+        found["mirrors"] = ", ".join(f"{each.cluster} {each.numerator}/{each.denominator}" for each in filters.mirrors)
+    if filters.fault:
+        found["fault"] = filters.fault
     return found
 
 
-def _fields(part: msgspec.Struct) -> dict[str, Any]:
-    """The fields that are not as they are by default."""
-    found = {}
-    for field in msgspec.structs.fields(part):
-        value = getattr(part, field.name)
-        if value != field.default:
-            found[field.name] = _fields(value) if isinstance(value, msgspec.Struct) else _plain(value)
-    return found
+def _line(part: msgspec.Struct) -> str:
+    """The fields that are not as they are by default, on one line."""
+    return ", ".join(
+        f"{field.name} {_plain(value)}"
+        for field in msgspec.structs.fields(part)
+        if (value := getattr(part, field.name)) != field.default
+    )
 
 
 def _plain(value: Any) -> Any:
-    if not isinstance(value, tuple):
-        return value
-    return [" ".join(map(str, each)) if isinstance(each, tuple) else each for each in value]
+    match value:
+        case action.PathEdit():
+            return f"{value.path} (prefix)" if value.prefix else value.path
+        case tuple():
+            return "; ".join("=".join(map(str, each)) if isinstance(each, tuple) else str(each) for each in value)
+        case _:
+            return value
 
 
 def _cluster(each: ir.Cluster) -> Any:

@@ -168,16 +168,18 @@ class _Shadow(NamedTuple):
     """A match that never gets a request on a host, and the claim that does."""
 
     place: int
+    gateway: Key
     host: str
     winner: Claim
 
 
 def _shadowed(q: Graph, own: Sequence[ir.Rule], key: Key) -> Iterator[_Shadow]:
+    gateways = {f"{spot.socket.name}|{spot.hostname}": spot.gateway for spot in q.get(_spots, key)}
     for each in own:
         claims: Iterable[Claim] = q.read(("claims", signature(each))) or ()
         winner = min(claims, default=None)
         if winner is not None and (winner.route, winner.place) != (key.path, each.index):
-            yield _Shadow(each.index, each.host.rpartition("|")[2], winner)
+            yield _Shadow(each.index, gateways[each.host], each.host.rpartition("|")[2], winner)
 
 
 def _conditions(made: Plan, each: Attachment, shadowed: Sequence[_Shadow], generation: int) -> Iterator[Condition]:
@@ -194,8 +196,8 @@ def _conditions(made: Plan, each: Attachment, shadowed: Sequence[_Shadow], gener
         return
     if made.partial:
         yield condition("PartiallyInvalid", True, "UnsupportedValue", f"Dropped Rule: {made.partial}", generation)
-    if shadowed:
-        names = [f"match {_label(index)} by {_whose(claim)}" for index, claim in _unique(shadowed)]
+    if lost := [shadow for shadow in shadowed if shadow.gateway == each.gateway]:
+        names = [f"match {_label(index)} by {_whose(claim)}" for index, claim in _unique(lost)]
         yield condition(SHADOWED, True, "RouteRulesOverlap", f"never reached: {_few(names)}", generation)
     if made.ignored:
         yield condition(IGNORED, True, "UnsupportedField", made.ignored, generation)
@@ -226,14 +228,15 @@ def _unserved(q: Graph, each: Attachment, gateway: Key, key: Key, path: str) -> 
         return
     listening = q.get(sockets, gateway)
     alive = {listener.section for socket in listening for listener in socket.listeners}
+    reached = {(spot.socket.name, spot.hostname) for spot in q.get(_spots, key)}
     for join in each.joins:
         if join.section not in alive:
             yield finding(16, key, path, f"listener {join.section.name} of {join.section.owner} is not served")
             continue
         for socket in listening:
             for hostname in join.hostnames:
-                owner = socket.owner(hostname)
-                if owner is not None and owner.section != join.section and _on(socket, join.section):
+                owner = socket.owner(hostname) if _on(socket, join.section) else None
+                if owner is not None and (socket.name, hostname) not in reached:
                     text = (
                         f"requests for {hostname} belong to listener {owner.section.name} ({owner.hostname}) of "
                         f"{owner.section.owner}, not to {join.section.name}"
