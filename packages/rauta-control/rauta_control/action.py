@@ -62,7 +62,7 @@ class Cors(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Filters(msgspec.Struct, frozen=True, array_like=True):
-    """What is done to requests and responses. `fault`: nothing is done and the answer is 500, for the reason given."""
+    """What is done to requests and responses."""
 
     request: HeaderEdit | None = None
     response: HeaderEdit | None = None
@@ -70,7 +70,6 @@ class Filters(msgspec.Struct, frozen=True, array_like=True):
     rewrite: Rewrite | None = None
     mirrors: tuple[Mirror, ...] = ()
     cors: Cors | None = None
-    fault: str = ""
 
 
 class Retry(msgspec.Struct, frozen=True, array_like=True):

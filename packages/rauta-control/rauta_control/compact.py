@@ -138,8 +138,6 @@ def _filters(filters: action.Filters | None) -> dict[str, Any]:
             found[name] = _line(part)
     if filters.mirrors:
         found["mirrors"] = ", ".join(f"{each.cluster} {each.numerator}/{each.denominator}" for each in filters.mirrors)
-    if filters.fault:
-        found["fault"] = filters.fault
     return found
 
 

@@ -61,6 +61,8 @@ class Graph:
             node.value = value
             node.changed = node.verified = self._revision
             self._mark(node.users)
+        if value is None and not node.users:
+            self._loose[node] = None
 
     def read(self, key: Hashable) -> Any:
         """Return an input."""

@@ -27,6 +27,7 @@ from rauta_control.supported import Ability
 from rauta_control.world import Key
 
 PORTS = {"http": 80, "https": 443}
+EXTENSION = "extensionRef"
 
 _NEEDS = {
     "RequestHeaderModifier": Ability.REQUEST_HEADERS,
@@ -48,9 +49,15 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """What became of a list of filters. `redirect` waits for its listener, which completes it; `mirrored` are clusters."""
+    """What became of a list of filters. `redirect` waits for its listener, which completes it; `mirrored` are backends.
+
+    With a `fault` nothing can be done, and requests are to be answered with 500: because we are not able (`unable`), or
+    because the filter refers to nothing that there is, which `mirrored` says too.
+    """
 
     filters: Filters | None = None
+    fault: str = ""
+    unable: bool = False
     redirect: HTTPRequestRedirectFilter | None = None
     mirrored: tuple[Backend, ...] = ()
     notes: tuple[Note, ...] = ()
@@ -60,9 +67,13 @@ def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str)
     """Compile the filters at `path` of the route `source`."""
     if not given:
         return Compiled()
-    notes = list(_unsupported(q, given, path))
+    notes = [*_unsupported(q, given, path), *_dangling(given, path)]
     if notes:
-        return Compiled(Filters(fault="; ".join(each.message for each in notes)), notes=tuple(notes))
+        unable = any(not each.path.endswith(EXTENSION) for each in notes)
+        dangling = tuple(
+            Backend(source, reason="InvalidKind", message=each.message) for each in notes if each.path.endswith(EXTENSION)
+        )
+        return Compiled(None, "; ".join(each.message for each in notes), unable, None, dangling, tuple(notes))
     parts: dict[str, object] = {}
     mirrored: list[Backend] = []
     mirrors: list[Mirror] = []
@@ -89,7 +100,7 @@ def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str)
     if mirrors:
         parts["mirrors"] = tuple(mirrors)
     filters = Filters(**parts)  # type: ignore[arg-type]
-    return Compiled(filters if parts else None, redirect, tuple(mirrored), tuple(notes))
+    return Compiled(filters if parts else None, "", False, redirect, tuple(mirrored), tuple(notes))
 
 
 def redirected(redirect: HTTPRequestRedirectFilter, protocol: str, port: int) -> Redirect:
@@ -122,13 +133,23 @@ def _unsupported(q: Graph, given: Sequence[HTTPRouteFilter], path: str) -> Itera
     able = settings(q).abilities
     for index, each in enumerate(given):
         where = f"{path}[{index}]"
+        need = _NEEDS.get(each.type)
+        if need is not None and need not in able:
+            yield Note(2, where, need.missing)
+        elif (
+            each.request_mirror is not None
+            and _share(each.request_mirror) != (1, 1)
+            and Ability.MIRROR_SHARE not in able
+        ):
+            yield Note(2, f"{where}.requestMirror", Ability.MIRROR_SHARE.missing)
+
+
+def _dangling(given: Sequence[HTTPRouteFilter], path: str) -> Iterator[Note]:
+    """References to filters of kinds that there are not, which is all of them."""
+    for index, each in enumerate(given):
         if each.extension_ref is not None:
-            yield Note(2, f"{where}.extensionRef", f"there are no filters of kind {each.extension_ref.kind}")
-        elif (need := _NEEDS.get(each.type)) is None or need not in able:
-            yield Note(2, where, need.missing if need is not None else f"filters of type {each.type} are not supported")
-        elif each.request_mirror is not None and _share(each.request_mirror) != (1, 1):
-            if Ability.MIRROR_SHARE not in able:
-                yield Note(2, f"{where}.requestMirror", Ability.MIRROR_SHARE.missing)
+            text = f"there are no filters of kind {each.extension_ref.kind}"
+            yield Note(2, f"{path}[{index}].{EXTENSION}", text)
 
 
 def _headers(given: HTTPHeaderFilter, path: str, notes: list[Note]) -> HeaderEdit:

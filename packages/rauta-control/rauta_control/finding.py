@@ -83,6 +83,7 @@ CODES: dict[int, Code] = {
     44: Code(_ERROR, "the certificate may not be used", "create a ReferenceGrant in the namespace of the Secret"),
     45: Code(_ERROR, "the certificate authority is not usable", "refer to a ConfigMap with PEM certificates in ca.crt"),
     46: Code(_WARNING, "the client certificate is not usable", "refer to a Secret of type kubernetes.io/tls"),
+    47: Code(_ERROR, "the port is taken", "use another port: the Gateway shares its address with another one"),
     # Gateways and classes.
     50: Code(_ERROR, "the type of address is not supported", "use type IPAddress"),
     51: Code(_ERROR, "the address is not usable", "ask for a free address of this gateway, or for none in particular"),

@@ -97,7 +97,14 @@ def set_output(q: Graph, key: Key) -> Output:
         conditions=tuple(_set_conditions(own, where, generation)),
         listeners=tuple(_listener_status(q, each, where, True, generation) for each in own),
     )
-    return Output(status=status, findings=tuple(dict.fromkeys(_listener_findings(key, own))))
+    findings = [*_listener_findings(key, own), *_blocked(key, own, where)]
+    return Output(status=status, findings=tuple(dict.fromkeys(findings)))
+
+
+def _blocked(key: Key, own: Sequence[Facts], where: Place) -> Iterator[Finding]:
+    for each in own:
+        if each.port in where.blocked and not each.refused:
+            yield finding(47, key, f"spec.listeners[{each.index}].port", f"another Gateway has port {each.port}")
 
 
 def _accepted(q: Graph, key: Key) -> bool:

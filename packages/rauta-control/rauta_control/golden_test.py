@@ -1,7 +1,8 @@
 """Golden cases: testdata/NAME.in.yaml is translated and must give testdata/NAME.out.yaml.
 
 Each input is a comment that says what is to be seen, and manifests as users write them; the GatewayClass `rauta` is
-always there, and {CERTIFICATE}, {KEY} and {OTHER_KEY} stand for PEM. A document `settings:` changes the settings below. With RAUTA_GOLDEN=update in the environment the outputs are
+always there, and {CERTIFICATE}, {KEY} and {OTHER_KEY} stand for PEM. A document `settings:` changes the settings below
+(abilities: all, today, or `-NAME` for all but one). With RAUTA_GOLDEN=update in the environment the outputs are
 written instead: read the difference, for a golden that pins a fault is worse than none.
 """
 
@@ -23,7 +24,7 @@ from rauta_control.admit import Admitted, admit
 from rauta_control.compact import compact
 from rauta_control.documents import documents
 from rauta_control.settings import CONTROLLER, Settings
-from rauta_control.supported import EXPRESSED, TODAY
+from rauta_control.supported import EXPRESSED, TODAY, Ability
 from rauta_control.translate import translate
 
 DATA = Path(__file__).parent / "testdata"
@@ -83,7 +84,7 @@ def translated(text):
         if "settings" in document:
             given = dict(document["settings"])
             if "abilities" in given:
-                given["abilities"] = ABILITIES[given["abilities"]]
+                given["abilities"] = ABILITIES.get(given["abilities"]) or EXPRESSED - {Ability[given["abilities"][1:]]}
             settings = msgspec.structs.replace(
                 settings, **{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
             )

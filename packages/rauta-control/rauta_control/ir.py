@@ -25,6 +25,7 @@ import msgspec
 
 from rauta_control import regex
 from rauta_control.action import UNSET, Filters, Retry
+from rauta_control.hostname import covers
 
 MAX_NAME = 512  # bytes; names are log fields and metric labels
 Place: TypeAlias = tuple[int, int, str, int]
@@ -249,7 +250,7 @@ def _host(host: VirtualHost, resources: Mapping[str, Resource]) -> Iterator[str]
     if host.fallback:
         yield from _refers("fallback", f"host/{host.fallback}", resources)
         listener, _, hostname = host.fallback.rpartition("|")
-        if listener != host.listener or len(hostname) >= len(host.hostname):
+        if listener != host.listener or hostname == host.hostname or not covers(hostname, host.hostname):
             yield f"fallback {host.fallback} must be a less specific host of the same listener"
 
 

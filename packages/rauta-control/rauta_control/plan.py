@@ -77,7 +77,9 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def refused(self) -> Said:
-        """Why the route as a whole is not accepted."""
+        """Why the route as a whole is not accepted. What of it can be matched answers 500 nevertheless: else its requests
+        would go to the next best rule, past a filter that may be there to keep them out.
+        """
         if not self.rules or not all(rule.invalid for rule in self.rules):
             return Said()
         return Said("UnsupportedValue", _listed(self.rules, "dropped"))
@@ -101,6 +103,8 @@ def plan(q: Graph, key: Key) -> Plan:
     notes: list[Note] = []
     backends: list[Backend] = []
     rules = tuple(_rule(q, key, index, rule, notes, backends) for index, rule in enumerate(route.spec.rules))
+    if route.spec.use_default_gateways not in (None, "None"):
+        notes.append(Note(3, "spec.useDefaultGateways", "routes do not attach to default Gateways by themselves"))
     wrong = [each for each in backends if each.reason]
     unresolved = Said(wrong[0].reason, "; ".join(dict.fromkeys(each.message for each in wrong))) if wrong else Said()
     clusters = tuple(dict.fromkeys((each.service, each.port) for each in backends if each.cluster))
@@ -113,10 +117,11 @@ def _rule(q: Graph, key: Key, index: int, rule: HTTPRouteRule, notes: list[Note]
     given = compiled(q, key, rule.filters, f"{path}.filters")
     notes += given.notes
     backends += given.mirrored
-    if given.filters is not None and given.filters.fault:
-        dropped.append(given.filters.fault)
-    shares = tuple(_shares(q, key, rule, path, notes, backends, dropped))
-    if not any(each.weight for each in shares) and given.redirect is None:
+    shares, faults = _shares(q, key, rule, path, notes, backends)
+    dropped += [given.fault] if given.unable else faults
+    if given.fault:
+        shares = [ir.ClusterWeight("", fault=given.fault)]
+    elif not any(each.weight for each in shares) and given.redirect is None:
         text = "its weights are all 0" if shares else "it has no backendRefs"
         notes.append(Note(28, path, f"{text}: requests are answered with 500"))
     ignored = list(_ignored(q, rule, path, notes))
@@ -125,24 +130,16 @@ def _rule(q: Graph, key: Key, index: int, rule: HTTPRouteRule, notes: list[Note]
         index,
         rule.name or "",
         matches,
-        shares,
+        tuple(shares),
         given.filters,
         given.redirect,
         _limit(timeouts.request) if timeouts and Ability.REQUEST_TIMEOUT in able else UNSET,
         _limit(timeouts.backend_request) if timeouts and Ability.BACKEND_TIMEOUT in able else UNSET,
         _retry(rule) if Ability.RETRY in able else None,
-        invalid=not matches or _fails(given, shares, backends),
+        invalid=not matches or given.unable or (bool(faults) and len(faults) == len(shares)),
         dropped=tuple(dict.fromkeys(dropped)),
         ignored=tuple(ignored),
     )
-
-
-def _fails(given: Compiled, shares: Sequence[ir.ClusterWeight], backends: Sequence[Backend]) -> bool:
-    """Whether every request is answered 500 because of something unsupported (a dangling reference is another matter)."""
-    if given.filters is not None and given.filters.fault:
-        return True
-    drawn = [each for each in shares if each.weight]
-    return bool(drawn) and all(each.filters is not None and bool(each.filters.fault) for each in drawn)
 
 
 def _matches(q: Graph, index: int, rule: HTTPRouteRule, notes: list[Note]) -> tuple[tuple[Match, ...], list[str]]:
@@ -243,41 +240,42 @@ def _query(given: Iterable[HTTPQueryParamMatch]) -> tuple[ir.Predicate, ...]:
 
 
 def _shares(
-    q: Graph,
-    key: Key,
-    rule: HTTPRouteRule,
-    path: str,
-    notes: list[Note],
-    backends: list[Backend],
-    dropped: list[str],
-) -> Iterator[ir.ClusterWeight]:
+    q: Graph, key: Key, rule: HTTPRouteRule, path: str, notes: list[Note], backends: list[Backend]
+) -> tuple[list[ir.ClusterWeight], list[str]]:
+    """The shares of a rule, and what of them is not supported (a dangling reference is another matter)."""
+    shares: list[ir.ClusterWeight] = []
+    faults: list[str] = []
     for index, ref in enumerate(rule.backend_refs):
         where = f"{path}.backendRefs[{index}]"
         target = backend(q, key, ref)
         backends.append(target)
         if target.reason:
             notes.append(Note(target.code, where, target.message))
-            yield ir.ClusterWeight("", ref.weight, fault=f"{target.reason}: {target.message}")
+            shares.append(ir.ClusterWeight("", ref.weight, fault=f"{target.reason}: {target.message}"))
             continue
-        filters = None
-        if ref.filters:
-            filters = _own(q, key, ref.filters, f"{where}.filters", notes, backends)
-        if filters is not None and filters.fault:
-            dropped.append(f"backendRefs[{index}]: {filters.fault}")
-        yield ir.ClusterWeight(target.cluster, ref.weight, filters)
+        own = _own(q, key, ref.filters, f"{where}.filters")
+        notes += own.notes
+        backends += own.mirrored
+        if own.fault:
+            faults += [f"backendRefs[{index}]: {own.fault}"] if own.unable else []
+            shares.append(ir.ClusterWeight("", ref.weight, fault=own.fault))
+        else:
+            shares.append(ir.ClusterWeight(target.cluster, ref.weight, own.filters))
+    return shares, faults
 
 
-def _own(
-    q: Graph, key: Key, given: Sequence[HTTPRouteFilter], path: str, notes: list[Note], backends: list[Backend]
-) -> Filters | None:
-    """The filters of a single backend."""
+def _own(q: Graph, key: Key, given: Sequence[HTTPRouteFilter], path: str) -> Compiled:
+    """The filters of a single backend. (A redirect there: the CRD knows it, no feature of v1.6.1 asks for it.)"""
+    if not given:
+        return Compiled()
     if Ability.BACKEND_FILTERS not in settings(q).abilities:
-        notes.append(Note(2, path, Ability.BACKEND_FILTERS.missing))
-        return Filters(fault=Ability.BACKEND_FILTERS.missing)
+        fault = Ability.BACKEND_FILTERS.missing
+        return Compiled(fault=fault, unable=True, notes=(Note(2, path, fault),))
     own = compiled(q, key, given, path)
-    notes += own.notes
-    backends += own.mirrored
-    return own.filters
+    if own.redirect is not None:
+        fault = "RequestRedirect of a single backend is not supported yet"
+        return Compiled(fault=fault, unable=True, notes=(Note(2, path, fault),))
+    return own
 
 
 def _ignored(q: Graph, rule: HTTPRouteRule, path: str, notes: list[Note]) -> Iterator[str]:

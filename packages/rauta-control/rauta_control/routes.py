@@ -64,7 +64,7 @@ def rules(q: Graph, key: Key) -> tuple[ir.Rule, ...]:
     """All rules of a route."""
     route = find(q, HTTPRoute, key.namespace, key.name)
     made = q.get(plan, key)
-    if route is None or made.refused:
+    if route is None:
         return ()
     created = age(route)
     return tuple(
@@ -121,7 +121,7 @@ def signature(rule: ir.Rule) -> str:
 
 
 def _spots(q: Graph, key: Key) -> tuple[_Spot, ...]:
-    if q.get(plan, key).refused:
+    if not any(planned.matches for planned in q.get(plan, key).rules):
         return ()
     spots: dict[tuple[str, str], _Spot] = {}
     for each in q.get(attachments, key):
@@ -217,7 +217,7 @@ def _parent_findings(q: Graph, found: Sequence[Attachment], key: Key) -> Iterato
             yield finding(codes[each.refused.reason], key, path, each.refused.message)
         for name in each.ignored:
             yield finding(14, key, "spec.hostnames", f"no listener of {each.ref.kind} {_full(each, key)} has {name}")
-        if each.gateway is not None and each.joins:
+        if each.gateway is not None and each.joins and not q.get(plan, key).refused:
             yield from _unserved(q, each, each.gateway, key, path)
 
 
