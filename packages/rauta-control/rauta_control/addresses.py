@@ -1,8 +1,8 @@
 """Which addresses each Gateway is served on. Pure.
 
 Two Gateways never see each other's routes, so each has its own address of the pool; where there are more Gateways than
-addresses, one address serves several as long as no two of them want the same port. An address once given is kept: what a
-Gateway had before comes first, then what it asks for by value, then what is free; among equals the older Gateway wins.
+addresses, one address serves several as long as no two of them want the same port. An address once given is kept: what
+a Gateway had before comes first, then what it asks for by value, then what is free; among equals the older Gateway wins.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _claimant(q: Graph, key: Key) -> _Claimant | None:
 
 
 def _keep(each: _Claimant, pool: tuple[str, ...], local: tuple[str, ...], claims: _Claims) -> tuple[str, ...]:
-    """What it had that it still wants and may have: addresses asked for by value, and one of the pool if any will do."""
+    """What it had, still wants and may have: addresses asked for by value, and one of the pool if any will do."""
     kept = []
     chosen = False
     for address in each.had:

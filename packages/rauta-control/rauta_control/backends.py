@@ -128,7 +128,7 @@ def cluster_output(q: Graph, service: Key, number: int) -> Output:
 
 
 def _family(service: Service, families: set[str]) -> str:
-    """One family: the double slices of dual stack are the same pods twice. The Service's first that has any, else IPv4."""
+    """One family, for double slices are the same pods twice: the Service's first that has any, else IPv4."""
     preferred = (*service.spec.ip_families, "IPv4", "IPv6")
     return next((each for each in preferred if each in families), "IPv4")
 

@@ -1,7 +1,7 @@
 """The Maglev table of a cluster's endpoints. Pure.
 
-Built by control and shipped, so that every worker agrees. A table takes half a millisecond, and endpoints often come back
-to what they were, or are the same behind several Services: the last ones are kept.
+Built by control and shipped, so that every worker agrees. A table takes half a millisecond, and endpoints often come
+back to what they were, or are the same behind several Services: the last ones are kept.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 
 from rauta_control import ir
 from rauta_control.derive import Graph
+from rauta_control.output import Output
 from rauta_control.secret import TLS, ConfigMap, Secret
 from rauta_control.world import Key, find
 
@@ -44,17 +45,17 @@ def resource_name(source: Key) -> str:
     return source.path if source.kind == "Secret" else f"{source.path}/ca"
 
 
-def resource(q: Graph, source: Key) -> ir.Secret | None:
-    """What the data plane is given of a Secret or ConfigMap; None if it is gone or not usable."""
+def secret_output(q: Graph, source: Key) -> Output:
+    """What the data plane is given of a Secret or ConfigMap; nothing if it is gone or not usable."""
     if source.kind == "Secret":
         secret = find(q, Secret, source.namespace, source.name)
         if secret is None or q.get(pair_problem, source):
-            return None
-        return ir.Secret(resource_name(source), secret.data[CERTIFICATE], secret.data[PRIVATE_KEY])
+            return Output()
+        return Output((ir.Secret(resource_name(source), secret.data[CERTIFICATE], secret.data[PRIVATE_KEY]),))
     configmap = find(q, ConfigMap, source.namespace, source.name)
     if configmap is None or q.get(authorities_problem, source):
-        return None
-    return ir.Secret(resource_name(source), configmap.data[AUTHORITIES].encode())
+        return Output()
+    return Output((ir.Secret(resource_name(source), configmap.data[AUTHORITIES].encode()),))
 
 
 def _pair(chain: bytes, key: bytes) -> str:

@@ -1,7 +1,7 @@
 """A translation as plain mappings, short enough to read: for `rauta translate`, and for golden cases.
 
-Pure. Rules are listed under their host in the order in which the data plane tries them. Times are left out, and messages
-where all is well.
+Pure. Rules are listed under their host in the order in which the data plane tries them. Times are left out, and
+messages where all is well.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def status(given: Status) -> Any:
 
 
 def tried(rule: ir.Rule) -> tuple[Any, ...]:
-    """Sorts the rules of a host as the data plane tries them: exact paths, longer prefixes, expressions; then precedence."""
+    """Sorts rules as the data plane tries them: exact paths, longer prefixes, expressions; then precedence."""
     return _PATHS[rule.path_type], -len(rule.path) if rule.path_type == "prefix" else 0, rule.path, rule.precedence
 
 

@@ -1,7 +1,7 @@
 """Derived values that keep themselves up to date: change an input, and only what depends on it is computed again.
 
-Pure. A rule is a plain function of a graph and hashable arguments. What it reads through the graph, inputs and results of
-other rules, is recorded, so nothing declares dependencies and none can be forgotten. A change marks what hangs on it;
+Pure. A rule is a plain function of a graph and hashable arguments. What it reads through the graph, inputs and results
+of other rules, is recorded, so nothing declares dependencies and none can be forgotten. A change marks what hangs on it;
 reading a marked value computes it anew only if something it read came out different (so a change that changes nothing
 ends where it is noticed). This is the scheme of incremental compilers (Adapton, Salsa), in a hundred lines.
 
@@ -191,7 +191,7 @@ class Index:
         self._members: dict[Hashable, dict[Hashable, int]] = {}  # by key, how many emitters say so
 
     def emit(self, emitter: Hashable, pairs: Iterable[tuple[Hashable, Hashable]]) -> set[Hashable]:
-        """Replace what `emitter` says; return the keys whose members changed, whose inputs are not set yet (`settle`)."""
+        """Replace what `emitter` says; return the keys whose members changed; `settle` sets their inputs."""
         new = frozenset(pairs)
         old = self._emitted.get(emitter, frozenset())
         if new:

@@ -71,7 +71,9 @@ def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str)
     if notes:
         unable = any(not each.path.endswith(EXTENSION) for each in notes)
         dangling = tuple(
-            Backend(source, reason="InvalidKind", message=each.message) for each in notes if each.path.endswith(EXTENSION)
+            Backend(source, reason="InvalidKind", message=each.message)
+            for each in notes
+            if each.path.endswith(EXTENSION)
         )
         return Compiled(None, "; ".join(each.message for each in notes), unable, None, dangling, tuple(notes))
     parts: dict[str, object] = {}

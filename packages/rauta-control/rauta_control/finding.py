@@ -1,4 +1,4 @@
-"""What translation has to say to whoever wrote an object: everything ignored, dangling, shadowed, unsupported, in conflict.
+"""What there is to say to whoever wrote an object: all that is ignored, dangling, shadowed, unsupported, in conflict.
 
 Pure. A condition says that something is wrong; a finding says where, why and what to do. Codes never change their
 meaning; CODES is their documentation.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rauta_control import ir
 from rauta_control.addresses import Place, place, said
 from rauta_control.classes import ours
 from rauta_control.condition import condition
@@ -16,7 +15,7 @@ from rauta_control.derive import Graph
 from rauta_control.finding import Finding, finding
 from rauta_control.gateway import Gateway, GatewayStatus, ListenerStatus
 from rauta_control.gatewayclass import GatewayClass
-from rauta_control.hosts import hosts_output, socket_resources, sockets
+from rauta_control.hosts import sockets, sockets_output
 from rauta_control.listeners import (
     Facts,
     Said,
@@ -36,7 +35,6 @@ from rauta_control.supported import Ability
 from rauta_control.world import Key, find
 
 IGNORED = f"{DOMAIN}/FieldsIgnored"
-LISTED = 5  # names in a message before "and N more"
 
 _CODES = {
     "UnsupportedProtocol": 40,
@@ -66,9 +64,9 @@ def gateway_output(q: Graph, key: Key) -> Output:
         listeners=tuple(_listener_status(q, each, where, q.get(_accepted, key), generation) for each in own),
         attached_listener_sets=sum(q.get(_set_accepted, each) for each in q.get(sets, key)),
     )
-    sockets_made = q.get(socket_resources, key)
+    made = q.get(sockets_output, key)
     findings = [*_gateway_findings(q, gateway, key, where), *notes, *_listener_findings(key, own)]
-    return Output(sockets_made.resources, status, tuple(dict.fromkeys(findings)), sockets_made.uses)
+    return Output(made.resources, status, tuple(dict.fromkeys(findings)), made.needs)
 
 
 def set_output(q: Graph, key: Key) -> Output:
@@ -245,37 +243,21 @@ def _ignored(q: Graph, gateway: Gateway, key: Key) -> Iterator[Finding]:
     """What a Gateway says that has no effect."""
     able = settings(q).abilities
     infrastructure = gateway.spec.infrastructure
-    if infrastructure is not None and (infrastructure.labels or infrastructure.annotations):
-        if Ability.INFRASTRUCTURE not in able:
-            yield finding(3, key, "spec.infrastructure", Ability.INFRASTRUCTURE.missing)
+    carried = infrastructure is not None and bool(infrastructure.labels or infrastructure.annotations)
     backend = gateway.spec.tls.backend if gateway.spec.tls else None
-    if backend is not None and backend.client_certificate_ref is not None:
-        if Ability.BACKEND_CLIENT_CERTIFICATE not in able:
-            yield finding(3, key, "spec.tls.backend", Ability.BACKEND_CLIENT_CERTIFICATE.missing)
+    shown = backend is not None and backend.client_certificate_ref is not None
+    for given, ability, path in (
+        (carried, Ability.INFRASTRUCTURE, "spec.infrastructure"),
+        (shown, Ability.BACKEND_CLIENT_CERTIFICATE, "spec.tls.backend"),
+    ):
+        if given and ability not in able:
+            yield finding(3, key, path, ability.missing)
     if gateway.spec.default_scope == "All":
         yield finding(3, key, "spec.defaultScope", "routes do not attach to default Gateways by themselves")
     for index, listener in enumerate(gateway.spec.listeners):
         if listener.tls is not None and listener.tls.options:
             names = ", ".join(sorted(listener.tls.options))
             yield finding(3, key, f"spec.listeners[{index}].tls.options", f"there are no TLS options: {names}")
-    if Ability.HOST_FALLBACK not in able:
-        yield from _no_fallback(q, key)
-
-
-def _no_fallback(q: Graph, key: Key) -> Iterator[Finding]:
-    """Host names whose requests should also be offered to a less specific host that has rules."""
-    busy = {name for _, name in q.read(("hosts", key)) or ()}
-    names = sorted(
-        {
-            host.hostname
-            for host in q.get(hosts_output, key).resources
-            if isinstance(host, ir.VirtualHost) and host.fallback.rpartition("|")[2] in busy
-        }
-    )
-    if names:
-        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        only = f"requests for {', '.join(names[:LISTED])}{more} get only rules for that very name"
-        yield finding(3, key, "spec.listeners", f"{Ability.HOST_FALLBACK.missing}: {only}")
 
 
 def _classless(q: Graph, gateway: Gateway, key: Key) -> Iterator[Finding]:

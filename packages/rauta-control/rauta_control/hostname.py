@@ -1,4 +1,4 @@
-"""Host names of listeners and routes: exact, or `*.suffix` for every name below it (at any depth), or `*` for any. Pure."""
+"""Host names of listeners and routes: exact, `*.suffix` for every name below it (at any depth), `*` for any. Pure."""
 
 from __future__ import annotations
 

@@ -1,22 +1,21 @@
 """The sockets and virtual hosts of a Gateway: which listener a host name belongs to, and where its requests look next.
 
-Pure. Listeners of one port are told apart by host name: a name belongs to the most specific listener that covers it, and
-to no other (GatewayHTTPListenerIsolation). So a virtual host has one listener, and where none of its rules matches, only
-the less specific virtual hosts of the same listener are asked.
+Pure. Listeners of one port are told apart by host name: a name belongs to the most specific listener that covers it,
+and to no other (GatewayHTTPListenerIsolation). So a virtual host has one listener, and where none of its rules matches,
+only the less specific virtual hosts of the same listener are asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from rauta_common import hashing
 from rauta_control import hostname, ir
 from rauta_control.addresses import place
-from rauta_control.certificate import resource_name
+from rauta_control.certificate import resource_name, secret_output
 from rauta_control.derive import Graph
 from rauta_control.listeners import Facts, Section, served
-from rauta_control.output import Output
+from rauta_control.output import Output, Slot
 from rauta_control.settings import settings
 from rauta_control.world import Key
 
@@ -53,14 +52,15 @@ def sockets(q: Graph, gateway: Key) -> tuple[Socket, ...]:
     )
 
 
-def socket_resources(q: Graph, gateway: Key) -> Output:
-    """The listeners of the IR, and the secrets they need."""
-    made = []
-    uses: dict[Key, None] = {}
+def sockets_output(q: Graph, gateway: Key) -> Output:
+    """The listeners of the IR; they need secrets and a virtual host for each listener of the Gateway."""
+    made: list[ir.Resource] = []
+    needs: set[Slot] = set()
     for socket in q.get(sockets, gateway):
         tls = tuple(_server_name(each) for each in socket.listeners) if socket.protocol == "HTTPS" else ()
         for each in socket.listeners:
-            uses.update(dict.fromkeys((*each.identity.secrets, *each.identity.authorities)))
+            needs.update((secret_output, (key,)) for key in (*each.identity.secrets, *each.identity.authorities))
+            needs.add((host_output, (gateway, each.section, each.hostname)))
         made.append(
             ir.Listener(
                 socket.name,
@@ -72,34 +72,28 @@ def socket_resources(q: Graph, gateway: Key) -> Output:
                 tls,
             )
         )
-    return Output(tuple(made), uses=tuple(uses))
+    return Output(tuple(made), needs=frozenset(needs))
 
 
-def hosts_output(q: Graph, gateway: Key) -> Output:
-    """The virtual hosts: those of the listeners, and the more specific ones of routes."""
-    wanted: frozenset[tuple[Section, str]] = q.read(("hosts", gateway)) or frozenset()
-    made: list[ir.Resource] = []
+def host_output(q: Graph, gateway: Key, section: Section, name: str) -> Output:
+    """A virtual host, on every socket that its listener has."""
+    made = []
     for socket in q.get(sockets, gateway):
-        sections = {each.section: each for each in socket.listeners}
-        names = {each.section: {each.hostname} for each in socket.listeners}
-        for section, name in wanted:
-            if section in sections:
-                names[section].add(name)
-        for section, belonging in sorted(names.items()):
-            made += _virtual_hosts(socket, section, belonging)
+        for listener in socket.listeners:
+            if listener.section == section:
+                fallback = next((each for each in hostname.wider(name) if _served(q, gateway, listener, each)), "")
+                below = f"{socket.name}|{fallback}" if fallback else ""
+                made.append(ir.VirtualHost(socket.name, name, below, section.path))
     return Output(tuple(made))
 
 
-def fallbacks(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Each host name of a listener and the next less specific one; empty if there is none."""
-    among = set(names)
-    for name in sorted(among):
-        yield name, next((each for each in hostname.wider(name) if each in among), "")
+def routed(q: Graph, gateway: Key, section: Section, name: str) -> bool:
+    """Whether any route has rules on a virtual host."""
+    return q.read(("hosts", (gateway, section, name))) is not None
 
 
-def _virtual_hosts(socket: Socket, section: Section, names: set[str]) -> Iterator[ir.VirtualHost]:
-    for name, fallback in fallbacks(names):
-        yield ir.VirtualHost(socket.name, name, f"{socket.name}|{fallback}" if fallback else "", section.path)
+def _served(q: Graph, gateway: Key, listener: Facts, name: str) -> bool:
+    return listener.hostname == name or routed(q, gateway, listener.section, name)
 
 
 def _server_name(listener: Facts) -> ir.ServerName:

@@ -52,7 +52,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is known of a listener. `refused`, `unresolved`: why it is not accepted, why its references do not resolve."""
+    """What is known of a listener. `refused`: why it is not accepted; `unresolved`: why references do not resolve."""
 
     section: Section
     index: int
@@ -115,10 +115,8 @@ def facts(q: Graph, gateway: Key) -> tuple[Facts, ...]:
     found = find(q, Gateway, gateway.namespace, gateway.name)
     if found is None or not ours(q, found.spec.gateway_class_name):
         return ()
-    owners: list[Gateway | ListenerSet] = [found]
-    for key in sets(q, gateway):
-        if (extension := find(q, ListenerSet, key.namespace, key.name)) is not None:
-            owners.append(extension)
+    extensions = (find(q, ListenerSet, key.namespace, key.name) for key in sets(q, gateway))
+    owners = [found, *(each for each in extensions if each is not None)]
     earlier: list[Facts] = []
     everything: list[Facts] = []
     for owner in owners:

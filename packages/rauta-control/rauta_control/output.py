@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from typing import Any, TypeAlias
+
 import msgspec
 
 from rauta_control.condition import Status
 from rauta_control.finding import Finding
 from rauta_control.ir import Resource
-from rauta_control.world import Key
+
+#: A rule that gives an Output, and what to call it with beside the graph.
+Slot: TypeAlias = tuple[Callable[..., Any], tuple[Hashable, ...]]
 
 
 class Output(msgspec.Struct, frozen=True):
-    """Resources no other object makes; a status without times, None where it is not ours to say; `uses`: the Secrets and
-    ConfigMaps whose contents the resources need.
+    """Resources that no other slot makes; a status without times, None where it is not ours to say; `needs`: the slots
+    of resources that these refer to.
     """
 
     resources: tuple[Resource, ...] = ()
     status: Status | None = None
     findings: tuple[Finding, ...] = ()
-    uses: tuple[Key, ...] = ()
+    needs: frozenset[Slot] = frozenset()

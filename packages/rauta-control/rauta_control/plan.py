@@ -1,7 +1,7 @@
 """What an HTTPRoute asks for, whatever it is attached to: its matches, filters, shares and policies, and what is wrong.
 
-Pure. Nothing is dropped in silence: a match that cannot be served is left out, a filter that cannot be applied makes its
-requests fail, and both are said; so is every field without effect.
+Pure. Nothing is dropped in silence: a match that cannot be served is left out, a filter that cannot be applied makes
+its requests fail, and both are said; so is every field without effect.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """One rule. `redirect` waits for its listener (filters.redirected). `invalid`: none of it can be served as asked."""
+    """One rule. `redirect` waits for its listener (filters.redirected). `invalid`: nothing is served as asked."""
 
     index: int
     name: str
@@ -77,8 +77,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def refused(self) -> Said:
-        """Why the route as a whole is not accepted. What of it can be matched answers 500 nevertheless: else its requests
-        would go to the next best rule, past a filter that may be there to keep them out.
+        """Why the route as a whole is not accepted. What of it can be matched answers 500 nevertheless: else its
+        requests would go to the next best rule, past a filter that may be there to keep them out.
         """
         if not self.rules or not all(rule.invalid for rule in self.rules):
             return Said()

@@ -1,7 +1,7 @@
 """HTTPRoutes: their plan joined with where they attach, which gives the rules of the IR, and their status.
 
-Pure. A rule of the IR is one match on one virtual host. Which rule a request gets is decided by precedence, so two rules
-that match exactly the same are one too many: the later one is never reached, and its route is told by which it lost.
+Pure. A rule of the IR is one match on one virtual host. Which rule a request gets is decided by precedence, so two
+rules that match exactly the same are one too many: the later one is never reached, and its route is told by which it lost.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from rauta_control.condition import condition
 from rauta_control.derive import Graph
 from rauta_control.filters import redirected
 from rauta_control.finding import Finding, finding
-from rauta_control.hosts import Socket, sockets
+from rauta_control.hostname import wider
+from rauta_control.hosts import Socket, routed, sockets
 from rauta_control.httproute import HTTPRoute, RouteParentStatus, RouteStatus
 from rauta_control.listeners import Facts, Section
 from rauta_control.output import Output
 from rauta_control.plan import MATCHES, Match, Plan, Planned, plan
 from rauta_control.resource import Condition
 from rauta_control.settings import DOMAIN, settings
+from rauta_control.supported import Ability
 from rauta_control.world import Key, age, find
 
 SHADOWED = f"{DOMAIN}/RulesShadowed"
@@ -43,7 +45,7 @@ class Claim(NamedTuple):
 
 
 class Links(msgspec.Struct, frozen=True):
-    """What a route has to do with others: listeners it attaches to, virtual hosts it needs, matches it claims, clusters."""
+    """What a route has to do with others: listeners it attaches to, hosts it needs, matches it claims, clusters."""
 
     attached: frozenset[Section] = frozenset()
     hosts: frozenset[tuple[Key, Section, str]] = frozenset()
@@ -97,13 +99,16 @@ def route_output(q: Graph, key: Key) -> Output:
     made = q.get(plan, key)
     found = q.get(attachments, key)
     own = q.get(rules, key)
+    alone = q.get(_alone, key)
     shadowed = list(_shadowed(q, own, key))
     findings = [*_plan_findings(made, key), *_parent_findings(q, found, key), *_shadow_findings(shadowed, key)]
+    if alone:
+        findings.append(finding(3, key, "spec.hostnames", alone))
     parents = tuple(
         RouteParentStatus(
             parent_ref=each.ref,
             controller_name=settings(q).controller,
-            conditions=tuple(_conditions(made, each, shadowed, route.metadata.generation)),
+            conditions=tuple(_conditions(made, each, shadowed, alone, route.metadata.generation)),
         )
         for each in found
         if each.gateway is not None
@@ -182,7 +187,22 @@ def _shadowed(q: Graph, own: Sequence[ir.Rule], key: Key) -> Iterator[_Shadow]:
             yield _Shadow(each.index, gateways[each.host], each.host.rpartition("|")[2], winner)
 
 
-def _conditions(made: Plan, each: Attachment, shadowed: Sequence[_Shadow], generation: int) -> Iterator[Condition]:
+def _alone(q: Graph, key: Key) -> str:
+    """That requests for some host names are not offered to the rules of less specific ones, where they should be."""
+    if Ability.HOST_FALLBACK in settings(q).abilities:
+        return ""
+    names = [
+        spot.hostname
+        for spot in q.get(_spots, key)
+        if any(routed(q, spot.gateway, spot.listener.section, name) for name in wider(spot.hostname))
+    ]
+    only = f"requests for {_few(sorted(set(names)))} get only rules for that very name"
+    return f"{Ability.HOST_FALLBACK.missing}: {only}" if names else ""
+
+
+def _conditions(
+    made: Plan, each: Attachment, shadowed: Sequence[_Shadow], alone: str, generation: int
+) -> Iterator[Condition]:
     refused = each.refused or made.refused
     if refused:
         yield condition("Accepted", False, refused.reason, refused.message, generation)
@@ -199,8 +219,8 @@ def _conditions(made: Plan, each: Attachment, shadowed: Sequence[_Shadow], gener
     if lost := [shadow for shadow in shadowed if shadow.gateway == each.gateway]:
         names = [f"match {_label(index)} by {_whose(claim)}" for index, claim in _unique(lost)]
         yield condition(SHADOWED, True, "RouteRulesOverlap", f"never reached: {_few(names)}", generation)
-    if made.ignored:
-        yield condition(IGNORED, True, "UnsupportedField", made.ignored, generation)
+    if ignored := "; ".join(filter(None, (made.ignored, alone))):
+        yield condition(IGNORED, True, "UnsupportedField", ignored, generation)
 
 
 def _plan_findings(made: Plan, key: Key) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
 
 
 def _holds(expression: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
-    """An operator that there is not holds for nothing: the CRD does not check it, and a grant must not come of a typo."""
+    """An operator that there is not holds for nothing: the CRD does not check it, and a typo must not open a door."""
     value = labels.get(expression.key)
     match expression.operator:
         case "In":

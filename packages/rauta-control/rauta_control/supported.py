@@ -1,7 +1,7 @@
 """What the data plane does: the one list by which translation says what is not served yet, and what the class claims.
 
-Pure. When the data plane learns something, its entry moves into TODAY and everything follows: rules that were dropped or
-answered 500 are published, conditions and findings about it go, and GatewayClass.status.supportedFeatures grows.
+Pure. When the data plane learns something, its entry moves into TODAY and everything follows: rules that were dropped
+or answered 500 are published, conditions and findings about it go, and GatewayClass.status.supportedFeatures grows.
 """
 
 from __future__ import annotations

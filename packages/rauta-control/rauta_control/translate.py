@@ -9,7 +9,7 @@ Both run the same rules over the same graph (derive.py), so they agree; a proper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias, cast
 
@@ -24,21 +24,20 @@ from rauta_control.derive import Graph, Index
 from rauta_control.endpointslice import EndpointSlice
 from rauta_control.finding import Finding
 from rauta_control.gateways import gateway_output, set_output
-from rauta_control.hosts import hosts_output
+from rauta_control.hosts import host_output
 from rauta_control.ir import Resource
 from rauta_control.kinds import AnyResource
-from rauta_control.output import Output
+from rauta_control.output import Output, Slot
 from rauta_control.routes import Links, route_links, route_output
 from rauta_control.settings import Settings
 from rauta_control.world import Key, key_of
 
 Rule: TypeAlias = Callable[..., Output]
-Slot: TypeAlias = tuple[Rule, tuple[Hashable, ...]]
 
 #: By kind, the rules whose results an object of it has.
 RULES: dict[str, tuple[Rule, ...]] = {
     "GatewayClass": (class_output,),
-    "Gateway": (gateway_output, hosts_output),
+    "Gateway": (gateway_output,),
     "ListenerSet": (set_output,),
     "HTTPRoute": (route_output,),
 }
@@ -100,19 +99,33 @@ class Translator:
 
     def update(self, objects: Mapping[Key, AnyResource | None], now: datetime, terms: Settings | None = None) -> Change:
         """Make these the objects of their keys (None: it is gone), and `terms` the settings."""
+        updating = self.updating(objects, now, terms)
+        while True:
+            try:
+                next(updating)
+            except StopIteration as done:
+                change: Change = done.value
+                return change
+
+    def updating(
+        self, objects: Mapping[Key, AnyResource | None], now: datetime, terms: Settings | None = None
+    ) -> Generator[None, None, Change]:
+        """Do what `update` does in slices (slices.py); in between nothing may be asked of the translator."""
         self._before, self._stated, self._found = {}, {}, False
         if terms is not None:
             settings.put(self._graph, terms, self._terms)
             self._terms = terms
         for key, resource in objects.items():
             self._set(key, resource)
+            yield
         self._settle()
         for (route,) in self._graph.stale(route_links):
             key = cast("Key", route)
             self._link(key, self._graph.get(route_links, key))
+            yield
         self._settle()
-        self._derive(_OF_OBJECTS, now)
-        self._derive(_OF_NEEDS, now)
+        yield from self._derive(_OF_OBJECTS, now)
+        yield from self._derive(_OF_NEEDS, now)
         self._graph.sweep()
         return self._change()
 
@@ -155,18 +168,23 @@ class Translator:
     def _link(self, key: Key, links: Links) -> None:
         """Say in the indexes what a route has to do with others."""
         self._emit("attached", key, [(section, key) for section in links.attached])
-        self._emit("hosts", key, [(gateway, (section, name)) for gateway, section, name in links.hosts])
+        self._emit("hosts", key, [(host, key) for host in links.hosts])
         self._emit("claims", key, links.claims)
-        self._need(key, frozenset((cluster_output, each) for each in links.clusters))
+        clusters, hosts = (
+            ((cluster_output, each) for each in links.clusters),
+            ((host_output, each) for each in links.hosts),
+        )
+        self._need(key, frozenset[Slot]((*clusters, *hosts)))
 
-    def _derive(self, rules: tuple[Rule, ...], now: datetime) -> None:
+    def _derive(self, rules: tuple[Rule, ...], now: datetime) -> Generator[None, None, None]:
         for rule in rules:
             for args in self._graph.stale(rule):
                 output: Output = self._graph.get(rule, *args)
                 self._replace((rule, args), output)
-                self._need((rule, *args), frozenset((_secret_output, (used,)) for used in output.uses))
-                if rule in _OF_STATUS:
+                self._need((rule, *args), output.needs)
+                if rule in _OF_OBJECTS:
                     self._state(cast("Key", args[0]), output.status, now)
+                yield
 
     def _replace(self, slot: Slot, output: Output) -> None:
         old = self._outputs.pop(slot, _NOTHING)
@@ -226,12 +244,6 @@ class Translator:
         )
 
 
-def _secret_output(q: Graph, source: Key) -> Output:
-    """What the data plane is given of a Secret or ConfigMap."""
-    made = certificate.resource(q, source)
-    return Output((made,)) if made is not None else _NOTHING
-
-
 _OF_OBJECTS = tuple(rule for rules in RULES.values() for rule in rules)
-_OF_STATUS = frozenset(rules[0] for rules in RULES.values())
-_OF_NEEDS: tuple[Rule, ...] = (cluster_output, _secret_output)
+
+_OF_NEEDS: tuple[Rule, ...] = (host_output, cluster_output, certificate.secret_output)

@@ -1,4 +1,4 @@
-"""Incremental translation equals full translation, after any sequence of edits; and what a change says is what changed."""
+"""Incremental translation equals full translation, after any edits; and what a change says is what changed."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -59,7 +59,7 @@ def members(q: Graph, index: str, *key: str) -> list[Key]:
 
 
 def labels(q: Graph, namespace: str) -> dict[str, str]:
-    """The labels of a namespace. One that is not among the objects (files need not give it) is labelled with its name."""
+    """The labels of a namespace. One that is not among the objects (files need not give it) has that of its name."""
     found = find(q, Namespace, "", namespace)
     return found.metadata.labels if found is not None else {NAME_LABEL: namespace}
 
