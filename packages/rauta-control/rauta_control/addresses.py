@@ -2,7 +2,7 @@
 
 Two Gateways never see each other's routes, so each has its own address of the pool; where there are more Gateways than
 addresses, one address serves several as long as no two of them want the same port. An address once given is kept: what
-a Gateway had before comes first, then what it asks for by value, then what is free; among equals the older Gateway wins.
+a Gateway had before comes first, then what it asks for, then what is free; among equals the older Gateway wins.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Derived values that keep themselves up to date: change an input, and only what depends on it is computed again.
 
 Pure. A rule is a plain function of a graph and hashable arguments. What it reads through the graph, inputs and results
-of other rules, is recorded, so nothing declares dependencies and none can be forgotten. A change marks what hangs on it;
+of other rules, is recorded, so nobody declares dependencies and none is forgotten. A change marks what it may touch;
 reading a marked value computes it anew only if something it read came out different (so a change that changes nothing
 ends where it is noticed). This is the scheme of incremental compilers (Adapton, Salsa), in a hundred lines.
 

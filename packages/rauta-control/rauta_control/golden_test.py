@@ -10,6 +10,7 @@ import functools
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ from rauta_control import ir
 from rauta_control.admit import Admitted, admit
 from rauta_control.compact import compact
 from rauta_control.documents import documents
+from rauta_control.kinds import AnyResource
 from rauta_control.settings import CONTROLLER, Settings
 from rauta_control.supported import EXPRESSED, TODAY, Ability
 from rauta_control.translate import translate
@@ -41,7 +43,7 @@ BASE = Settings(pool=("10.9.0.1", "10.9.0.2", "10.9.0.3", "10.9.0.4"), abilities
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_golden(name):
+def test_golden(name: str) -> None:
     result, resources = translated((DATA / f"{name}.in.yaml").read_text())
     assert ir.validate(resources) == []
     text = yaml.safe_dump(result, sort_keys=False, width=1000, allow_unicode=True)
@@ -51,12 +53,12 @@ def test_golden(name):
     assert text == golden.read_text()
 
 
-def test_every_output_has_an_input():
+def test_every_output_has_an_input() -> None:
     assert [path.name for path in DATA.glob("*.out.yaml") if path.name.removesuffix(".out.yaml") not in CASES] == []
 
 
 @functools.cache
-def pem():
+def pem() -> dict[str, bytes]:
     """A self-signed certificate, its key, and another key."""
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
     name = x509.Name.from_rfc4514_string("CN=test")
@@ -69,7 +71,7 @@ def pem():
     return {"{CERTIFICATE}": certificate, "{KEY}": forms[0], "{OTHER_KEY}": forms[1]}
 
 
-def filled(document):
+def filled(document: Any) -> Any:
     """The document with PEM in place of what stands for it."""
     if isinstance(document, dict):
         return {key: filled(value) for key, value in document.items()}
@@ -78,8 +80,9 @@ def filled(document):
     return pem()[document].decode() if document in ("{CERTIFICATE}", "{KEY}", "{OTHER_KEY}") else document
 
 
-def translated(text):
-    settings, objects, broken = BASE, [], []
+def translated(text: str) -> tuple[dict[str, Any], dict[str, ir.Resource]]:
+    settings, broken = BASE, []
+    objects: list[AnyResource] = []
     for document in documents(text):
         if "settings" in document:
             given = dict(document["settings"])
@@ -95,10 +98,14 @@ def translated(text):
         else:
             broken.append(verdict)
     assert broken == []
-    given = any((each.kind, each.name) == ("GatewayClass", "rauta") for each in objects)
-    translation = translate(objects if given else [*objects, admit(CLASS).resource], settings, NOW)
+    classed = any((each.kind, each.name) == ("GatewayClass", "rauta") for each in objects)
+    if not classed:
+        verdict = admit(CLASS)
+        assert isinstance(verdict, Admitted)
+        objects.append(verdict.resource)
+    translation = translate(objects, settings, NOW)
     result = compact(translation)
-    if not given:
+    if not classed:
         del result["statuses"]["GatewayClass rauta"]
         if not result["statuses"]:
             del result["statuses"]

@@ -21,16 +21,16 @@ from rauta_control.hostname import closest, covers, intersect, wider
         ("*.example.com", "*.ample.com", None),
     ],
 )
-def test_the_intersection_is_the_narrower_one(one, other, expected):
+def test_the_intersection_is_the_narrower_one(one: str, other: str, expected: str | None) -> None:
     assert intersect(one, other) == intersect(other, one) == expected
 
 
-def test_a_wildcard_does_not_cover_the_bare_domain():
+def test_a_wildcard_does_not_cover_the_bare_domain() -> None:
     assert not covers("*.example.com", "example.com")
     assert not covers("a.example.com", "*")
 
 
-def test_exact_comes_before_wildcard_and_long_before_short():
+def test_exact_comes_before_wildcard_and_long_before_short() -> None:
     names = ["*", "*.com", "*.example.com", "a.example.com"]
     assert closest("a.example.com", names) == "a.example.com"
     assert closest("b.example.com", names) == "*.example.com"
@@ -38,7 +38,7 @@ def test_exact_comes_before_wildcard_and_long_before_short():
     assert closest("x.org", ["*.com"]) is None
 
 
-def test_wider_names_are_those_that_cover():
+def test_wider_names_are_those_that_cover() -> None:
     assert list(wider("a.b.example")) == ["*.b.example", "*.example", "*"]
     assert list(wider("*.b.example")) == ["*.example", "*"]
     assert list(wider("*.example")) == ["*"]

@@ -116,7 +116,7 @@ def facts(q: Graph, gateway: Key) -> tuple[Facts, ...]:
     if found is None or not ours(q, found.spec.gateway_class_name):
         return ()
     extensions = (find(q, ListenerSet, key.namespace, key.name) for key in sets(q, gateway))
-    owners = [found, *(each for each in extensions if each is not None)]
+    owners: list[Gateway | ListenerSet] = [found, *(each for each in extensions if each is not None)]
     earlier: list[Facts] = []
     everything: list[Facts] = []
     for owner in owners:

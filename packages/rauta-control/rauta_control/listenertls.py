@@ -1,4 +1,4 @@
-"""What an HTTPS listener shows to clients and asks of them: certificates, and authorities for those of clients. Pure."""
+"""What an HTTPS listener shows to clients and asks of them: certificates, and authorities for those they show. Pure."""
 
 from __future__ import annotations
 

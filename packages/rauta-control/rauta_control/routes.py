@@ -1,7 +1,7 @@
 """HTTPRoutes: their plan joined with where they attach, which gives the rules of the IR, and their status.
 
 Pure. A rule of the IR is one match on one virtual host. Which rule a request gets is decided by precedence, so two
-rules that match exactly the same are one too many: the later one is never reached, and its route is told by which it lost.
+rules that match exactly the same are one too many: the later one is never reached, and its route is told to which.
 """
 
 from __future__ import annotations

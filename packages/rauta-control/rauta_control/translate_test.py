@@ -1,5 +1,6 @@
 """Incremental translation equals full translation, after any edits; and what a change says is what changed."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -10,8 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rauta_control import ir
 from rauta_control.admit import Admitted, admit
+from rauta_control.condition import Status
 from rauta_control.documents import documents
+from rauta_control.gateway import GatewayStatus
 from rauta_control.golden_test import filled
+from rauta_control.httproute import RouteStatus
+from rauta_control.kinds import AnyResource
 from rauta_control.settings import Settings
 from rauta_control.supported import EXPRESSED, TODAY
 from rauta_control.translate import Translator, translate
@@ -128,7 +133,7 @@ TERMS = (
 )
 
 
-def built(head, body):
+def built(head: str, body: str) -> AnyResource:
     version, kind, path = head.split()
     namespace, _, name = path.rpartition("/")
     (document,) = documents(body)
@@ -138,38 +143,39 @@ def built(head, body):
     return verdict.resource
 
 
-OBJECTS = {}
+OBJECTS: dict[Key, list[AnyResource]] = {}
 for each_head, bodies in UNIVERSE.items():
     variants = [built(each_head, body) for body in bodies]
     OBJECTS[key_of(variants[0])] = variants
 CHOICES = [(key, number) for key, variants in OBJECTS.items() for number in range(-1, len(variants))]
 
 
-def chosen(key, number):
+def chosen(key: Key, number: int) -> AnyResource | None:
     return None if number < 0 else OBJECTS[key][number]
 
 
 class Edits(RuleBasedStateMachine):
     @initialize(whole=st.booleans())
-    def start(self, whole):
+    def start(self, whole: bool) -> None:
         self.translator = Translator(BASE)
         self.terms = BASE
-        self.objects = {key: variants[0] for key, variants in OBJECTS.items()} if whole else {}
-        self.resources, self.statuses = {}, {}
+        self.objects: dict[Key, AnyResource | None] = dict(everything()) if whole else {}
+        self.resources: dict[str, ir.Resource] = {}
+        self.statuses: dict[Key, Status | None] = {}
         self.apply(self.objects)
 
     @rule(edits=st.lists(st.sampled_from(range(len(CHOICES))), min_size=1, max_size=4))
-    def edit(self, edits):
+    def edit(self, edits: list[int]) -> None:
         objects = {CHOICES[each][0]: chosen(*CHOICES[each]) for each in edits}
         self.objects |= objects
         self.apply(objects)
 
     @rule(number=st.integers(0, len(TERMS) - 1))
-    def tell(self, number):
+    def tell(self, number: int) -> None:
         self.terms = TERMS[number]
         self.apply({}, self.terms)
 
-    def apply(self, objects, terms=None):
+    def apply(self, objects: Mapping[Key, AnyResource | None], terms: Settings | None = None) -> None:
         change = self.translator.update(objects, NOW, terms)
         assert not change.upserts.keys() & change.deletes
         assert all(self.resources.get(key) != each for key, each in change.upserts.items())
@@ -180,7 +186,7 @@ class Edits(RuleBasedStateMachine):
         self.statuses |= change.statuses
 
     @invariant()
-    def incremental_is_full(self):
+    def incremental_is_full(self) -> None:
         if not hasattr(self, "translator"):
             return
         objects = [each for each in self.objects.values() if each is not None]
@@ -190,7 +196,7 @@ class Edits(RuleBasedStateMachine):
         assert {key: each for key, each in self.statuses.items() if each is not None} == full.statuses
         assert ir.validate(dict(full.resources)) == []
 
-    def teardown(self):
+    def teardown(self) -> None:
         if hasattr(self, "translator"):
             self.translator.update(dict.fromkeys(self.objects), NOW)
             assert self.translator.translation() == translate([], self.terms, NOW)
@@ -201,31 +207,31 @@ TestEdits = Edits.TestCase
 TestEdits.settings = hypothesis_settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
-def everything():
+def everything() -> dict[Key, AnyResource]:
     return {key: variants[0] for key, variants in OBJECTS.items()}
 
 
 @pytest.fixture
-def translator():
+def translator() -> Translator:
     made = Translator(BASE)
     made.update(everything(), NOW)
     return made
 
 
-def test_an_endpoint_touches_its_cluster_and_nothing_else(translator):
+def test_an_endpoint_touches_its_cluster_and_nothing_else(translator: Translator) -> None:
     key = Key("EndpointSlice", "infra", "one")
     change = translator.update({key: None}, NOW)
     assert (list(change.upserts), change.deletes, change.statuses) == (["cluster/infra/v1:8080"], frozenset(), {})
 
 
-def test_a_change_that_means_nothing_changes_nothing(translator):
+def test_a_change_that_means_nothing_changes_nothing(translator: Translator) -> None:
     route = OBJECTS[Key("HTTPRoute", "infra", "r1")][0]
     labelled = msgspec.structs.replace(route, metadata=msgspec.structs.replace(route.metadata, labels={"a": "b"}))
     change = translator.update({key_of(route): labelled}, NOW)
     assert (change.upserts, change.deletes, change.statuses, change.findings) == ({}, frozenset(), {}, False)
 
 
-def test_times_move_with_the_status_of_a_condition_only(translator):
+def test_times_move_with_the_status_of_a_condition_only(translator: Translator) -> None:
     key = Key("HTTPRoute", "infra", "r1")
     service = Key("Service", "infra", "v1")
     before = times(translator, key)
@@ -239,25 +245,29 @@ def test_times_move_with_the_status_of_a_condition_only(translator):
     assert times(translator, key) == {**before, "ResolvedRefs": later}
 
 
-def test_times_of_before_are_kept_by_a_new_translator(translator):
+def test_times_of_before_are_kept_by_a_new_translator(translator: Translator) -> None:
     later = translate(everything().values(), BASE, NOW + timedelta(hours=1), translator.statuses)
     assert later.statuses == translator.statuses
 
 
-def test_the_status_of_the_object_itself_is_what_was_before(translator):
+def test_the_status_of_the_object_itself_is_what_was_before(translator: Translator) -> None:
     key = Key("Gateway", "infra", "a")
-    gateway = msgspec.structs.replace(OBJECTS[key][0], status=translator.statuses[key])
+    status = translator.statuses[key]
+    assert isinstance(status, GatewayStatus)
+    gateway = msgspec.structs.replace(OBJECTS[key][0], status=status)
     later = translate((everything() | {key: gateway}).values(), BASE, NOW + timedelta(hours=1))
     assert later.statuses[key] == translator.statuses[key]
 
 
-def test_the_input_is_not_changed():
+def test_the_input_is_not_changed() -> None:
     objects = everything()
     before = {key: msgspec.json.encode(each) for key, each in objects.items()}
     translate(objects.values(), BASE, NOW)
     assert {key: msgspec.json.encode(each) for key, each in objects.items()} == before
 
 
-def times(translator, key):
-    (parent,) = translator.statuses[key].parents
+def times(translator: Translator, key: Key) -> dict[str, datetime]:
+    status = translator.statuses[key]
+    assert isinstance(status, RouteStatus)
+    (parent,) = status.parents
     return {each.type: each.last_transition_time for each in parent.conditions}
