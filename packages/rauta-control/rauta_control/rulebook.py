@@ -7,7 +7,6 @@ Gateway API v1.6.1 CRDs, or a check of the API server.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 
 import msgspec
 
@@ -24,8 +23,8 @@ from rauta_control import (
     service,
 )
 from rauta_control.anatomy import children
-from rauta_control.problem import Problem, join
-from rauta_control.resource import Rules
+from rauta_control.problem import Problem
+from rauta_control.resource import Rule, Rules
 
 RULES: Rules = {
     **resource.RULES,
@@ -41,29 +40,34 @@ RULES: Rules = {
 }
 
 
-def faults(value: msgspec.Struct, path: str = "") -> Iterator[Problem]:
+def faults(value: msgspec.Struct, path: str = "") -> list[Problem]:
     """What the rules say of a struct and of every struct in it."""
-    kind = type(value)
-    for rule in RULES.get(kind, ()):
+    found: list[Problem] = []
+    _walk(value, path, found)
+    return found
+
+
+def _walk(value: msgspec.Struct, path: str, found: list[Problem]) -> None:
+    rules, branches = _chapter(type(value))
+    for rule in rules:
         for problem in rule(value):
-            yield problem.under(path)
-    for attribute, name, many in _branches(kind):
+            found.append(problem.under(path))  # noqa: PERF401 - a list made for each rule costs more than it saves
+    for attribute, name, many in branches:
         child = getattr(value, attribute)
         if not child:
             continue
-        where = join(path, name)
+        where = f"{path}.{name}" if path else name
         if many:
             for index, item in enumerate(child):
-                yield from faults(item, f"{where}[{index}]")
+                _walk(item, f"{where}[{index}]", found)
         else:
-            yield from faults(child, where)
+            _walk(child, where, found)
 
 
 @functools.cache
-def _branches(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, bool], ...]:
-    """Where in a struct rules may apply: attribute, name, many."""
-    return tuple(
-        (item.name, item.encode_name, many)
-        for item, child, many in children(struct)
-        if child in RULES or _branches(child)
+def _chapter(struct: type[msgspec.Struct]) -> tuple[tuple[Rule, ...], tuple[tuple[str, str, bool], ...]]:
+    """The rules of a struct, and where in it more may apply: attribute, name, many."""
+    branches = tuple(
+        (item.name, item.encode_name, many) for item, child, many in children(struct) if any(_chapter(child))
     )
+    return RULES.get(struct, ()), branches
