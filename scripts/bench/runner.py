@@ -67,6 +67,9 @@ class Result:
         return [sample.failure for sample in self.samples[proxy] if sample.failure]
 
 
+# what a wrong, slow or dead proxy makes the rows raise; ValueError and KeyError from answers that cannot be read
+WRONG = (WrongAnswerError, BenchError, OSError, ValueError, KeyError, cpu.GoneError)
+
 Say = Callable[[str], None]
 T = TypeVar("T")
 
@@ -133,8 +136,14 @@ class _Run:
             for instance in running:  # the thrown-away slice
                 self._take(instance, -1, count=False)
                 instance.lines()
-            if self._row.calibrate:
-                self._result.target = self._row.calibrate(running, earlier, self._plan.size)
+            try:
+                if self._row.calibrate:
+                    self._result.target = self._row.calibrate(running, earlier, self._plan.size)
+            except WRONG as error:
+                self._say(f"  {self._row.name} FAILED: {error}")
+                for instance in running:
+                    self._result.samples[instance.name] += [Sample(failure=f"calibration: {error}")]
+                return
             lines = dict.fromkeys((instance.name for instance in running), 0)
             for turn in range(self._slices()):
                 for instance in _rotated(running, turn):
@@ -165,9 +174,9 @@ class _Run:
         """One slice; whatever goes wrong in it is its failure."""
         try:
             sample = self._row.slice(
-                Turn(instance, self._seed + turn * RETAKES + again, self._plan.size, self._result.target)
+                Turn(instance, self._seed + (turn + 1) * RETAKES + again, self._plan.size, self._result.target)
             )
-        except (WrongAnswerError, BenchError, OSError, cpu.GoneError) as error:
+        except WRONG as error:
             sample = Sample(failure=f"{type(error).__name__}: {error}")
         if sample.failure:
             self._say(f"  {instance.name} slice {turn + 1} FAILED: {sample.failure}")
