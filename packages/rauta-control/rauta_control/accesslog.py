@@ -1,10 +1,10 @@
 """The access log: one JSON line a request, in small batches, never waiting for whoever reads them.
 
-Lines are formatted by downstream.py; this is where they go. A sink is written without blocking: standard output is opened
-anew through /proc so that our O_NONBLOCK is not everybody's, and batches to a pipe are at most PIPE_BUF bytes, which the
-kernel writes whole or not at all, so the lines of several workers never mix. What a slow or full sink does not take is
-dropped and counted. Where a sink can be full in the middle of a line (a file on a full disk, a terminal), the rest of that
-line is lost and the next one starts on a line of its own.
+Lines are formatted by ledger.py; this is where they go. A sink is written without blocking: standard output is
+opened anew through /proc so that our O_NONBLOCK is not everybody's, and batches to a pipe are at most PIPE_BUF bytes,
+which the kernel writes whole or not at all, so the lines of several workers never mix. What a slow or full sink does
+not take is dropped and counted. Where a sink can be full in the middle of a line (a file on a full disk, a terminal),
+the rest of that line is lost and the next one starts on a line of its own.
 """
 
 from __future__ import annotations
@@ -58,10 +58,7 @@ class AccessLog:
         except OSError:  # full pipe, full disk, reader gone: the request was served, only its line is lost
             self.dropped += count
             return
-        if taken == len(batch):
-            whole = count
-        else:
-            whole = batch.count(b"\n", self._cut, taken)
+        whole = count if taken == len(batch) else batch.count(b"\n", self._cut, taken)
         self.written += whole
         self.dropped += count - whole
         self._cut = batch[taken - 1] != 0x0A

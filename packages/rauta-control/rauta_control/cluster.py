@@ -1,8 +1,8 @@
 """Clusters and endpoints as a worker holds them: alive across tables, so an endpoint change touches no route.
 
-Pure: nothing here opens or closes a connection; methods return what the caller must close. An endpoint is its address: the
-same address in two clusters, or in the next configuration, is the same object, so its connections and counters go on. Idle
-connections are used last in, first out: the hot ones stay hot, the rest expire.
+Pure: nothing here opens or closes a connection; methods return what the caller must close. An endpoint is its address:
+the same address in two clusters, or in the next configuration, is the same object, so its connections and counters go
+on. Idle connections are used last in, first out: the hot ones stay hot, the rest expire.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Endpoint:
 
 
 class Cluster:
-    """A name that rules refer to, and the endpoints now behind it. `table` has `size` slots, 0 if nothing can be picked."""
+    """A name that rules refer to, and the endpoints behind it now. `table` has `size` slots, 0 if nothing is there."""
 
     __slots__ = ("endpoints", "name", "size", "table")
 
@@ -79,18 +79,22 @@ class Clusters:
                 by_name[name] = Cluster(name)
         return by_name
 
-    def update(self, by_name: dict[str, Cluster], changed: Iterable[Filling]) -> list[Endpoint]:
-        """Make `by_name` (a preview) the live clusters, filled as `changed` says; return the endpoints no one lists now."""
-        released: list[Endpoint] = []
-        for cluster, resources, table in changed:
-            released += cluster.endpoints
-            cluster.endpoints = [self._use(resource) for resource in resources]
-            cluster.table = table
-            cluster.size = len(table)
-        for name in self.by_name.keys() - by_name.keys():
-            released += self.by_name[name].endpoints
-        self.by_name = by_name
-        return [endpoint for endpoint in released if self._release(endpoint)]
+    def fill(self, filling: Filling) -> list[Endpoint]:
+        """Give a cluster its new endpoints; return those it had until now, each to be given to `release` later."""
+        cluster, resources, table = filling
+        before = cluster.endpoints
+        cluster.endpoints = [self._use(resource) for resource in resources]
+        cluster.table = table
+        cluster.size = len(table)
+        return before
+
+    def release(self, endpoint: Endpoint) -> bool:
+        """One cluster less lists `endpoint`; True if that was the last one, so that it is forgotten."""
+        endpoint.users -= 1
+        if endpoint.users:
+            return False
+        del self.endpoints[endpoint.name]
+        return True
 
     def _use(self, resource: ir.Endpoint) -> Endpoint:
         """Return the endpoint of this address, which has one user more."""
@@ -101,11 +105,3 @@ class Clusters:
             endpoint.slot, endpoint.epoch, endpoint.counter = resource.slot, resource.epoch, None
         endpoint.users += 1
         return endpoint
-
-    def _release(self, endpoint: Endpoint) -> bool:
-        """Take one user from `endpoint`; True if that was the last one, so that it is forgotten."""
-        endpoint.users -= 1
-        if endpoint.users:
-            return False
-        del self.endpoints[endpoint.name]
-        return True

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rauta_common import maglev
 from rauta_control import cluster, ir
-from rauta_control.cluster import Cluster, Clusters, Endpoint, Filling
+from rauta_control.cluster import Cluster, Clusters, Endpoint
 
 PORTS = st.lists(st.integers(1, 5), unique=True, max_size=4)
 STEPS = st.lists(st.dictionaries(st.sampled_from(["red", "blue", "green"]), PORTS), max_size=8)
@@ -14,14 +14,15 @@ STEPS = st.lists(st.dictionaries(st.sampled_from(["red", "blue", "green"]), PORT
 def change(clusters: Clusters, new: dict[str, list[int]], slot: int = 0) -> list[Endpoint]:
     """Make `new` all there is."""
     by_name = clusters.preview(new)
-    fillings: list[Filling] = []
+    before: list[Endpoint] = []
     for name, ports in new.items():
         resources = tuple(ir.Endpoint("192.0.2.1", port, slot=slot) for port in ports)
         shares = maglev.build([resource.name for resource in resources], [1] * len(ports), 1021) if ports else b""
-        fillings.append((by_name[name], resources, maglev.view(shares)))
+        before += clusters.fill((by_name[name], resources, maglev.view(shares)))
     for name in set(by_name) - set(new):
-        del by_name[name]
-    return clusters.update(by_name, fillings)
+        before += by_name.pop(name).endpoints
+    clusters.by_name = by_name
+    return [endpoint for endpoint in before if clusters.release(endpoint)]
 
 
 @given(STEPS)

@@ -14,12 +14,12 @@ from typing import TypeVar
 
 from rauta_control import flags, routespec
 from rauta_control.flags import Flag, Given
-from rauta_control.log import LEVELS
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
 from rauta_control.sharedmem import MAX_WORKERS
 
 T = TypeVar("T")
 
+LEVELS = ("error", "warn", "info", "debug")  # of the log, the most important first
 MAX_DRAIN = 86_400.0  # seconds; longer is a slip of the pen
 
 FROM = Flag(
@@ -152,7 +152,7 @@ class Settings:
     probe_host: str = "::"  # an IP literal; "::" is IPv4 too
     probe_port: int = 9092  # 0: the kernel chooses
     gateway_class: str = "rauta"
-    log: str = "info"  # one of log.LEVELS
+    log: str = "info"  # one of LEVELS
     access_log: str = "stdout"  # "stdout", "off" or a path
     workers: int = 1  # 1 to MAX_WORKERS
     drain_delay: float = 0.0  # between SIGTERM and the drain

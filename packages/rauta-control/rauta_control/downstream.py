@@ -18,6 +18,8 @@ Phases, and what `buffer` holds in them:
 
 Nothing gathers without bound: `regulate` reads from the client only where there is a place for what it sends. A client
 can queue one read's worth of requests; while it does not take its responses, its next request is not begun.
+
+Longer than most files because a connection is one state machine: every change of phase, deadline and reading is here.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from typing import TYPE_CHECKING
 
 from rauta_common.hashing import flow_hash
 from rauta_control import rawsocket
-from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, chunk
-from rauta_control.head import CHUNKED, MAX_HEAD
+from rauta_control.framing import BadChunkError, ChunkedDecoder
+from rauta_control.head import CHUNKED, MAX_HEAD, check_unfinished
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason, Refused, answer
 from rauta_control.sharedmem import Vital
@@ -62,7 +64,7 @@ _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
 class Downstream(asyncio.Protocol):
     """One client connection. Created by the accept loop; lives until the connection is lost."""
 
-    __slots__ = (
+    __slots__ = (  # noqa: RUF023 - sorted within each lifetime
         # -- per connection
         "blocked",
         "buffer",
@@ -137,10 +139,10 @@ class Downstream(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
         self.worker.connected(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """See asyncio.Protocol. A request in flight ends here: its upstream connection cannot be used again."""
         upstream = self.upstream
-        if self.phase == BODY or self.phase == WAIT:
+        if self.phase in (BODY, WAIT):
             self.status = self.status or Reason.CLIENT_CLOSED.status
             record(self, Reason.CLIENT_CLOSED)
         self.phase = CLOSED
@@ -151,7 +153,7 @@ class Downstream(asyncio.Protocol):
         self.worker.disconnected(self)
 
     def eof_received(self) -> bool:
-        """A client may half-close and still wait for its answer (RFC 9112 9.6); otherwise there is nothing left to do."""
+        """A client may half-close and still wait for its answer (RFC 9112 9.6); otherwise there is nothing to do."""
         self.keep_alive = self.plain = False
         if self.phase == BODY:
             self.fail(Reason.BAD_BODY)
@@ -287,6 +289,11 @@ class Downstream(asyncio.Protocol):
         elif len(data) > MAX_HEAD:
             self.refuse(Reason.HEAD_TOO_LARGE if b"\n" in data else Reason.TARGET_TOO_LONG)
         else:
+            try:
+                check_unfinished(data, before)
+            except Refused as refused:
+                self.refuse(refused.reason)
+                return
             self.buffer = data
             if self.phase == IDLE:
                 self.phase = HEAD
@@ -294,7 +301,7 @@ class Downstream(asyncio.Protocol):
                 self.deadline = self.worker.now + HEAD_TIMEOUT
 
     def _begin_body(self, length: int, data: bytes) -> bool:
-        """Set up for a body of `length` of which `data` has come; what is beyond it is the next request. False: refused."""
+        """Set up for a body of `length`; `data` is what came after the head. False: it was malformed and is refused."""
         if length == 0:
             self._hold(data)
             return True
@@ -318,7 +325,7 @@ class Downstream(asyncio.Protocol):
             self._hold(data)
 
     def _take_body(self, data: bytes) -> bool:
-        """Add the body bytes in `data` to `outgoing`, framed for the backend. False: they were malformed and are refused."""
+        """Add body bytes to `outgoing`, framed for the backend; hold what is beyond them. False as in `_begin_body`."""
         self.bytes_in += len(data)
         decoder = self.decoder
         if decoder is None:
@@ -331,14 +338,11 @@ class Downstream(asyncio.Protocol):
                 self._end_body(data[body_end:])
             return True
         try:
-            payload = decoder.feed(data)
+            self.outgoing.append(decoder.relay(data))
         except BadChunkError:
             self.fail(Reason.BAD_BODY)
             return False
-        if payload:
-            self.outgoing += chunk(payload)
         if decoder.done:
-            self.outgoing.append(LAST_CHUNK)
             self._end_body(decoder.rest)
         return True
 
@@ -363,11 +367,11 @@ class Downstream(asyncio.Protocol):
             self.regulate()
 
     def regulate(self) -> None:
-        """Read from the client, or not, as there is a place for what it sends. To be called when that may have changed."""
+        """Read from the client exactly if there is a place for what it sends; call it when that may have changed."""
         phase = self.phase
         if phase == BODY:
             reading = self.upstream is not None and not self.upstream.blocked
-        elif phase == WAIT or phase == IDLE:
+        elif phase in (WAIT, IDLE):
             reading = not self.buffer and not self.blocked
         else:
             reading = True
@@ -393,7 +397,7 @@ class Downstream(asyncio.Protocol):
 
     def waits(self) -> bool:
         """Whether there is still a request to be given to a connection: the client may have left meanwhile."""
-        return (self.phase == WAIT or self.phase == BODY) and self.upstream is None
+        return self.phase in (BODY, WAIT) and self.upstream is None
 
     def attached(self, upstream: Upstream) -> None:
         """A new connection to the backend is there: send what has gathered."""
@@ -427,8 +431,10 @@ class Downstream(asyncio.Protocol):
             self.regulate()
 
     def _leave(self) -> None:
-        """End the connection after an answer. The client must be able to read it: closing with bytes unread would send a
-        reset that may overtake it, so if there can be any, let it know that we say no more, and discard what it says.
+        """End the connection after an answer.
+
+        The client must be able to read it: closing with bytes unread would send a reset that may overtake it. So if
+        there can be any, say that no more comes, and discard for a while what the client says.
         """
         lingers = self.phase == BODY or not self.reading
         self._reset()
@@ -452,7 +458,7 @@ class Downstream(asyncio.Protocol):
         self.fail(reason)
 
     def fail(self, reason: Reason) -> None:
-        """Answer with `reason` if nothing was answered yet; otherwise cut the connection so that the client can tell."""
+        """Answer with `reason` if nothing was answered yet, or else cut the connection so that the client can tell."""
         upstream = self.upstream
         if upstream is not None:
             self.upstream = None

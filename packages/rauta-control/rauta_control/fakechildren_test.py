@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -120,7 +121,8 @@ class Worker:
 
     def follow(self, link: socket.socket) -> None:
         self.selector.register(link, selectors.EVENT_READ, partial(self.ordered, link))
-        link.sendall(b'{"hello": %d}\n' % os.getpid())
+        with suppress(BrokenPipeError):  # control is gone already
+            link.sendall(b'{"hello": %d}\n' % os.getpid())
 
     def told(self) -> None:
         try:
@@ -143,7 +145,10 @@ class Worker:
                     self.ends_at = time.monotonic() + self.patience
 
     def ordered(self, link: socket.socket) -> None:
-        data = link.recv(65536)
+        try:
+            data = link.recv(65536)
+        except ConnectionResetError:  # control ended with something from us unread
+            data = b""
         if not data:
             self.selector.unregister(link)
             link.close()
@@ -194,8 +199,12 @@ class Control:
 
     async def greet(self, index: int, link: socket.socket) -> None:
         link.setblocking(False)
-        data = await asyncio.get_running_loop().sock_recv(link, 65536)
-        note(self.inherited, "greeted", index=index, hello=json.loads(data)["hello"] if data else None)
+        try:
+            data = await asyncio.get_running_loop().sock_recv(link, 65536)
+        except ConnectionResetError:
+            data = b""
+        if data:  # else the worker ended before it could say anything
+            note(self.inherited, "greeted", index=index, hello=json.loads(data)["hello"])
 
     def told(self, message: messages.ToControl, fds: tuple[int, ...]) -> None:
         note(self.inherited, type(message).__name__, message=msgspec.to_builtins(message))

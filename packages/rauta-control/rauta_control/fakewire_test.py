@@ -25,13 +25,17 @@ from rauta_control.config import Settings
 from rauta_control.downstream import Downstream
 from rauta_control.inherit import Inherited
 from rauta_control.port import Port
-from rauta_control.sharedmem import SharedWords, Vital
+from rauta_control.sharedmem import EndpointWord, SharedWords, Vital
 from rauta_control.sweep import TICKS
 from rauta_control.upstream import Upstream
 from rauta_control.worker import Worker
 
 HIGH_WATER = 65_536  # as uvloop's: paused above, resumed when empty
 READ = 256_000  # bytes uvloop reads at most
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+OK_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
 
 class End(asyncio.Transport):
@@ -396,7 +400,7 @@ class Wire:
 
     def vital(self, vital: int) -> int:
         """Return a word of the worker about itself."""
-        return cast("int", self.worker.vitals[vital])
+        return self.worker.vitals[vital]
 
     @property
     def pool(self) -> list[Upstream]:
@@ -459,3 +463,35 @@ def patch_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rawsocket, "unread", lambda transport: sum(map(len, filter(None, transport.inbox))))
     monkeypatch.setattr(rawsocket, "read", read)
     monkeypatch.setattr(rawsocket, "reset", reset)
+
+
+def get(path: str, *fields: str, version: str = "1.1") -> bytes:
+    """A GET for host h."""
+    return "\r\n".join((f"GET {path} HTTP/{version}", "Host: h", *fields, "", "")).encode()
+
+
+def post(*fields: str, body: bytes = b"") -> bytes:
+    """A POST for host h, and `body` as it is."""
+    return "\r\n".join(("POST / HTTP/1.1", "Host: h", *fields, "", "")).encode() + body
+
+
+def status(answer: bytes) -> int:
+    """The status of the first response in `answer`."""
+    return int(answer.split(b" ", 2)[1])
+
+
+def reason(answer: bytes) -> str:
+    """The x-rauta-reason of the only response in `answer`, which must be whole and nothing else."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    fields = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:])
+    assert len(body) == int(fields[b"content-length"])
+    return fields[b"x-rauta-reason"].decode()
+
+
+def failures(wire: Wire) -> int:
+    """What backends were blamed for."""
+    return sum(
+        endpoint.counter.words[EndpointWord.FAILURES]
+        for endpoint in wire.worker.follower.clusters.endpoints.values()
+        if endpoint.counter is not None
+    )

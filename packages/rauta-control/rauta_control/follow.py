@@ -1,18 +1,19 @@
-"""A worker follows control: takes transactions from its link, builds the next table beside the running one, swaps, acks.
+"""A worker follows control: takes transactions from its link, builds the next table beside the running one, swaps.
 
-Work is done in turns of about a millisecond between requests. One transaction at a time: control sends the next after the
-ack. What does not fit (wrong base, digest) is answered by a Nack and costs nothing; control then sends everything, of
-which only what differs from the running table is built.
+Work is done in turns of about a millisecond between requests. One transaction at a time: control sends the next after
+the ack. What does not fit (wrong base, digest) is answered by a Nack and costs nothing; control then sends everything,
+of which only what differs from the running table is built.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 from weakref import WeakSet
 
@@ -28,6 +29,7 @@ from rauta_control.turns import in_turns
 
 TURN = 0.001  # seconds of building between two turns of the loop
 DECODE_SLICE = 128  # resources decoded between two looks at the clock
+COMPARE_SLICE = 1024  # resources compared
 
 log = logging.getLogger(__name__)
 _decoder = msgspec.msgpack.Decoder(Publish)
@@ -35,7 +37,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class Follower:
-    """The configuration of a worker. `committed` is called with each new table, in the step in which it takes effect."""
+    """The configuration of a worker. `committed` is called with each new table, in the step in which it takes over."""
 
     def __init__(self, index: int, committed: Callable[[Table], None]) -> None:
         self._index = index
@@ -91,6 +93,8 @@ class Follower:
     async def _follow(self, link: Link, payload: bytes) -> None:
         generation = -1
         async with self._turn:
+            # What is built lives long: the collector would look at it again and again, for tens of milliseconds.
+            gc.disable()
             try:
                 publish = _decoder.decode(payload)
                 generation = publish.generation
@@ -100,29 +104,51 @@ class Follower:
                 link.send(Nack(generation, f"{type(error).__name__}: {error}"))
             else:
                 link.send(Ack(self.generation, self._state.digest))
+            finally:
+                gc.freeze()
+                gc.enable()
 
     def _apply(self, publish: Publish) -> Slices[None]:
         new = yield from self._state.applying(publish)
+        upserts, deletes = publish.upserts, publish.deletes
         if publish.base == state.EMPTY.generation:  # everything: most of it is there already
-            publish = state.diff(self._state, new)
-        upserts: list[ir.Resource] = []
-        for count, encoded in enumerate(publish.upserts.values(), 1):
-            upserts.append(state.decode(encoded))
+            upserts, deletes = yield from _difference(self._state.encoded, new.encoded)
+        yield
+        resources: list[ir.Resource] = []
+        for count, encoded in enumerate(upserts.values(), 1):
+            resources.append(state.decode(encoded))
             if not count % DECODE_SLICE:
                 yield
         draft = Draft(self.table, self.clusters)
-        yield from draft.stage(upserts, publish.deletes)
+        yield
+        yield from draft.stage(resources, deletes)
+        resources.clear()
+        yield
+        yield from draft.fill()
+        yield
         self.table = draft.commit(new.generation)
-        self._state = new
-        self._retired.append((new.generation, draft.retired))
-        for retired in draft.retired:
-            if isinstance(retired, Endpoint):
-                for connection in list(retired.idle):
-                    connection.close()
         self._committed(self.table)
+        yield
+        yield from draft.release()
+        for endpoint in draft.gone:
+            for connection in list(endpoint.idle):
+                connection.close()
+        self._retired.append((new.generation, draft.retired))
+        self._state = new  # last, so that `drained` does not say so before everything retired is known
 
     def _took(self, seconds: float) -> None:
         self.stall = max(self.stall, seconds)
+
+
+def _difference(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Slices[tuple[dict[str, bytes], tuple[str, ...]]]:
+    """Return what was added or changed, and the keys that were removed."""
+    upserts: dict[str, bytes] = {}
+    for count, (key, encoded) in enumerate(new.items(), 1):
+        if old.get(key) != encoded:
+            upserts[key] = encoded
+        if not count % COMPARE_SLICE:
+            yield
+    return upserts, tuple(old.keys() - new.keys())
 
 
 class Link(asyncio.Protocol):
@@ -151,7 +177,7 @@ class Link(asyncio.Protocol):
         for payload in payloads:
             self._follower.received(self, payload)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """See asyncio.Protocol."""
         self._closed = True
 

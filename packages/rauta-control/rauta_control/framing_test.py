@@ -45,6 +45,18 @@ def refused(wire: bytes) -> bool:
     return False
 
 
+def relay(wire: bytes, sizes: Iterator[int] | None = None) -> tuple[bytes, bytes, bool]:
+    """(what is sent on, rest, done) of `wire`, fed as `decode` feeds it."""
+    decoder = ChunkedDecoder()
+    out = b""
+    at = 0
+    while at < len(wire) and not decoder.done:
+        size = next(sizes) if sizes else len(wire)
+        out += decoder.relay(wire[at : at + size])
+        at += size
+    return out, decoder.rest + wire[at:], decoder.done
+
+
 # -- tables
 
 MALFORMED = [
@@ -123,6 +135,10 @@ def test_malformed(wire: bytes) -> None:
         decode(wire)
     with pytest.raises(BadChunkError):
         byte_by_byte(wire)
+    with pytest.raises(BadChunkError):
+        relay(wire)
+    with pytest.raises(BadChunkError):
+        relay(wire, iter(lambda: 1, 0))
 
 
 @pytest.mark.parametrize(
@@ -197,12 +213,32 @@ def test_read_inside_a_chunk_is_passed_on_as_the_same_object() -> None:
     assert decoder.rest == b"rest"
 
 
+def test_plain_chunks_are_relayed_as_the_same_object() -> None:
+    decoder = ChunkedDecoder()
+    inside, across = b"x" * 65_536, b"x" * 10 + b"\r\n1234\r\n" + b"y" * 0x1234 + b"\r\nff\r\nz"
+    head = b"1000a\r\n"
+    assert decoder.relay(head) is head
+    assert decoder.relay(inside) is inside
+    assert decoder.relay(across) is across
+    assert decoder.relay(b"z" * 254 + b"\r\n1") == b"z" * 254 + b"\r\n"  # a line that is not finished waits
+    assert decoder.relay(b"\r\nx\r\n0\r\n\r\nrest") == b"1\r\nx\r\n0\r\n\r\n"
+    assert (decoder.done, decoder.rest) == (True, b"rest")
+
+
+def test_what_is_not_plain_is_relayed_in_our_own_words() -> None:
+    wire = b"3\r\nabc\r\n3;a=b\r\ndef\r\n03\r\nghi\r\n1\r\nj\r\n0\r\nHost: evil\r\n\r\n"
+    assert relay(wire) == (b"3\r\nabc\r\n7\r\ndefghij\r\n0\r\n\r\n", b"", True)
+    huge = ChunkedDecoder()
+    assert huge.relay(b"fffffffffffffff\r\nabc") == b"3\r\nabc\r\n"
+
+
 def test_many_tiny_chunks_take_linear_time() -> None:
     """A quadratic decoder would take hours for these: no clock is needed."""
     count = 50_000
     wire = b"1\r\nx\r\n" * count + LAST_CHUNK
     assert decode(wire) == (b"x" * count, b"", True)
     assert decode(wire, iter(lambda: 5, 0))[0] == b"x" * count
+    assert relay(wire)[0] == wire
     assert decode(b"1;a\r\nx\r\n" * count + LAST_CHUNK)[0] == b"x" * count
 
 
@@ -239,19 +275,35 @@ def bodies(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return wire, b"".join(pieces)
 
 
+def canonical(wire: bytes) -> bytes:
+    """The payload of chunks in the one form that nobody reads differently; fails for any other."""
+    payload = b""
+    while wire != LAST_CHUNK:
+        line, wire = wire.split(b"\r\n", 1)
+        size = int(line, 16)
+        assert line.lower() == b"%x" % size
+        assert wire[size : size + 2] == b"\r\n"
+        payload, wire = payload + wire[:size], wire[size + 2 :]
+    return payload
+
+
 @settings(deadline=None)
 @given(bodies(), READS, st.binary(max_size=10))
 def test_any_body_in_any_reads(body: tuple[bytes, bytes], sizes: list[int], rest: bytes) -> None:
     wire, payload = body
     assert decode(wire + rest, cycle(sizes)) == (payload, rest, True)
     assert decode(wire + rest) == (payload, rest, True)
+    for reads in (None, cycle(sizes)):
+        sent, left, done = relay(wire + rest, reads)
+        assert (left, done) == (rest, True)
+        assert canonical(sent) == payload
 
 
 @settings(deadline=None)
 @given(PAYLOADS, READS)
 def test_what_we_write_everyone_reads(pieces: list[bytes], sizes: list[int]) -> None:
     payload = b"".join(pieces)
-    wire = b"".join(b"".join(chunk(piece)) for piece in pieces) + LAST_CHUNK
+    wire = b"".join(map(chunk, pieces)) + LAST_CHUNK
     assert decode(wire, cycle(sizes)) == (payload, b"", True)
     assert h11_payload(wire) == payload
     assert llhttp_payload(wire) == payload
@@ -283,9 +335,14 @@ def test_mutations_are_refused_or_understood_alike(wire: bytes, sizes: list[int]
     except BadChunkError:
         with pytest.raises(BadChunkError):
             decode(wire, cycle(sizes))
+        with pytest.raises(BadChunkError):
+            relay(wire, cycle(sizes))
         return
     assert decode(wire, cycle(sizes)) == verdict
     payload, rest, done = verdict
+    sent, left, relayed = relay(wire, cycle(sizes))
+    assert (left, relayed) == (rest, done)
+    assert not done or canonical(sent) == payload
     if done:
         whole = wire[: len(wire) - len(rest)]
         for theirs in (h11_payload(whole), llhttp_payload(whole)):

@@ -1,8 +1,9 @@
-"""Counts and logs a request at its end: the route's and the endpoint's counters, the vitals, one line of the access log.
+"""Counts and logs a request at its end: counters of route and endpoint, vitals, one line of the access log.
 
-Part of the hot path (downstream.py): once a request, straight, no object made but the line itself. The line is valid JSON
-because of what may stand in its fields: the head gate lets no control or 8-bit byte into target, host or method, host
-and method take neither quotes nor backslashes, and a target's are escaped here. Labels were encoded with their table.
+Part of the hot path (downstream.py): once a request, straight, no object made but the line itself. The line is valid
+JSON because of what may stand in its fields: the head gate lets no control or 8-bit byte into target, host or method,
+host and method take neither quotes nor backslashes, and a target's are escaped here. Labels were encoded with their
+table.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _LINE = (
 
 
 def record(request: Downstream, reason: Reason | None) -> None:
-    """Enter the request that ends now; `reason` is why RAUTA answered it or cut it off, None if the backend's answer is whole."""
+    """Enter the request that ends now; `reason` is why RAUTA answered it or cut it off, None if neither."""
     worker = request.worker
     now = monotonic()
     status = request.status
@@ -53,7 +54,7 @@ def record(request: Downstream, reason: Reason | None) -> None:
         words[RouteWord.BYTES_OUT] += request.bytes_out
         words[RouteWord.DURATION_SUM] += micros
         bucket = micros.bit_length()
-        words[_BUCKETS + (bucket if bucket < _LAST_BUCKET else _LAST_BUCKET)] += 1
+        words[_BUCKETS + (bucket if bucket < _LAST_BUCKET else _LAST_BUCKET)] += 1  # noqa: FURB136 - min() is a call
         if not counter.dirty:
             worker.recorder.touch(counter)
     vitals = worker.vitals

@@ -29,7 +29,8 @@ Each flag has the variable in brackets. A flag wins over its variable, an empty 
       Print this and exit.
 
 Signals: SIGTERM drains and ends, SIGINT (Ctrl-C) too but sooner, a second one ends at once. SIGHUP reads @FILEs again.
-SIGUSR2 starts the program anew in place (after an upgrade) and keeps its children and sockets.
+SIGUSR2 starts the program anew in place, after an upgrade: sockets and children stay, each child in the version that
+it was started in until it ends.
 Exit status: 0 ended as told, 1 could not start, 2 wrong settings, 128 + signal if ended at once.
 """
 

@@ -108,11 +108,12 @@ def test_a_connection_that_is_gone_already_is_skipped(reserve: Reserve, number: 
             return outcome
 
     accepted, refused = accept(Port("l", Listening()), reserve)  # type: ignore[arg-type]
-    assert [sock for _, sock, _, _ in accepted] == ["sock"]
+    assert [address for _, _, address, _ in accepted] == ["192.0.2.1"]
     assert refused == 0
 
 
 def test_any_other_error_is_a_bug(reserve: Reserve) -> None:
-    with socket.socket() as not_listening, pytest.raises(OSError):
+    with socket.socket() as not_listening:
         not_listening.setblocking(False)
-        accept(Port("l", not_listening), reserve)
+        with pytest.raises(OSError):
+            accept(Port("l", not_listening), reserve)

@@ -2,8 +2,8 @@
 
     with Proxy() as proxy, Backend(handler) as backend: ...
 
-The test plays the supervisor (`proxy.channel`) and control (`proxy.link`). Ports are the kernel's choice, every wait is on a
-condition with a deadline, and every socket has a timeout, so that a bug is a failure and not a hang.
+The test plays the supervisor (`proxy.channel`) and control (`proxy.link`). Ports are the kernel's choice, every wait is
+on a condition with a deadline, and every socket has a timeout, so that a bug is a failure and not a hang.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from rauta_common import maglev
 from rauta_control import channel, ir, snapshotfd, state
 from rauta_control.frames import FrameDecoder, frame
-from rauta_control.messages import ControlLink, FromWorker, Publish, ToWorker
+from rauta_control.messages import Ack, ControlLink, FromWorker, Hello, Publish, ToWorker
 from rauta_control.sharedmem import SharedWords, Vital, worker_base
 
 PATIENCE = 30.0  # seconds for anything that should take milliseconds: the machine may be busy
@@ -158,10 +159,8 @@ class Backend:
         self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
         for sock in list(self._socks):
-            try:
+            with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         for thread in self._threads:
             thread.join(PATIENCE)
             assert not thread.is_alive()
@@ -277,7 +276,7 @@ class Proxy:
         command = [sys.executable, "-c", _CHILD, json.dumps(given)]
         if descriptors is not None:
             command = ["/bin/sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603 - that is our own code
             command,
             pass_fds=fds if snapshot is None else [*fds, snapshot],
             stdout=stdout,
@@ -376,3 +375,35 @@ class Link:
 def encoded(generation: int, resources: Iterable[ir.Resource]) -> state.State:
     """Return these resources as a state."""
     return state.EMPTY.change(generation, {resource.key: state.encode(resource) for resource in resources})
+
+
+class Shared(NamedTuple):
+    """A worker that the tests of a file use one after the other, and its echo backend."""
+
+    proxy: Proxy
+    backend: Backend
+
+
+def shared_proxy() -> Iterator[Shared]:
+    """Make a fixture of it: one worker for many tests."""
+    with Backend(echo) as backend, Proxy(site(backend.port)) as proxy:
+        assert isinstance(proxy.link.receive(), Hello)
+        yield Shared(proxy, backend)
+
+
+Put: TypeAlias = Callable[[Callable[[Client, bytes], object]], Backend]
+
+
+def other_backends(shared: Shared) -> Iterator[Put]:
+    """Make a fixture of it: a function that puts another backend behind the proxy for the rest of the test."""
+    made: list[Backend] = []
+
+    def put(handler: Callable[[Client, bytes], object]) -> Backend:
+        made.append(Backend(handler))
+        assert isinstance(shared.proxy.publish(site(made[-1].port)), Ack)
+        return made[-1]
+
+    yield put
+    assert isinstance(shared.proxy.publish(site(shared.backend.port)), Ack)
+    for backend in made:
+        backend.__exit__()

@@ -34,7 +34,7 @@ def unread(transport: asyncio.Transport) -> int:
 def read(transport: asyncio.Transport) -> bytes:
     """Return some of what has arrived, empty at its end or if nothing more comes.
 
-    For `connection_lost`: a failed write ends a transport although there may be an answer to read, the one that explains
+    For `connection_lost`: a failed write ends a transport although there may be an answer to read, one that explains
     the failure.
     """
     try:

@@ -1,9 +1,9 @@
 """What a worker counts: local lists on the hot path, copied to its shared words every tick.
 
-Adding to a list element costs half of adding to a word of shared memory, so requests touch lists only, and a tick (100 ms)
-copies those that changed, oldest first and at most BATCH of them, so that requests spread over ten thousand routes stall
-nobody. A counter starts from what the words hold, so a worker's death loses a tick, or a second if so many changed.
-No I/O beyond the memoryview it is given; see sharedmem.py for the layout.
+Adding to a list element costs half of adding to a word of shared memory, so requests touch lists only, and a tick (100
+ms) copies those that changed, oldest first and at most BATCH of them, so that requests spread over ten thousand routes
+stall nobody. A counter starts from what the words hold, so a worker's death loses a tick, or a second if so many
+changed. No I/O beyond the memoryview it is given; see sharedmem.py for the layout.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from rauta_control.sharedmem import (
     ROUTE_WORDS,
     ROUTES,
     VITALS_WORDS,
-    EndpointWord,
     RouteWord,
     Vital,
     worker_base,

@@ -1,7 +1,9 @@
-"""Whatever is sent, in whatever pieces and order: what arrives is what was sent. h11 plays both the client and the backend.
+"""Whatever is sent, in whatever pieces and order: what arrives is what was sent. h11 plays both the client and the
+backend.
 
-Hypothesis makes up the exchanges of one client connection, cuts both streams anywhere, and decides who moves next and when
-the client takes what. Checked are both sides' messages, the bound on what is buffered, and that nothing is left behind.
+Hypothesis makes up the exchanges of one client connection, cuts both streams anywhere, and decides who moves next and
+when the client takes what. Checked are both sides' messages, the bound on what is buffered, and that nothing is left
+behind.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Gateway:
 
     def events(self, event: str, child: str = "") -> list[dict[str, Any]]:
         text = self.events_file.read_text() if self.events_file.exists() else ""
-        found = [json.loads(line) for line in text.splitlines()]
+        found = [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]  # the last may be half written
         return [each for each in found if each["event"] == event and child in ("", each["child"])]
 
     def wait(self, condition: Callable[[], Any], what: str = "") -> Any:

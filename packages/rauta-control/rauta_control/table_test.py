@@ -8,10 +8,11 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rauta_common import maglev
 from rauta_control import ir, table
-from rauta_control.cluster import Clusters, Endpoint
+from rauta_control.cluster import Clusters
 from rauta_control.reasons import Refused
 from rauta_control.slices import finish
 from rauta_control.table import Draft, Host, Memory, Routes, Rule, Table
@@ -63,7 +64,14 @@ def apply(
 ) -> tuple[Table, Draft]:
     draft = Draft(base, clusters)
     finish(draft.stage([new[key] for key in new if old.get(key) != new[key]], [key for key in old if key not in new]))
-    return draft.commit(base.generation + 1), draft
+    return complete(draft, base.generation + 1), draft
+
+
+def complete(draft: Draft, generation: int) -> Table:
+    finish(draft.fill())
+    built = draft.commit(generation)
+    finish(draft.release())
+    return built
 
 
 def build(resources: dict[str, ir.Resource], clusters: Clusters | None = None) -> Table:
@@ -123,7 +131,9 @@ ALL_REQUESTS = list(
 
 
 @given(configurations(), st.lists(REQUESTS, max_size=30))
-def test_finds_what_a_search_of_all_rules_finds(resources: dict[str, ir.Resource], requests: list[tuple[str, ...]]) -> None:
+def test_finds_what_a_search_of_all_rules_finds(
+    resources: dict[str, ir.Resource], requests: list[tuple[str, ...]]
+) -> None:
     built = build(resources)
     for listener, name, method, path in requests * 2:  # the second time out of the memo
         assert fast(built, listener, name, method, path) == slow(resources.values(), listener, name, method, path)
@@ -226,7 +236,7 @@ def test_a_key_that_comes_and_goes_in_one_transaction_stays() -> None:
     clusters = Clusters()
     draft = Draft(build(before, clusters), clusters)
     finish(draft.stage([rule("r", "/new"), before["cluster/c"]], ["rule/r", "cluster/c"]))
-    after = draft.commit(2)
+    after = complete(draft, 2)
     assert fast(after, "l", "example.com", "GET", "/new") == "r"
     assert fast(after, "l", "example.com", "GET", "/") is None
     assert clusters.by_name.keys() == {"c"}
@@ -338,8 +348,8 @@ def test_log_labels_are_json_whatever_the_route_is_called() -> None:
     assert named.label == b'"route":"a\\"\\\\\\n\\u0000b",'
 
 
-def rule(name: str, path: str, order: int = 0, hostname: str = "*") -> ir.Rule:
-    return ir.Rule(name, f"route-{name}", f"l|{hostname}", path, "prefix", (ir.ClusterWeight("c"),), order=order)
+def rule(name: str, path: str, order: int = 0) -> ir.Rule:
+    return ir.Rule(name, f"route-{name}", "l|*", path, "prefix", (ir.ClusterWeight("c"),), order=order)
 
 
 def site(*rules: ir.Rule, hostname: str = "*") -> dict[str, ir.Resource]:
@@ -348,10 +358,6 @@ def site(*rules: ir.Rule, hostname: str = "*") -> dict[str, ir.Resource]:
         ir.Listener("l", "0.0.0.0", 80, 80),
         ir.VirtualHost("l", hostname),
         ir.Cluster("c", (ir.Endpoint("192.0.2.1", 80),), maglev.build(["192.0.2.1:80"], [1], 1021)),
-        *(ir.Rule(*(hostname_of(r, hostname))) for r in rules),
+        *(replace(rule, host=f"l|{hostname}") for rule in rules),
     ]
     return {resource.key: resource for resource in resources}
-
-
-def hostname_of(r: ir.Rule, hostname: str) -> tuple[object, ...]:
-    return (r.name, r.route, f"l|{hostname}", r.path, r.path_type, r.clusters, r.method, r.order, r.slot, r.epoch)

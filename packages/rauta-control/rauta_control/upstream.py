@@ -1,12 +1,12 @@
 """A connection to a backend: sends one request at a time, relays its response, goes back to the pool.
 
-The other half of the hot path (see downstream.py): `data_received` takes what the backend sends and writes to the client,
-most often one read that is a whole response whose bytes are passed on as they came. Bodies with a length are counted, not
-parsed; chunked and close-delimited ones are framed anew.
+The other half of the hot path (see downstream.py): `data_received` takes what the backend sends and writes to the
+client, most often one read that is a whole response whose bytes are passed on as they came. Bodies with a length are
+counted, not parsed; chunked and close-delimited ones are framed anew.
 
-Phases: NEW (connected, not used yet), IDLE (in the pool), HEAD (request sent, response head outstanding), LENGTH, CHUNKS,
-STREAM (a body of known length, chunked, until the backend closes), CLOSED (closing, or closed). Only IDLE ones are in
-`Endpoint.idle`, and they leave it the moment anything happens to them.
+Phases: NEW (connected, not used yet), IDLE (in the pool), HEAD (request sent, response head outstanding), LENGTH,
+CHUNKS, STREAM (a body of known length, chunked, until the backend closes), CLOSED (closing, or closed). Only IDLE ones
+are in `Endpoint.idle`, and they leave it the moment anything happens to them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rauta_control import rawsocket
 from rauta_control.downstream import BODY, WAIT
 from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, chunk
-from rauta_control.head import CHUNKED
+from rauta_control.head import CHUNKED, without
 from rauta_control.reasons import Reason, Refused
 from rauta_control.response import MAX_HEAD, UNTIL_CLOSE, ResponseHead
 from rauta_control.sharedmem import Vital
@@ -112,7 +112,7 @@ class Upstream(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol. In the middle of a response this may be its end, a reason to try again, or a failure."""
+        """See asyncio.Protocol. For a request this may be the end of its response, a second try, or a failure."""
         if exc is not None and self.downstream is not None:
             self._last_words()
         downstream, phase = self.downstream, self.phase
@@ -134,7 +134,7 @@ class Upstream(asyncio.Protocol):
             self._failed(downstream, Reason.UPSTREAM_RESET)
 
     def eof_received(self) -> None:
-        """See asyncio.Protocol: whatever the backend has not taken yet, it will not. Nobody may take this connection now."""
+        """See asyncio.Protocol: the backend takes nothing more either. Nobody may take this from the pool meanwhile."""
         self._leave_pool()
         self.transport.abort()
 
@@ -160,9 +160,11 @@ class Upstream(asyncio.Protocol):
             self.transport.abort()
             return
         if phase == HEAD:
+            searched = 0
             if self.buffer:
+                searched = max(0, len(self.buffer) - 3)
                 data = self.buffer + data
-            end = data.find(b"\r\n\r\n")
+            end = data.find(b"\r\n\r\n", searched)
             if end < 0:
                 self.buffer = data
                 if len(data) > MAX_HEAD:
@@ -224,7 +226,7 @@ class Upstream(asyncio.Protocol):
         self.deadline = self.worker.now + STREAM_TIMEOUT
         if downstream.phase == BODY or self.worker.draining:
             downstream.keep_alive = False
-        lines = [head.fields or data[: start - 2]]
+        lines = [head.fields or without(data[: start - 2], {b"connection"})]
         self.chunked = length < 0 and not downstream.http10
         if self.chunked:
             lines.append(b"Transfer-Encoding: chunked\r\n")
@@ -266,26 +268,20 @@ class Upstream(asyncio.Protocol):
             self.data_received(data[start:])  # at most MAX_INTERIM deep
 
     def _relay_body(self, downstream: Downstream, data: bytes) -> None:
-        """Relay body bytes of a chunked (CHUNKS) or close-delimited (STREAM) response."""
+        """Relay body bytes of a chunked (CHUNKS) or close-delimited (STREAM) response, in chunks if the client takes them."""
         decoder = self.decoder
-        done = False
         if decoder is not None:
             try:
-                data = decoder.feed(data)
+                data = decoder.relay(data) if self.chunked else decoder.feed(data)
             except BadChunkError:
                 self._failed(downstream, Reason.UPSTREAM_INVALID)
                 return
-            done = decoder.done
+        elif self.chunked:
+            data = chunk(data)
         if data:
             downstream.bytes_out += len(data)
-            if self.chunked:
-                size, data, end = chunk(data)
-                downstream.transport.writelines((size, data, end + LAST_CHUNK if done else end))
-            else:
-                downstream.transport.write(data)
-        elif done and self.chunked:
-            downstream.transport.write(LAST_CHUNK)
-        if done and decoder is not None:
+            downstream.transport.write(data)
+        if decoder is not None and decoder.done:
             self.keep_alive = self.keep_alive and not decoder.rest
             self._end(downstream)
 

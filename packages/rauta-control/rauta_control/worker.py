@@ -1,8 +1,8 @@
 """A worker process: the proxy and nothing else.
 
 It holds the listening sockets it shares with the other workers, the table it follows control with, its pools and its
-counters. It never resolves names, never reads configuration sources, never holds credentials. When the supervisor is gone
-it drains and ends; when control is gone it serves on.
+counters. It never resolves names, never reads configuration sources, never holds credentials. When the supervisor is
+gone it drains and ends; when control is gone it serves on.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Worker:
         self.sweep = Sweep()
         self.draining = False
         self.done = loop.create_future()
-        # Coarse clocks, set by each tick. `now` is for deadlines: seconds that this process has been running, not those for
-        # which it or its machine was suspended. `wall` turns monotonic into wall-clock seconds.
+        # Coarse clocks, set by each tick. `now` is for deadlines: seconds that this process has been running, not those
+        # for which it or its machine was suspended. `wall` turns monotonic into wall-clock seconds.
         self.now = self._ticked = monotonic()
         self.wall = time() - self._ticked
         self.second = -1
@@ -113,7 +113,7 @@ class Worker:
             reason = Reason.UPSTREAM_CONNECT_TIMEOUT
         except (OSError, ValueError):  # ValueError: the address is none
             reason = Reason.UPSTREAM_CONNECT
-        # One connection at a time is made for a client, and it takes no other request meanwhile, so this is about the same one.
+        # One connection at a time is made for a client, who has no other request meanwhile: this is about the same one.
         waits = downstream.waits()
         if upstream is None:
             endpoint.forget()
@@ -163,7 +163,7 @@ class Worker:
             self.disconnected(downstream)
 
     def _turn_away(self, sock: socket.socket) -> None:
-        """Say that we are full. What the client said is read, otherwise closing would send a reset that overtakes it."""
+        """Say that we are full. What the client said is read: else closing would send a reset that overtakes that."""
         self._refused()
         self.vitals[Vital.REASONS + Reason.OVERLOADED.number] += 1
         sock.setblocking(False)
@@ -292,11 +292,13 @@ class Worker:
     async def serve(self, inherited: Inherited) -> None:
         """Serve until drained."""
         channel = worker_end(inherited.channel)
+        gc.disable()
         if inherited.snapshot is not None:
             self.follower.load((inherited.snapshot, *inherited.since))
-        self.tick()
+        gc.enable()
         gc.collect()
-        gc.freeze()
+        gc.freeze()  # all this lives long; nothing that a request leaves behind needs the collector
+        self.tick()
         attach(channel, self.loop, self.received, partial(self.drain, DRAIN_ON_ORPHANING))
         if inherited.link is not None:
             await self._follow(inherited.link)
@@ -320,7 +322,7 @@ class Worker:
 
 
 def _connection_limit() -> int:
-    """Half of the descriptors, as each request in flight needs a second one; a gateway should not run on a soft limit."""
+    """Half of all descriptors: each request in flight needs a second one. The soft limit is not meant for a gateway."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     descriptors = DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
