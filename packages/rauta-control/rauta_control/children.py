@@ -17,8 +17,18 @@ class Limits:
     hung: float = 5.0  # without a heartbeat (at most 0.1 s apart in a healthy worker) until a worker is replaced
     first_beat: float = 10.0  # from the start until the first heartbeat: a big snapshot takes a while to load
     late: float = 1.5  # between two looks, from when on it was we who slept and nobody is judged
-    healthy: float = 10.0  # of life after which a death counts as the first one
-    backoff: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)  # until the start after each further death
+    healthy: float = 1.0  # of life after which a death counts as the first one: a crash loop crashes at once
+    backoff: tuple[float, ...] = (
+        0.0,
+        0.0,
+        0.1,
+        0.2,
+        0.4,
+        0.8,
+        1.6,
+        3.2,
+        5.0,
+    )  # until the start after each further death
     interrupt: float = 5.0  # at most for requests in flight after Ctrl-C
     overtime: float = 1.0  # for a worker after its drain timeout, and for a child that closed its channel
     farewell: float = 2.0  # for control and demo to end once the workers have

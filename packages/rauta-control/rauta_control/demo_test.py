@@ -76,7 +76,7 @@ def test_the_program_with_the_demo_as_a_user_runs_it(tmp_path: Path) -> None:
     flags = ["--demo", "--from", "127.0.0.1:0", "--admin-port", "0", "--probe-port", "0", "--workers", "2"]
     log = tmp_path / "log"
     with log.open("wb") as stderr:
-        program = subprocess.Popen(  # noqa: S603
+        program = subprocess.Popen(
             [sys.executable, "-m", "rauta_control.main", *flags, "--access-log", "off"],
             cwd=tmp_path,
             env=environ,

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from random import random
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -233,7 +234,7 @@ class Downstream(asyncio.Protocol):
         else:
             worker.vitals[Vital.MEMO_HITS] += 1
         self.rule = rule
-        cluster = rule.cluster or rule.draw()
+        cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
         if cluster is None:
             self.fail(Reason.NO_BACKENDS)
             return

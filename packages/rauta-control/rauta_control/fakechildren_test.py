@@ -1,7 +1,7 @@
 """A gateway with fake children, run as a program by supervisor_test.py. There are no tests in here.
 
-The children write what happens to them to the file named by EVENTS, a JSON object a line. They obey orders: a test sends
-one, as a line of JSON, to the admin socket; control carries it out or passes it to a worker over the link to it.
+The children write what happens to them to the file named by EVENTS, a JSON object a line. They obey orders: a test
+sends one, a line of JSON, to the admin socket; control carries it out or passes it to a worker over the link to it.
 """
 
 from __future__ import annotations

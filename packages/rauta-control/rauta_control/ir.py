@@ -81,7 +81,8 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, tag="rule"):
     """One path match on one virtual host.
 
     `route` is the name that users know, shared by all rules made from one route; counters and log lines carry it.
-    `path` is a normalised request path (path.py). `method` empty means any. Among rules of one path the lowest `order` wins.
+    `path` is a normalised request path (path.py). `method` empty means any. Of the rules of one path the lowest `order`
+    wins.
     """
 
     name: str

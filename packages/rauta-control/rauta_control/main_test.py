@@ -13,7 +13,7 @@ from rauta_control import config
 def run(*args: str, **environ: str) -> tuple[int, str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RAUTA_") and name != "RUST_LOG"}
     command = [sys.executable, "-m", "rauta_control.main", *args]
-    done = subprocess.run(command, env=clean | environ, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    done = subprocess.run(command, env=clean | environ, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -276,7 +276,7 @@ class Proxy:
         command = [sys.executable, "-c", _CHILD, json.dumps(given)]
         if descriptors is not None:
             command = ["/bin/sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
-        self.process = subprocess.Popen(  # noqa: S603 - that is our own code
+        self.process = subprocess.Popen(
             command,
             pass_fds=fds if snapshot is None else [*fds, snapshot],
             stdout=stdout,

@@ -33,7 +33,7 @@ class Gateway:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("RAUTA_")}
         environ |= {"EVENTS": str(self.events_file), "LIMITS": json.dumps(limits), **extra}
         with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 [sys.executable, PROGRAM, "--to", "web:1", "--admin-port", "0", "--probe-port", "0", f"@{self.flags}"],
                 env=environ,
                 stdin=subprocess.DEVNULL,

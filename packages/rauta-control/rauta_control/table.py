@@ -17,7 +17,6 @@ all hosts of a worker remember is bounded (Memory), and so is what one entry cos
 from __future__ import annotations
 
 from collections.abc import Iterable
-from random import random
 from weakref import WeakSet
 
 import msgspec
@@ -71,16 +70,14 @@ class Rule:
         self.cluster = self.shares[0][0] if len(self.shares) == 1 else None
         self.label = b'"route":%b,' % msgspec.json.encode(rule.route)
 
-    def draw(self) -> Cluster | None:
-        """Return a cluster by weight, None if the rule has no backend that takes requests."""
-        if self.cluster is not None or not self.shares:
-            return self.cluster
-        ticket = random() * self.total  # noqa: S311 - shares, not secrets
+    def draw(self, chance: float) -> Cluster | None:
+        """Return a cluster by weight for a random `chance` in [0, 1); None if no backend of the rule takes requests."""
+        ticket = chance * self.total
         for cluster, weight in self.shares:
             ticket -= weight
             if ticket < 0:
                 return cluster
-        return self.shares[-1][0]
+        return self.shares[-1][0] if self.shares else None  # rounding may leave a ticket of 0
 
 
 class Host:

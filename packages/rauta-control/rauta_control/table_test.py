@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -334,13 +335,15 @@ def test_weights_are_drawn_and_zero_gets_nothing() -> None:
     by_name = Clusters().preview(names)
     shares = tuple(ir.ClusterWeight(name, weight) for name, weight in zip(names, (1, 3, 0), strict=True))
     drawn = Rule(ir.Rule("r", "r", "l|*", "/", "prefix", shares), by_name)
-    picks = Counter(cluster.name for _ in range(4000) if (cluster := drawn.draw()))
-    assert picks.keys() == {"red", "blue"}
-    assert 0.2 < picks["red"] / 4000 < 0.3
+    picks = Counter(cluster.name for chance in range(4000) if (cluster := drawn.draw(chance / 4000)))
+    assert picks == {"red": 1000, "blue": 3000}
+    last = drawn.draw(math.nextafter(1.0, 0.0))
+    assert last is not None
+    assert last.name == "blue"
 
 
 def test_a_rule_without_backends_draws_none() -> None:
-    assert Rule(ir.Rule("r", "r", "l|*", "/", "prefix", ()), {}).draw() is None
+    assert Rule(ir.Rule("r", "r", "l|*", "/", "prefix", ()), {}).draw(0.5) is None
 
 
 def test_log_labels_are_json_whatever_the_route_is_called() -> None:

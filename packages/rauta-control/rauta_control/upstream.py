@@ -268,7 +268,7 @@ class Upstream(asyncio.Protocol):
             self.data_received(data[start:])  # at most MAX_INTERIM deep
 
     def _relay_body(self, downstream: Downstream, data: bytes) -> None:
-        """Relay body bytes of a chunked (CHUNKS) or close-delimited (STREAM) response, in chunks if the client takes them."""
+        """Relay body bytes of a chunked (CHUNKS) or close-delimited (STREAM) response."""
         decoder = self.decoder
         if decoder is not None:
             try:

@@ -4,10 +4,10 @@ from .direct import DIRECT
 from .envoy import ENVOY
 from .haproxy import HAPROXY
 from .model import Place, Proxy, Start
-from .nginx import NGINX, NGINX_SYSTEM
+from .nginx import NGINX, NGINX_STOCK, NGINX_SYSTEM
 from .rauta import RAUTA
 
 COMPARED = (RAUTA, NGINX, NGINX_SYSTEM, HAPROXY, ENVOY)
-PROXIES = {proxy.name: proxy for proxy in (*COMPARED, DIRECT)}
+PROXIES = {proxy.name: proxy for proxy in (*COMPARED, NGINX_STOCK, DIRECT)}
 
 __all__ = ["COMPARED", "DIRECT", "PROXIES", "Place", "Proxy", "Start"]

