@@ -1,7 +1,7 @@
-"""Run hatch from a folder of this checkout: `python3 scripts/hatch.py run ci` needs Python >= 3.11 and pip, nothing else.
+"""Run hatch from a folder of this checkout: `python3 scripts/hatch.py run ci` needs Python >= 3.11 and pip.
 
-Hatch and everything it creates live in `.hatch/`, so the system's Python is not touched (many systems refuse that, PEP 668)
-and deleting the checkout leaves nothing behind. Later runs reuse the folder.
+Hatch and everything it creates live in `.hatch/`, so the system's Python is not touched (many systems refuse that, PEP
+668) and deleting the checkout leaves nothing behind. Later runs reuse the folder.
 """
 
 import os
@@ -24,10 +24,10 @@ def install() -> None:
     print(f"installing {HATCH} into {TOOL} (once)", file=sys.stderr)
     try:
         venv.create(TOOL, clear=True, with_pip=True)
-        pip = [TOOL / "bin" / "python", "-m", "pip"]
-    except subprocess.CalledProcessError:  # Debian without python3-venv: no ensurepip, so the system's pip fills the venv
+        pip = [str(TOOL / "bin" / "python"), "-m", "pip"]
+    except subprocess.CalledProcessError:  # Debian without python3-venv has no ensurepip: the system's pip fills it
         venv.create(TOOL, clear=True, with_pip=False)
-        pip = [sys.executable, "-m", "pip", "--python", TOOL / "bin" / "python"]
+        pip = [sys.executable, "-m", "pip", "--python", str(TOOL / "bin" / "python")]
     result = subprocess.run([*pip, "install", "--quiet", "--disable-pip-version-check", HATCH], check=False)
     if result.returncode:
         sys.exit(f"could not install {HATCH}: pip's message is above (Debian and Ubuntu: apt install python3-venv)")
@@ -36,7 +36,7 @@ def install() -> None:
 
 def main() -> None:
     """Install hatch if needed, then become it."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file alone may be run by any Python
         sys.exit(f"RAUTA needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}")
     install()
     os.environ.setdefault("HATCH_DATA_DIR", str(HOME / "data"))

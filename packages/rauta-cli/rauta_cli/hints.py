@@ -47,6 +47,8 @@ def for_status(snapshot: GatewaySnapshot) -> Hints:
         *_some(snapshot.open_circuits, "circuit", "open"),
         *_some(snapshot.exhausted_rate_limiters, "rate limiter", "exhausted"),
     ]
+    if snapshot.problems:
+        trouble.append(f"{count(len(snapshot.problems), 'problem')} with the configuration")
     if not snapshot.ready:
         trouble.insert(0, "not ready")
     actions = [Action("listeners", "see why a listener is not bound")] if unbound else []

@@ -27,6 +27,9 @@ def test_what_ails_a_gateway_is_urgent_and_named() -> None:
     )
     assert [action.cmd for action in advice.actions] == ["listeners", "status", "routes list"]
     assert hints.for_status(GatewaySnapshot(status="draining", ready=True)).urgent
+    puzzled = hints.for_status(replace(SNAPSHOT, problems=("--to web:80: does not resolve",)))
+    assert puzzled.urgent
+    assert "1 problem with the configuration" in puzzled.summary
 
 
 def test_routes_that_cannot_answer_come_before_those_that_fail() -> None:

@@ -34,7 +34,7 @@ def start(
     url: str, line: str, stdout: int = subprocess.PIPE, before: str = "", unbuffered: str = ""
 ) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAUTA_")}
-    return subprocess.Popen(  # noqa: S603 - our own program
+    return subprocess.Popen(
         [sys.executable, "-c", before + PROGRAM, *line.split()],
         env=environment | {"RAUTA_ADMIN_ENDPOINT": url, "PYTHONUNBUFFERED": unbuffered},
         stdout=stdout,

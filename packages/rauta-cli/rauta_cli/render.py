@@ -27,7 +27,7 @@ GAP = "  "
 
 
 def status(snapshot: GatewaySnapshot) -> str:
-    """The gateway, its listeners and its workers."""
+    """The gateway, its listeners, its workers, and what is wrong with its configuration."""
     readiness = "" if snapshot.ready else ", not ready"
     age = "" if snapshot.config_age_seconds is None else f", {duration(snapshot.config_age_seconds)} old"
     facts = [
@@ -40,7 +40,10 @@ def status(snapshot: GatewaySnapshot) -> str:
         ("Exhausted limiters", f"{snapshot.exhausted_rate_limiters:,}"),
         ("Route cache", "-" if snapshot.cache_stats is None else cache(snapshot.cache_stats)),
     ]
-    return "\n\n".join([_facts(facts), listeners(snapshot.listeners), workers(snapshot.workers, snapshot.generation)])
+    parts = [_facts(facts), listeners(snapshot.listeners), workers(snapshot.workers, snapshot.generation)]
+    if snapshot.problems:
+        parts.append(_table(("PROBLEM",), [(problem,) for problem in snapshot.problems], ""))
+    return "\n\n".join(parts)
 
 
 def listeners(listeners: Sequence[ListenerSnapshot]) -> str:

@@ -42,6 +42,11 @@ def test_status_of_a_gateway_that_has_just_started() -> None:
     assert lines[-3:] == ["No listeners.", "", "No workers."]
 
 
+def test_problems_of_the_configuration_stand_at_the_end() -> None:
+    lines = render.status(GatewaySnapshot(status="degraded", problems=("--to web:80: does not resolve",))).splitlines()
+    assert lines[-2:] == ["PROBLEM", "--to web:80: does not resolve"]
+
+
 def test_what_is_wrong_stands_in_its_line() -> None:
     listeners = [ListenerSnapshot(name="web", address="::", port=80, protocol="HTTP", bound=False, message="in use")]
     assert render.listeners(listeners).splitlines()[1] == "web       HTTP      [::]:80  -         not bound: in use"

@@ -1,9 +1,10 @@
 """The access log: one JSON line a request, in small batches, never waiting for whoever reads them.
 
-Lines are formatted by downstream.py; this is where they go. A sink is written without blocking: standard output is opened
-anew through /proc so that our O_NONBLOCK is not everybody's, and batches to a pipe are at most PIPE_BUF bytes, which the
-kernel writes whole or not at all, so the lines of several workers never mix. What a slow or full sink does not take is
-dropped and counted.
+Lines are formatted by ledger.py; this is where they go. A sink is written without blocking: standard output is
+opened anew through /proc so that our O_NONBLOCK is not everybody's, and batches to a pipe are at most PIPE_BUF bytes,
+which the kernel writes whole or not at all, so the lines of several workers never mix. What a slow or full sink does
+not take is dropped and counted. Where a sink can be full in the middle of a line (a file on a full disk, a terminal),
+the rest of that line is lost and the next one starts on a line of its own.
 """
 
 from __future__ import annotations
@@ -17,24 +18,28 @@ FILE_BATCH = 65_536
 
 
 class AccessLog:
-    """Takes finished lines and writes them when a batch is full or `flush` is called."""
+    """Takes finished lines and writes them to `fd`, not blocking, when a batch is full or `flush` is called."""
 
-    __slots__ = ("_batch", "_fd", "_lines", "_size", "dropped", "written")
+    __slots__ = ("_batch", "_cut", "_fd", "_lines", "_size", "dropped", "written")
 
-    def __init__(self, fd: int | None) -> None:
+    def __init__(self, fd: int, written: int = 0, dropped: int = 0) -> None:
         self._fd = fd
         self._lines: list[bytes] = []
         self._size = 0
-        self._batch = FILE_BATCH if fd is not None and stat.S_ISREG(os.fstat(fd).st_mode) else BATCH
-        self.written = 0  # lines
-        self.dropped = 0  # lines
+        self._batch = FILE_BATCH if stat.S_ISREG(os.fstat(fd).st_mode) else BATCH
+        self._cut = False  # the sink ends in the middle of a line
+        self.written = written  # lines, counting on from those of a worker that died
+        self.dropped = dropped
 
     def write(self, line: bytes) -> None:
-        """Add one line, with its newline."""
+        """Add one line, with its newline. One that is longer than a batch is dropped."""
         size = self._size + len(line)
         if size > self._batch:
             self.flush()
             size = len(line)
+            if size > self._batch:
+                self.dropped += 1
+                return
         self._lines.append(line)
         self._size = size
 
@@ -42,20 +47,21 @@ class AccessLog:
         """Hand the batch to the sink now, or drop it."""
         if not self._lines:
             return
-        count = len(self._lines)
+        if self._cut:
+            self._lines[0] = b"\n" + self._lines[0]
         batch = b"".join(self._lines)
+        count = len(self._lines)
         self._lines.clear()
         self._size = 0
-        if self._fd is None:
-            return
         try:
-            complete = os.write(self._fd, batch) == len(batch)
+            taken = os.write(self._fd, batch)
         except OSError:  # full pipe, full disk, reader gone: the request was served, only its line is lost
-            complete = False
-        if complete:
-            self.written += count
-        else:
             self.dropped += count
+            return
+        whole = count if taken == len(batch) else batch.count(b"\n", self._cut, taken)
+        self.written += whole
+        self.dropped += count - whole
+        self._cut = batch[taken - 1] != 0x0A
 
 
 def open_sink(target: str) -> int | None:

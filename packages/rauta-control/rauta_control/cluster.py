@@ -1,16 +1,15 @@
 """Clusters and endpoints as a worker holds them: alive across tables, so an endpoint change touches no route.
 
-Pure: nothing here opens or closes a connection; methods return what the caller must close. An endpoint is its address: the
-same address in two clusters, or in the next configuration, is the same object, so its connections and counters go on. Idle
-connections are used last in, first out: the hot ones stay hot, the rest expire.
+Pure: nothing here opens or closes a connection; methods return what the caller must close. An endpoint is its address:
+the same address in two clusters, or in the next configuration, is the same object, so its connections and counters go
+on. Idle connections are used last in, first out: the hot ones stay hot, the rest expire.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from rauta_common import maglev
 from rauta_control import ir
 from rauta_control.recorder import Counter
 
@@ -21,7 +20,7 @@ MAX_OPEN = 1_024  # connections to one endpoint from one worker; Envoy's default
 
 
 class Endpoint:
-    """One backend address, its idle connections and what was counted. `users` is the number of clusters that list it."""
+    """One backend address, its idle connections and what was counted. Without `users` it takes no connection back."""
 
     __slots__ = ("__weakref__", "address", "counter", "epoch", "idle", "label", "name", "open", "port", "slot", "users")
 
@@ -34,7 +33,7 @@ class Endpoint:
         self.counter: Counter | None = None
         self.idle: list[Upstream] = []
         self.open = 0  # connections and reservations
-        self.users = 0
+        self.users = 0  # clusters that list it
         self.label = b'"endpoint":"%b",' % endpoint.name.encode()
 
     def reserve(self) -> bool:
@@ -44,15 +43,13 @@ class Endpoint:
         self.open += 1
         return True
 
-    def forget(self, connection: Upstream | None = None) -> None:
-        """A connection has closed, or (None) a reservation came to nothing."""
+    def forget(self) -> None:
+        """A connection has closed, or a reservation came to nothing."""
         self.open -= 1
-        if connection in self.idle:
-            self.idle.remove(connection)
 
 
 class Cluster:
-    """A name that rules refer to, and the endpoints now behind it. `table` has `size` slots, 0 if nothing can be picked."""
+    """A name that rules refer to, and the endpoints behind it now. `table` has `size` slots, 0 if nothing is there."""
 
     __slots__ = ("endpoints", "name", "size", "table")
 
@@ -63,6 +60,10 @@ class Cluster:
         self.size = 0
 
 
+Filling: TypeAlias = tuple[Cluster, tuple[ir.Endpoint, ...], Sequence[int]]
+"""A cluster, what its endpoints become, and its new table."""
+
+
 class Clusters:
     """The live clusters and endpoints of a worker."""
 
@@ -70,44 +71,37 @@ class Clusters:
         self.by_name: dict[str, Cluster] = {}
         self.endpoints: dict[str, Endpoint] = {}
 
-    def preview(self, names: Iterable[str], *, replace: bool) -> dict[str, Cluster]:
-        """Return the clusters by name as a transaction that brings `names` will leave them; new ones are empty until `update`."""
-        known = {} if replace else dict(self.by_name)
+    def preview(self, names: Iterable[str]) -> dict[str, Cluster]:
+        """Return the clusters by name, with new ones, still empty, for those of `names` that are unknown."""
+        by_name = dict(self.by_name)
         for name in names:
-            known[name] = self.by_name.get(name) or Cluster(name)
-        return known
+            if name not in by_name:
+                by_name[name] = Cluster(name)
+        return by_name
 
-    def update(self, by_name: dict[str, Cluster], changed: Iterable[ir.Cluster]) -> list[Endpoint]:
-        """Make `by_name` (a preview) the live clusters, with the endpoints of `changed`; return the endpoints no one lists now."""
-        released: list[Endpoint] = []
-        for resource in changed:
-            cluster = by_name[resource.name]
-            released += cluster.endpoints
-            self._fill(cluster, resource)
-        for name in self.by_name.keys() - by_name.keys():
-            released += self.by_name[name].endpoints
-        self.by_name = by_name
-        return [endpoint for endpoint in released if self._release(endpoint)]
+    def fill(self, filling: Filling) -> list[Endpoint]:
+        """Give a cluster its new endpoints; return those it had until now, each to be given to `release` later."""
+        cluster, resources, table = filling
+        before = cluster.endpoints
+        cluster.endpoints = [self._use(resource) for resource in resources]
+        cluster.table = table
+        cluster.size = len(table)
+        return before
 
-    def _fill(self, cluster: Cluster, resource: ir.Cluster) -> None:
-        endpoints = [self._endpoint(endpoint) for endpoint in resource.endpoints]
-        for endpoint in endpoints:
-            endpoint.users += 1
-        cluster.endpoints = endpoints
-        cluster.table = maglev.view(resource.table)
-        cluster.size = len(cluster.table)
+    def release(self, endpoint: Endpoint) -> bool:
+        """One cluster less lists `endpoint`; True if that was the last one, so that it is forgotten."""
+        endpoint.users -= 1
+        if endpoint.users:
+            return False
+        del self.endpoints[endpoint.name]
+        return True
 
-    def _endpoint(self, resource: ir.Endpoint) -> Endpoint:
+    def _use(self, resource: ir.Endpoint) -> Endpoint:
+        """Return the endpoint of this address, which has one user more."""
         endpoint = self.endpoints.get(resource.name)
         if endpoint is None:
             endpoint = self.endpoints[resource.name] = Endpoint(resource)
         elif (endpoint.slot, endpoint.epoch) != (resource.slot, resource.epoch):
             endpoint.slot, endpoint.epoch, endpoint.counter = resource.slot, resource.epoch, None
+        endpoint.users += 1
         return endpoint
-
-    def _release(self, endpoint: Endpoint) -> bool:
-        endpoint.users -= 1
-        if endpoint.users or self.endpoints.get(endpoint.name) is not endpoint:
-            return False
-        del self.endpoints[endpoint.name]
-        return True

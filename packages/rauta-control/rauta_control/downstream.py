@@ -7,23 +7,36 @@ looks at (worker.py), counters are list elements. Only a pool miss makes a task.
     client --data_received--> head gate -> host -> rule -> cluster -> endpoint -> Upstream.send
     client <----------------- Upstream relays head and body, then calls `finish`
 
-Phases: IDLE (between requests), HEAD (a partial head is buffered), BODY (request body still arriving), WAIT (request
-complete, response not), LINGER (answered before the body was read: discard for a moment, then close), CLOSED.
-Bytes that arrive in WAIT are a pipelined request: they stay in `buffer` and reading is paused, so a client can queue at most
-one read's worth.
+Phases, and what `buffer` holds in them:
+
+    IDLE    between requests                                       pipelined requests, about to be taken
+    HEAD    a head has begun to arrive                             what is there of it
+    BODY    the request's body still arrives                       nothing
+    WAIT    the request is complete, its response is not           pipelined requests
+    LINGER  answered before all of the request was read: discard what comes for a moment, then close
+    CLOSED  closing: what is written may still have to be taken by the client
+
+Nothing gathers without bound: `regulate` reads from the client only where there is a place for what it sends. A client
+can queue one read's worth of requests; while it does not take its responses, its next request is not begun.
+
+Longer than most files because a connection is one state machine: every change of phase, deadline and reading is here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+from random import random
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from rauta_common.hashing import flow_hash
-from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, chunk
-from rauta_control.head import CHUNKED, MAX_HEAD
+from rauta_control import rawsocket
+from rauta_control.framing import BadChunkError, ChunkedDecoder
+from rauta_control.head import CHUNKED, MAX_HEAD, check_unfinished
+from rauta_control.ledger import record
 from rauta_control.reasons import Reason, Refused, answer
-from rauta_control.sharedmem import RouteWord, Vital
+from rauta_control.sharedmem import Vital
 
 if TYPE_CHECKING:
     from rauta_control.cluster import Endpoint
@@ -34,27 +47,25 @@ if TYPE_CHECKING:
 
 IDLE, HEAD, BODY, WAIT, LINGER, CLOSED = range(6)
 
-HEAD_TIMEOUT = 10.0  # seconds for a whole head, from its first byte (HAProxy's `timeout http-request`: absolute)
-BODY_TIMEOUT = 60.0  # seconds between two reads of a body
-KEEP_ALIVE = 75.0  # seconds between requests; nginx's default
-LINGER_TIME = 2.0  # seconds in which a client may read an early answer before the connection closes
+# Seconds on the worker's clock, which a sweep compares with: up to one more may pass.
+HEAD_TIMEOUT = 10.0  # for a whole head, from its first byte (HAProxy's `timeout http-request`: absolute)
+BODY_TIMEOUT = 60.0  # between two reads of a body
+WRITE_TIMEOUT = 30.0  # in which a client takes nothing of its response, twice: nginx's send_timeout is 60
+KEEP_ALIVE = 75.0  # between requests; nginx's default
+LINGER_TIME = 10.0  # in which a client may read an early answer before the connection closes
+FRESH_TIME = 1.0  # for the first byte of a connection that was accepted before draining began
 NEVER = float("inf")
 
 REPLAYABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))  # RFC 9110 9.2.2: idempotent
+MAX_LOGGED_METHOD = 32  # bytes; the longest registered one has 17
 
-_STATUS = RouteWord.STATUS_1XX - 1
-_BUCKETS = RouteWord.BUCKETS
-_LAST_BUCKET = 31
-_LINE = (
-    b'{"time":"%b.%03dZ",%b%b"client":"%b","method":"%b","host":"%b","path":"%b","status":%d,"reason":"%b",'
-    b'"bytes_in":%d,"bytes_out":%d,"duration_us":%d,"request_id":"%b"}\n'
-)
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
 
 
 class Downstream(asyncio.Protocol):
     """One client connection. Created by the accept loop; lives until the connection is lost."""
 
-    __slots__ = (
+    __slots__ = (  # noqa: RUF023 - sorted within each lifetime
         # -- per connection
         "blocked",
         "buffer",
@@ -66,6 +77,7 @@ class Downstream(asyncio.Protocol):
         "port",
         "reading",
         "transport",
+        "unsent",
         "worker",
         # -- per request
         "bytes_in",
@@ -100,22 +112,23 @@ class Downstream(asyncio.Protocol):
         self.phase = IDLE
         self.reading = True
         self.blocked = False  # the client is slow: its write buffer is over the high-water mark
+        self.unsent = -1  # bytes the client had still to take when that was last looked at
         self.deadline = worker.now + HEAD_TIMEOUT  # a connection that never says anything is not worth KEEP_ALIVE
-        self.upstream: Upstream | None = None
-        self.decoder: ChunkedDecoder | None = None
-        self.outgoing: list[bytes] = []
+        self.started = 0.0  # of the last request, monotonic; 0: there was none yet
+        self.outgoing: list[bytes] = []  # of the request, what no upstream has taken yet
         self._reset()
 
     def _reset(self) -> None:
         """Let go of everything that belonged to the last request."""
         self.rule: Rule | None = None
         self.endpoint: Endpoint | None = None
-        self.upstream = None
-        self.decoder = None
+        self.upstream: Upstream | None = None
+        self.decoder: ChunkedDecoder | None = None
         if self.outgoing:
             self.outgoing = []
         self.method = self.target = self.host = self.request_id = b""
-        self.left = self.bytes_in = self.bytes_out = self.status = 0
+        self.left = self.bytes_in = self.bytes_out = 0
+        self.status = 0  # of the response, once a byte of it was written
         self.keep_alive = True
         self.http10 = False
         self.plain = True  # the response head may be passed on as it comes
@@ -123,39 +136,53 @@ class Downstream(asyncio.Protocol):
     # -- transport callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
         self.transport = transport  # type: ignore[assignment]
         self.worker.connected(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """See asyncio.Protocol. A request in flight ends here: its upstream connection cannot be used again."""
         upstream = self.upstream
-        if self.phase == BODY or self.phase == WAIT:
-            self.status = self.status or 499
-            self._record(Reason.CLIENT_CLOSED)
+        if self.phase in (BODY, WAIT):
+            self.status = self.status or Reason.CLIENT_CLOSED.status
+            record(self, Reason.CLIENT_CLOSED)
         self.phase = CLOSED
-        self.upstream = None
         if upstream is not None:
             upstream.abandon()
         self._reset()
+        self.buffer = b""
         self.worker.disconnected(self)
 
     def eof_received(self) -> bool:
-        """A client may half-close and still wait for its answer (RFC 9112 9.6); otherwise there is nothing left to do."""
+        """A client may half-close and still wait for its answer (RFC 9112 9.6); otherwise there is nothing to do."""
         self.keep_alive = self.plain = False
         if self.phase == BODY:
             self.fail(Reason.BAD_BODY)
         return self.phase == WAIT
 
     def pause_writing(self) -> None:
+        """See asyncio.Protocol: the client is slow."""
         self.blocked = True
+        self.deadline = self.worker.now + WRITE_TIMEOUT
         if self.upstream is not None:
             self.upstream.transport.pause_reading()
+        self.regulate()
 
     def resume_writing(self) -> None:
+        """See asyncio.Protocol: the client has taken everything."""
         self.blocked = False
+        if self.phase == IDLE:
+            self.deadline = self.worker.now + KEEP_ALIVE
+        elif self.phase == WAIT:
+            self.deadline = NEVER
+        elif self.phase == BODY:
+            self.deadline = self.worker.now + BODY_TIMEOUT
         if self.upstream is not None:
             self.upstream.transport.resume_reading()
-        elif self.phase == IDLE and self.buffer:
+        if self.phase == IDLE and self.buffer:
             self._next_pipelined()
+        else:
+            self.regulate()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client: nearly always exactly one whole head."""
@@ -174,7 +201,7 @@ class Downstream(asyncio.Protocol):
             routes = self.port.routes
             found = routes.seen.get(head.host) or routes.find(head.host)
         except Refused as refused:
-            self.method = head.method
+            self.method = head.method[:MAX_LOGGED_METHOD]
             self.refuse(refused.reason)
             return
         self.method = method = head.method
@@ -207,7 +234,7 @@ class Downstream(asyncio.Protocol):
         else:
             worker.vitals[Vital.MEMO_HITS] += 1
         self.rule = rule
-        cluster = rule.cluster or rule.draw()
+        cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
         if cluster is None:
             self.fail(Reason.NO_BACKENDS)
             return
@@ -236,7 +263,7 @@ class Downstream(asyncio.Protocol):
         elif endpoint.reserve():
             self.outgoing.insert(0, request)
             if length:
-                self._pause()  # until there is somebody to send the body to
+                self.regulate()  # no more of the body until there is somebody to send it to
             worker.connect(endpoint, self)
         else:
             self.fail(Reason.UPSTREAM_OVERFLOW)
@@ -245,27 +272,37 @@ class Downstream(asyncio.Protocol):
 
     def _partial(self, data: bytes) -> None:
         """Buffer an unfinished head, within its limits; a head that is now complete goes the usual way."""
-        if self.phase == IDLE:
-            self.phase = HEAD
-            self.started = monotonic()
-            self.deadline = self.started + HEAD_TIMEOUT
         # Search only what is new (and three bytes before): a head dripped byte by byte stays linear.
         before = max(0, len(self.buffer) - 3)
         data = self.buffer + data
-        while data[:2] == b"\r\n":  # RFC 9112 2.2: empty lines before a request line are ignored
-            data = data[2:]
+        if data[0] == 13 and (empty := _EMPTY_LINES.match(data)) and empty.end():
+            data = data[empty.end() :]  # RFC 9112 2.2: empty lines before a request line are ignored
             before = 0
-        if data.find(b"\r\n\r\n", before) >= 0:
+        if not data:
+            self.buffer = b""
+            self.phase = IDLE
+        elif data[0] == 13 and len(data) > 1:
+            self.refuse(Reason.BAD_REQUEST_LINE)
+        elif data.find(b"\r\n\r\n", before) >= 0:
             self.buffer = b""
             self.phase = IDLE
             self.data_received(data)
         elif len(data) > MAX_HEAD:
-            self.refuse(Reason.HEAD_TOO_LARGE)
+            self.refuse(Reason.HEAD_TOO_LARGE if b"\n" in data else Reason.TARGET_TOO_LONG)
         else:
+            try:
+                check_unfinished(data, before)
+            except Refused as refused:
+                self.refuse(refused.reason)
+                return
             self.buffer = data
+            if self.phase == IDLE:
+                self.phase = HEAD
+                self.started = monotonic()
+                self.deadline = self.worker.now + HEAD_TIMEOUT
 
     def _begin_body(self, length: int, data: bytes) -> bool:
-        """Set up for a body of `length` of which `data` has come; what is beyond it is the next request. False: refused."""
+        """Set up for a body of `length`; `data` is what came after the head. False: it was malformed and is refused."""
         if length == 0:
             self._hold(data)
             return True
@@ -277,7 +314,7 @@ class Downstream(asyncio.Protocol):
         return not data or self._take_body(data)
 
     def _more(self, data: bytes) -> None:
-        """Take bytes outside of IDLE."""
+        """Take bytes outside of IDLE. In LINGER and CLOSED nobody wants them."""
         phase = self.phase
         if phase == BODY:
             self.deadline = self.worker.now + BODY_TIMEOUT
@@ -289,7 +326,7 @@ class Downstream(asyncio.Protocol):
             self._hold(data)
 
     def _take_body(self, data: bytes) -> bool:
-        """Add the body bytes in `data` to `outgoing`, framed for the backend. False: they were malformed and are refused."""
+        """Add body bytes to `outgoing`, framed for the backend; hold what is beyond them. False as in `_begin_body`."""
         self.bytes_in += len(data)
         decoder = self.decoder
         if decoder is None:
@@ -302,14 +339,11 @@ class Downstream(asyncio.Protocol):
                 self._end_body(data[body_end:])
             return True
         try:
-            payload = decoder.feed(data)
+            self.outgoing.append(decoder.relay(data))
         except BadChunkError:
             self.fail(Reason.BAD_BODY)
             return False
-        if payload:
-            self.outgoing += chunk(payload)
         if decoder.done:
-            self.outgoing.append(LAST_CHUNK)
             self._end_body(decoder.rest)
         return True
 
@@ -317,6 +351,8 @@ class Downstream(asyncio.Protocol):
         self.phase = WAIT
         self.deadline = NEVER
         self.bytes_in -= len(rest)
+        if self.upstream is not None:
+            self.upstream.request_sent()
         self._hold(rest)
 
     def _send_body(self) -> None:
@@ -329,173 +365,156 @@ class Downstream(asyncio.Protocol):
         """Keep pipelined bytes and stop reading until this request is answered."""
         if data:
             self.buffer += data
-            self._pause()
+            self.regulate()
 
-    def _pause(self) -> None:
-        if self.reading:
-            self.reading = False
-            self.transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read on: the backend takes more, or a request was answered."""
-        if not self.reading and not (self.phase == WAIT and self.buffer):
+    def regulate(self) -> None:
+        """Read from the client exactly if there is a place for what it sends; call it when that may have changed."""
+        phase = self.phase
+        if phase == BODY:
+            reading = self.upstream is not None and not self.upstream.blocked
+        elif phase in (WAIT, IDLE):
+            reading = not self.buffer and not self.blocked
+        else:
+            reading = True
+        if reading and not self.reading:
             self.reading = True
             self.transport.resume_reading()
-
-    def pause(self) -> None:
-        """Read no more: the backend cannot take it."""
-        self._pause()
+        elif self.reading and not reading:
+            self.reading = False
+            self.transport.pause_reading()
 
     def can_replay(self) -> bool:
         """Whether the request may be sent again: idempotent (RFC 9110 9.2.2) and without a body."""
         return self.method in REPLAYABLE and not self.bytes_in and self.phase == WAIT
 
-    def replaying(self, request: bytes) -> Downstream:
-        """Prepare to send `request` again on another connection."""
+    def replay(self, request: bytes) -> None:
+        """Send `request` again on a new connection, for which room is reserved."""
+        assert self.endpoint is not None  # noqa: S101 - for the type checker: it was sent there before
         self.upstream = None
         self.outgoing = [request]
-        return self
+        self.worker.connect(self.endpoint, self)
 
     # -- the outcome
+
+    def waits(self) -> bool:
+        """Whether there is still a request to be given to a connection: the client may have left meanwhile."""
+        return self.phase in (BODY, WAIT) and self.upstream is None
 
     def attached(self, upstream: Upstream) -> None:
         """A new connection to the backend is there: send what has gathered."""
         self.upstream = upstream
         upstream.send(self, b"".join(self.outgoing))
         self.outgoing = []
-        self.resume()
+        self.regulate()
 
     def finish(self) -> None:
         """The response has been relayed to its end: log it, and be ready for the next request."""
-        self._record(None)
+        record(self, None)
         self._next()
 
     def _next(self) -> None:
-        if self.phase == BODY:  # answered before the body was read
-            self._linger()
-            return
-        if not self.keep_alive or self.worker.draining:
-            self.phase = CLOSED
-            self.upstream = None
-            self.transport.close()
+        if not self.keep_alive or self.phase == BODY or self.worker.draining:
+            self._leave()
             return
         self.phase = IDLE
         self.deadline = self.worker.now + KEEP_ALIVE
         self._reset()
-        if not self.reading:
-            self.worker.loop.call_soon(self._next_pipelined)  # not deeper: a client may have queued thousands
+        if not self.reading or self.blocked:
+            self.regulate()
+            if self.buffer:
+                self.worker.loop.call_soon(self._next_pipelined)  # not deeper: a client may have queued thousands
 
     def _next_pipelined(self) -> None:
-        """Take the request that waits in the buffer, once the client has taken enough of the last response."""
-        if self.phase != IDLE or self.blocked:
-            return
-        data, self.buffer = self.buffer, b""
-        if data:
+        """Take what waits in the buffer, once the client has taken enough of the last response."""
+        if self.phase == IDLE and self.buffer and not self.blocked:
+            data, self.buffer = self.buffer, b""
             self.data_received(data)
-        if self.phase != WAIT:
-            self.resume()
+            self.regulate()
 
-    def _linger(self) -> None:
-        """Let the client read the answer: closing with unread bytes would send a reset that may overtake it."""
+    def _leave(self) -> None:
+        """End the connection after an answer.
+
+        The client must be able to read it: closing with bytes unread would send a reset that may overtake it. So if
+        there can be any, say that no more comes, and discard for a while what the client says.
+        """
+        lingers = self.phase == BODY or not self.reading
+        self._reset()
+        self.buffer = b""
+        if not lingers:
+            self._close()
+            return
         self.phase = LINGER
         self.deadline = self.worker.now + LINGER_TIME
-        self.upstream = None
-        self.outgoing = []
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.resume()
+        self.transport.write_eof()
+        self.regulate()
+
+    def _close(self) -> None:
+        self.phase = CLOSED
+        self.deadline = self.worker.now + WRITE_TIMEOUT
+        self.transport.close()
 
     def refuse(self, reason: Reason) -> None:
         """The bytes are not a request we accept: say so, forward nothing, close."""
-        self.keep_alive = False
         self.phase = BODY  # whatever follows is not read as a request
         self.fail(reason)
 
     def fail(self, reason: Reason) -> None:
-        """Answer with `reason` if nothing was answered yet; otherwise cut the connection so that the client can tell."""
+        """Answer with `reason` if nothing was answered yet, or else cut the connection so that the client can tell."""
         upstream = self.upstream
-        self.upstream = None
         if upstream is not None:
+            self.upstream = None
             upstream.abandon()
         if self.status:
-            self._record(reason)
-            self.phase = CLOSED
-            if self.http10:  # the end of the connection would look like the end of the body
-                self.transport.abort()
-            else:
-                self.transport.close()
+            record(self, reason)
+            if self.http10:
+                rawsocket.reset(self.transport)
+            self._close()
             return
         self.status = reason.status
-        close = not self.keep_alive or self.phase == BODY or self.worker.draining
-        response = answer(reason, self.request_id, close=close, head_only=self.method == b"HEAD")
+        if self.http10 or self.phase == BODY or self.worker.draining:
+            self.keep_alive = False
+        response = answer(reason, self.request_id, close=not self.keep_alive, head_only=self.method == b"HEAD")
         self.bytes_out += len(response)
         self.transport.write(response)
-        self._record(reason)
+        record(self, reason)
         self._next()
 
-    def _record(self, reason: Reason | None) -> None:
-        """Count and log the request that ends now."""
-        worker = self.worker
-        now = monotonic()
-        status = self.status
-        micros = int((now - self.started) * 1_000_000)
-        rule, endpoint = self.rule, self.endpoint
-        if endpoint is not None:
-            worker.count_request(endpoint, status, micros)
-        if rule is not None:
-            counter = rule.counter
-            if counter is None:
-                counter = rule.counter = worker.recorder.route(rule.slot, rule.epoch)
-            words = counter.words
-            words[_STATUS + status // 100] += 1
-            words[RouteWord.BYTES_IN] += self.bytes_in
-            words[RouteWord.BYTES_OUT] += self.bytes_out
-            words[RouteWord.DURATION_SUM] += micros
-            bucket = micros.bit_length()
-            words[_BUCKETS + (bucket if bucket < _LAST_BUCKET else _LAST_BUCKET)] += 1
-            if not counter.dirty:
-                worker.recorder.touch(counter)
-        worker.vitals[Vital.REQUESTS] += 1
-        if reason is not None:
-            worker.vitals[Vital.REASONS + reason.number] += 1
-        log = worker.log
-        if log is None:
-            return
-        target = self.target
-        if b'"' in target or b"\\" in target:
-            target = target.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-        wall = now + worker.wall
-        second = int(wall)
-        if second != worker.second:
-            worker.set_second(second)
-        log.write(
-            _LINE
-            % (
-                worker.second_text,
-                (wall - second) * 1000,
-                b"" if rule is None else rule.label,
-                b"" if endpoint is None else endpoint.label,
-                self.client,
-                self.method,
-                self.host,
-                target,
-                status,
-                b"" if reason is None else reason.code_bytes,
-                self.bytes_in,
-                self.bytes_out,
-                micros,
-                self.request_id,
-            )
-        )
-
-    # -- the sweep
+    # -- what the worker does
 
     def expire(self) -> None:
         """The deadline has passed."""
-        if self.phase == HEAD:
+        phase = self.phase
+        if phase == HEAD:
             self.refuse(Reason.HEAD_TIMEOUT)
+        elif phase >= LINGER or self.blocked:
+            unsent = rawsocket.unsent(self.transport)
+            if unsent and unsent != self.unsent:  # slow, but not dead
+                self.unsent = unsent
+                self.deadline = self.worker.now + WRITE_TIMEOUT
+            else:
+                self.transport.abort()
+        elif phase == BODY and self.reading:
+            self.fail(Reason.BODY_TIMEOUT)
+        elif phase == BODY:  # it is the backend's turn, for which the upstream connection has its own deadline
+            self.deadline = self.worker.now + BODY_TIMEOUT
+        else:
+            self._close()
+
+    def drain(self) -> None:
+        """Answer the request in flight with `Connection: close`; without one, close.
+
+        A connection that has not had its first request gets a moment for it: its client would not try again.
+        """
+        self.plain = False
+        if not self.started:
+            self.deadline = self.worker.now + FRESH_TIME
+        elif self.phase == IDLE and not self.buffer and not rawsocket.unread(self.transport):
+            self._close()
+
+    def stop(self) -> None:
+        """The worker ends: say so to a client that waits, as far as that is still possible, and close."""
+        if self.phase == WAIT:
+            self.fail(Reason.UPSTREAM_TIMEOUT)
         elif self.phase == BODY:
             self.fail(Reason.BODY_TIMEOUT)
-        else:
-            self.phase = CLOSED
-            self.transport.close()
+        self.transport.abort()

@@ -1,54 +1,55 @@
-"""A worker follows control: takes transactions from its link, builds the next table beside the running one, swaps, acks.
+"""A worker follows control: takes transactions from its link, builds the next table beside the running one, swaps.
 
-Work is done in slices of at most a millisecond between requests. One transaction at a time: control sends the next after
-the ack. What does not fit (wrong base, digest) is answered by a Nack and costs nothing; control then sends everything.
+Work is done in turns of about a millisecond between requests. One transaction at a time: control sends the next after
+the ack. What does not fit (wrong base, digest) is answered by a Nack and costs nothing; control then sends everything,
+of which only what differs from the running table is built.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
-from time import perf_counter_ns
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import cast
 from weakref import WeakSet
 
 import msgspec
 
-from rauta_control import ir, state
+from rauta_control import ir, snapshotfd, state
 from rauta_control.cluster import Clusters, Endpoint
 from rauta_control.frames import FrameDecoder, FrameError, frame
 from rauta_control.messages import PROTOCOL_VERSION, Ack, FromWorker, Hello, Nack, Publish
 from rauta_control.slices import Slices, finish
-from rauta_control.table import EMPTY, Draft, Rule, Table
+from rauta_control.table import Draft, Rule, Table
+from rauta_control.turns import in_turns
 
-SLICE = 1_000_000  # ns of staging between two turns of the loop
+TURN = 0.001  # seconds of building between two turns of the loop
 DECODE_SLICE = 128  # resources decoded between two looks at the clock
+COMPARE_SLICE = 1024  # resources compared
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 _decoder = msgspec.msgpack.Decoder(Publish)
 _encoder = msgspec.msgpack.Encoder()
 
 
 class Follower:
-    """The configuration of a worker. `committed` is called with each new table, in the step in which it takes effect."""
+    """The configuration of a worker. `committed` is called with each new table, in the step in which it takes over."""
 
     def __init__(self, index: int, committed: Callable[[Table], None]) -> None:
         self._index = index
         self._committed = committed
         self._state = state.EMPTY
-        self._link: asyncio.Transport | None = None
-        self._frames = FrameDecoder()
+        self._link: Link | None = None
         self._retired: deque[tuple[int, WeakSet[Rule | Endpoint]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self.clusters = Clusters()
-        self.table = EMPTY
-        self.stall = 0  # ns, the longest slice so far
+        self.table = Table.empty()
+        self.stall = 0.0  # seconds, the longest turn so far
 
     @property
     def generation(self) -> int:
@@ -64,80 +65,129 @@ class Follower:
     def load(self, fds: tuple[int, ...]) -> None:
         """Apply the last good snapshot and what came after it, from memfds of one encoded Publish each."""
         for fd in fds:
-            encoded = os.pread(fd, os.fstat(fd).st_size, 0)
-            finish(self._apply(_decoder.decode(encoded)))
+            finish(self._apply(_decoder.decode(snapshotfd.read(fd))))
 
     async def connect(self, sock: socket.socket) -> None:
-        """Use `sock` as the link to control from now on."""
-        if self._link is not None:
-            self._link.abort()
-        loop = asyncio.get_running_loop()
-        self._frames = FrameDecoder()
-        link, _ = await loop.create_unix_connection(lambda: _Link(self), sock=sock)
+        """Use `sock` as the link to control from now on. Raises OSError if it cannot be."""
+        link, replaced = Link(self), self._link
         self._link = link
-        self._send(Hello(PROTOCOL_VERSION, self._index, os.getpid(), self.generation, self._state.digest))
+        if replaced is not None:
+            replaced.close()
+        await asyncio.get_running_loop().create_unix_connection(lambda: link, sock=sock)
+        async with (
+            self._turn
+        ):  # not while a transaction of the former control is half done: this one would not know of it
+            link.send(Hello(PROTOCOL_VERSION, self._index, os.getpid(), self.generation, self._state.digest))
 
-    def received(self, data: bytes) -> None:
-        """Take bytes of the link."""
-        try:
-            payloads = self._frames.feed(data)
-        except FrameError:
-            log.exception("link to control is garbled; waiting for a new one")
-            if self._link is not None:
-                self._link.abort()
-            return
-        for payload in payloads:
-            task = asyncio.get_running_loop().create_task(self._follow(payload))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def close(self) -> None:
+        """Follow nobody any more."""
+        if self._link is not None:
+            self._link.close()
 
-    async def _follow(self, payload: bytes) -> None:
+    def received(self, link: Link, payload: bytes) -> None:
+        """Take one frame of a link."""
+        task = asyncio.get_running_loop().create_task(self._follow(link, payload))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _follow(self, link: Link, payload: bytes) -> None:
+        generation = -1
         async with self._turn:
-            publish = _decoder.decode(payload)
+            # What is built lives long: the collector would look at it again and again, for tens of milliseconds.
+            gc.disable()
             try:
-                await self._in_turns(self._apply(publish))
+                publish = _decoder.decode(payload)
+                generation = publish.generation
+                await in_turns(self._apply(publish), TURN, self._took)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the old configuration serves on
-                log.warning("generation %d was not applied: %r", publish.generation, error)
-                self._send(Nack(publish.generation, f"{type(error).__name__}: {error}"))
+                log.warning("generation %d was not applied: %r", generation, error)
+                link.send(Nack(generation, f"{type(error).__name__}: {error}"))
             else:
-                self._send(Ack(self.generation, self._state.digest))
+                link.send(Ack(self.generation, self._state.digest))
+            finally:
+                gc.freeze()
+                gc.enable()
 
     def _apply(self, publish: Publish) -> Slices[None]:
         new = yield from self._state.applying(publish)
-        draft = Draft(self.table, self.clusters, replace=publish.base < 0)
-        upserts: list[ir.Resource] = []
-        for count, encoded in enumerate(publish.upserts.values(), 1):
-            upserts.append(state.decode(encoded))
+        upserts, deletes = publish.upserts, publish.deletes
+        if publish.base == state.EMPTY.generation:  # everything: most of it is there already
+            upserts, deletes = yield from _difference(self._state.encoded, new.encoded)
+        yield
+        resources: list[ir.Resource] = []
+        for count, encoded in enumerate(upserts.values(), 1):
+            resources.append(state.decode(encoded))
             if not count % DECODE_SLICE:
                 yield
-        yield from draft.stage(upserts, publish.deletes)
-        self.table = draft.commit(publish.generation)
-        self._state = new
-        self._retired.append((publish.generation, WeakSet(draft.retired)))
-        for endpoint in draft.retired:
-            if isinstance(endpoint, Endpoint):
-                for connection in list(endpoint.idle):
-                    connection.close()
+        draft = Draft(self.table, self.clusters)
+        yield
+        yield from draft.stage(resources, deletes)
+        resources.clear()
+        yield
+        yield from draft.fill()
+        yield
+        self.table = draft.commit(new.generation)
         self._committed(self.table)
+        yield
+        yield from draft.release()
+        for endpoint in draft.gone:
+            for connection in list(endpoint.idle):
+                connection.close()
+        self._retired.append((new.generation, draft.retired))
+        self._state = new  # last, so that `drained` does not say so before everything retired is known
 
-    async def _in_turns(self, slices: Slices[T]) -> None:
-        """Do the work, giving the loop a turn after each SLICE."""
-        started = perf_counter_ns()
-        for _ in slices:
-            took = perf_counter_ns() - started
-            if took > SLICE:
-                self.stall = max(self.stall, took)
-                await asyncio.sleep(0)
-                started = perf_counter_ns()
-        self.stall = max(self.stall, perf_counter_ns() - started)
-
-    def _send(self, message: FromWorker) -> None:
-        if self._link is not None and not self._link.is_closing():
-            self._link.write(frame(_encoder.encode(message)))
+    def _took(self, seconds: float) -> None:
+        self.stall = max(self.stall, seconds)
 
 
-class _Link(asyncio.Protocol):
-    """Passes bytes on; a lost link is replaced by the supervisor when control is back."""
+def _difference(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Slices[tuple[dict[str, bytes], tuple[str, ...]]]:
+    """Return what was added or changed, and the keys that were removed."""
+    upserts: dict[str, bytes] = {}
+    for count, (key, encoded) in enumerate(new.items(), 1):
+        if old.get(key) != encoded:
+            upserts[key] = encoded
+        if not count % COMPARE_SLICE:
+            yield
+    return upserts, tuple(old.keys() - new.keys())
+
+
+class Link(asyncio.Protocol):
+    """One link to control. When it is lost nothing happens: the supervisor makes a new one when control is back."""
 
     def __init__(self, follower: Follower) -> None:
-        self.data_received = follower.received  # type: ignore[method-assign]
+        self._follower = follower
+        self._frames = FrameDecoder()
+        self._transport: asyncio.WriteTransport | None = None
+        self._closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is one in all but its base class
+        if self._closed:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        try:
+            payloads = self._frames.feed(data)
+        except FrameError:
+            log.exception("the link to control is garbled; waiting for a new one")
+            self.close()
+            return
+        for payload in payloads:
+            self._follower.received(self, payload)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """See asyncio.Protocol."""
+        self._closed = True
+
+    def send(self, message: FromWorker) -> None:
+        """Send `message`, to nobody if the link is gone."""
+        if self._transport is not None and not self._closed:
+            self._transport.write(frame(_encoder.encode(message)))
+
+    def close(self) -> None:
+        """Have nothing to do with this link any more."""
+        self._closed = True
+        if self._transport is not None:
+            self._transport.abort()

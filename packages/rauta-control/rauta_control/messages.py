@@ -3,7 +3,7 @@
 Two kinds of link, both made by the supervisor as socket pairs, so no name in a file system and no stranger can join:
 
 * supervisor <-> child (SOCK_SEQPACKET, a message a packet, file descriptors beside it): sockets, snapshots, signals.
-* control <-> worker (SOCK_STREAM, frames of a 4-byte big-endian length and msgpack): configuration and acknowledgements.
+* control <-> worker (SOCK_STREAM, frames of a 4-byte big-endian length and msgpack): configuration and its acks.
   Whenever a worker or control starts, the supervisor hands each side an end of a new pair.
 """
 
@@ -36,7 +36,7 @@ class ControlLink(msgspec.Struct, frozen=True, tag="control-link"):
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
-    """Finish within `timeout` seconds: close idle connections, answer the rest with `Connection: close`, then exit 0."""
+    """Finish within `timeout` seconds: close idle connections, answer the rest with `Connection: close`, exit 0."""
 
     timeout: float
 
@@ -80,13 +80,16 @@ class Draining(msgspec.Struct, frozen=True, tag="draining"):
 
 
 class Bind(msgspec.Struct, frozen=True, tag="bind"):
-    """The listeners that should exist now: name -> (address, port). Missing ones are bound, others closed; each new one is answered by Bound."""
+    """The listeners that should exist now: name -> (address, port).
+
+    Missing ones are bound and answered by Bound, others closed.
+    """
 
     listeners: dict[str, tuple[str, int]]
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
-    """The whole state at `generation` (fd 0: a sealed memfd), replacing the last snapshot and the transactions since."""
+    """The whole state at `generation` (fd 0: a sealed memfd), in place of the last snapshot and what came since."""
 
     generation: int
 

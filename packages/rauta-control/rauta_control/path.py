@@ -1,13 +1,15 @@
 """The path of a request, made one string that is both matched and forwarded.
 
-Pure. What is matched must be what the backend sees, otherwise a rule on `/admin` is passed by `/%61dmin` or `/x/../admin`.
-The one documented choice:
+Pure. What is matched must be what the backend sees, otherwise a rule on `/admin` is passed by `/%61dmin` or
+`/x/../admin`. The one documented choice:
 
 * escapes of unreserved characters are decoded, all others kept with upper-case digits (`%7e` -> `~`, `%2f` -> `%2F`);
   an escaped slash is data and never separates segments;
 * dot segments are resolved, also escaped ones (RFC 3986 5.2.4);
 * empty segments are kept: `/a//b` is not `/a/b`;
-* refused: broken escapes, %00, backslashes (raw or escaped, some backends read them as slashes), a way above the root.
+* refused: broken escapes, %00, backslashes (raw or escaped, some backends read them as slashes), a way above the root,
+  and dot segments that only some backends see: beside an escaped slash (`/a/..%2Fb`, nginx) or with a parameter
+  (`/a/..;/b`, Tomcat).
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ SUSPICIOUS = re.compile(rb"[%\\]|/\.")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _FORBIDDEN = (0x00, 0x5C)
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# After the plain ones have been resolved.
+_HIDDEN_DOTS = re.compile(rb"(?:/|%2F)\.\.?(?:/|%2F|;|%3B|\Z)")
 
 
 def normalise(path: bytes) -> bytes:
@@ -32,7 +36,11 @@ def normalise(path: bytes) -> bytes:
         raise Refused(Reason.BAD_PATH, "backslash")
     if b"%" in path:
         path = _ESCAPE.sub(_unescape, path)
-    return _resolve_dots(path) if b"/." in path else path
+    if b"/." in path:
+        path = _resolve_dots(path)
+    if _HIDDEN_DOTS.search(path):
+        raise Refused(Reason.BAD_PATH, "dot segment in disguise")
+    return path
 
 
 def _unescape(escape: re.Match[bytes]) -> bytes:

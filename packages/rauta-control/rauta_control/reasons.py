@@ -34,6 +34,8 @@ class Reason(Enum):
     METHOD_UNKNOWN = (15, 501, "the method is not a registered one")
     CODING_UNKNOWN = (16, 501, "the only transfer coding understood is chunked")
     VERSION_UNKNOWN = (17, 505, "the HTTP version is not 1.0 or 1.1")
+    # Not a fault: an OPTIONS or TRACE that was to come this far and no further (RFC 9110 7.6.2).
+    MAX_FORWARDS = (18, 200, "Max-Forwards is 0, so this is the answer of the gateway, not of a backend")
     # Routing.
     NO_HOST = (20, 404, "no route is attached for this host name")
     NO_ROUTE = (21, 404, "no route matches this path and method")
@@ -61,6 +63,8 @@ class Reason(Enum):
 
 CAPACITY = 64  # reasons that fit into a worker's words
 
+_SAY_WHAT_IS_ALLOWED = frozenset((Reason.CONNECT_REFUSED, Reason.MAX_FORWARDS))
+
 
 class Refused(Exception):  # noqa: N818 - a verdict, not a fault of ours
     """A request that is answered by RAUTA with `reason`; `note` is for operators only."""
@@ -72,7 +76,7 @@ class Refused(Exception):  # noqa: N818 - a verdict, not a fault of ours
 
 
 def answer(reason: Reason, request_id: bytes = b"", *, close: bool, head_only: bool = False) -> bytes:
-    """Return the whole HTTP/1.1 response for `reason`; `head_only` leaves the body out (HEAD)."""
+    """Return the whole HTTP/1.1 response for `reason`, not CLIENT_CLOSED; `head_only` leaves the body out (HEAD)."""
     problem = {
         "type": "about:blank",
         "title": HTTPStatus(reason.status).phrase,
@@ -83,10 +87,11 @@ def answer(reason: Reason, request_id: bytes = b"", *, close: bool, head_only: b
     }
     body = msgspec.json.encode({name: value for name, value in problem.items() if value != ""}) + b"\n"
     extra = "Connection: close\r\n" if close else ""
-    if reason.status == 405:
+    if reason in _SAY_WHAT_IS_ALLOWED:
         extra += "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, TRACE\r\n"
+    # Some of these statuses may be kept by caches (RFC 9110 15.1): a refused head must not poison a good URL.
     head = (
         f"HTTP/1.1 {reason.status} {problem['title']}\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\nx-rauta-reason: {reason.code}\r\n{extra}\r\n"
+        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nx-rauta-reason: {reason.code}\r\n{extra}\r\n"
     )
     return head.encode("ascii") + (b"" if head_only else body)

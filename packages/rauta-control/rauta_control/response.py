@@ -1,38 +1,40 @@
 """The gate for response heads: what a backend must say correctly before a byte of it reaches the client.
 
 Pure. One pattern validates the whole head (stricter than httptools, which accepts `HTTP/2.0`, status 999 or NUL in the
-reason phrase), a second picks out the fields that decide framing or are hop-by-hop. A head whose only special fields are
-one Content-Length and `Connection: keep-alive` is passed on as it came: the latter is what we would say ourselves.
+reason phrase), a second picks out the fields that decide framing or are hop-by-hop. A head whose only special fields
+are a Content-Length and `Connection: keep-alive` is passed on as it came: the latter is what we would say ourselves.
 """
 
 from __future__ import annotations
 
 import re
 
-from rauta_control.head import CHUNKED, MAX_LENGTH
+from rauta_control.head import CHUNKED, connection_options, parse_length, without
 from rauta_control.reasons import Reason, Refused
 
-MAX_HEAD = 65_536
+MAX_HEAD = 65_536  # bytes, blank line included; more than a request may have: cookies are set one by one
 UNTIL_CLOSE = -2  # as a body length: the body ends with the connection (RFC 9112 6.3, rule 8)
 
 _HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\r\n"
-    rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
+    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])( [\t\x20-\x7e\x80-\xff]*+)?\r\n"
+    rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*\r\n"
 )
 _SPECIAL = re.compile(
-    rb"\n(con(?:nection|tent-length)|keep-alive|proxy-connection|t(?:railer|ransfer-encoding)|upgrade|x-rauta-[a-z-]+):"
-    rb"[ \t]*([^\r]*)"
+    rb"\n(con(?:nection|tent-length)|keep-alive|proxy-connection|t(?:railer|ransfer-encoding)|upgrade"
+    rb"|x-rauta-[^:\r\n]*):[ \t]*([^\r]*)"
 )
 _KEEP_ALIVE = (b"connection", b"keep-alive")
-_PASSED_ON: tuple[list[tuple[bytes, bytes]], ...] = ([], [_KEEP_ALIVE])  # what may stand beside one Content-Length
+_SHORTEST = re.compile(rb"0|[1-9][0-9]{0,14}")
 _BODILESS = frozenset((204, 304))
+_NAMELESS = frozenset((b"close", b"keep-alive", b"upgrade", b"content-length"))  # options that remove no other field
 
 
 class ResponseHead:
     """What the gate learned of one head. One instance a worker is filled anew for each response.
 
     status: 100-599; length: body bytes, CHUNKED or UNTIL_CLOSE; keep_alive: whether the backend takes another request.
-    fields: None if the head can be passed on as it came; otherwise status line and field lines without the special fields.
+    fields: None if the head can be passed on as it came; otherwise status line and field lines for the client, without
+    Transfer-Encoding and Connection. Where no body follows, a Content-Length stays only if it may (HEAD, 304).
     """
 
     __slots__ = ("fields", "keep_alive", "length", "status")
@@ -44,58 +46,72 @@ class ResponseHead:
 
     def read(self, data: bytes, end: int, *, no_body: bool) -> None:
         """Fill from the head in `data` whose blank line starts at `end`. `no_body`: it answers HEAD. Raise Refused."""
-        match = _HEAD.match(data)
-        if match is None or match.end() != end + 4:
+        match = _HEAD.fullmatch(data, 0, end + 4)
+        if match is None or end + 4 > MAX_HEAD:
             raise Refused(Reason.UPSTREAM_INVALID, "response head")
-        self.status = status = int(match[2])
-        special = _SPECIAL.findall(data[: end + 2].lower())
-        self.fields = None
-        self.keep_alive = True
-        if match[1] == b"1" and special and special[0][0] == b"content-length" and special[1:] in _PASSED_ON:
-            self.length = _length(special[0][1])
-        elif (
-            match[1] == b"1" and len(special) == 2 and special[0] == _KEEP_ALIVE and special[1][0] == b"content-length"
-        ):
-            self.length = _length(special[1][1])
+        minor, code, phrase = match.groups()
+        self.status = status = int(code)
+        lowered = data[: end + 2].lower()
+        special = _SPECIAL.findall(lowered)
+        plain = minor == b"1" and phrase is not None
+        length = UNTIL_CLOSE
+        for name, value in special:  # one turn for most heads
+            if name == b"content-length" and length < 0 and _SHORTEST.fullmatch(value):
+                length = int(value)
+            elif name != b"connection" or value != b"keep-alive":
+                plain = False
+                break
+        # RFC 9112 6.3: these end with their head, whatever it says; RFC 9110 8.6: 1xx and 204 may not give a length.
+        bodiless = no_body or status < 200 or status in _BODILESS
+        if plain and (bodiless if length < 0 else status >= 200 and status != 204):
+            self.length = 0 if bodiless else length
+            self.keep_alive = True
+            self.fields = None
         else:
-            self._read_special(data, end, special, match[1] == b"0", no_body)
-        if no_body or status < 200 or status in _BODILESS:
-            # RFC 9112 6.3: no body, whatever the fields say. One that is announced though may follow: trust nothing after it.
-            if self.length and not no_body and status != 304:
-                self.keep_alive = self.keep_alive and status < 200
-            self.length = 0
+            line = b"HTTP/1.1 %b%b\r\n" % (code, phrase or b" ")
+            self.fields = line + self._read_special(data, lowered, special, http10=minor == b"0", bodiless=bodiless)
 
     def _read_special(
-        self, data: bytes, end: int, special: list[tuple[bytes, bytes]], http10: bool, no_body: bool
-    ) -> None:
-        """Check framing and hop-by-hop fields, and rebuild the rest for the client."""
-        lengths = [value for name, value in special if name == b"content-length"]
-        codings = [value.rstrip(b" \t") for name, value in special if name == b"transfer-encoding"]
-        options = {
-            token.strip(b" \t") for name, value in special if name == b"connection" for token in value.split(b",")
-        }
-        self.keep_alive = b"keep-alive" in options if http10 else b"close" not in options
+        self, data: bytes, lowered: bytes, special: list[tuple[bytes, bytes]], *, http10: bool, bodiless: bool
+    ) -> bytes:
+        """Check framing and hop-by-hop fields; return the field lines for the client."""
+        values: dict[bytes, list[bytes]] = {}
+        for name, value in special:
+            values.setdefault(name, []).append(value.rstrip(b" \t"))
+        lengths = values.get(b"content-length")
+        codings = values.get(b"transfer-encoding")
+        options = connection_options(values.get(b"connection", []))
+        length = UNTIL_CLOSE
         if codings:
             if lengths or http10 or codings != [b"chunked"]:
                 raise Refused(Reason.UPSTREAM_INVALID, "Transfer-Encoding")
-            self.length = CHUNKED
+            length = CHUNKED
         elif lengths:
-            if len(lengths) > 1:
-                raise Refused(Reason.UPSTREAM_INVALID, "Content-Length twice")
-            self.length = _length(lengths[0])
-        elif no_body or self.status < 200 or self.status in _BODILESS:
-            self.length = 0
-        else:
-            self.length = UNTIL_CLOSE
+            length = parse_length(lengths, Reason.UPSTREAM_INVALID)
+        self.keep_alive = b"close" not in options and (not http10 or b"keep-alive" in options)
+        if bodiless:
+            # A body announced for 204 may follow in spite of all rules: trust nothing after it.
+            if self.status == 204 and length not in (0, UNTIL_CLOSE):
+                self.keep_alive = False
+        elif length == UNTIL_CLOSE:
             self.keep_alive = False
-        drop = (options | {name for name, _ in special}) - {b"content-length"}
-        lines = data[:end].split(b"\r\n")
-        kept = [line + b"\r\n" for line in lines[1:] if line.partition(b":")[0].lower() not in drop]
-        self.fields = b"HTTP/1.1" + lines[0][8:] + b"\r\n" + b"".join(kept)
+        self.length = 0 if bodiless else length
+        kept = b""
+        if lengths and self.status >= 200 and self.status != 204:
+            kept = b"Content-Length: %d\r\n" % length
+        fields = _rebuild(data, lowered, kept)
+        named = options - _NAMELESS
+        return without(fields, named) if named else fields
 
 
-def _length(value: bytes) -> int:
-    value = value.rstrip(b" \t")
-    if not value.isdigit() or len(value) > 32 or int(value) > MAX_LENGTH:
-        raise Refused(Reason.UPSTREAM_INVALID, "Content-Length")
-    return int(value)
+def _rebuild(data: bytes, lowered: bytes, length: bytes) -> bytes:
+    """Return the field lines, without the special ones but with the Content-Length line `length` in its place."""
+    start = lowered.find(b"\n") + 1
+    lines = []
+    for match in _SPECIAL.finditer(lowered):
+        lines.append(data[start : match.start() + 1])
+        if match[1] == b"content-length":
+            lines.append(length)
+        start = match.end() + 2
+    lines.append(data[start : len(lowered)])
+    return b"".join(lines)

@@ -1,8 +1,8 @@
 """The shared words: one sparse memfd of 64-bit words, where workers report and everybody reads.
 
-Each word has exactly one writer, the worker whose block it is in, so plain stores suffice: an aligned 8-byte store is one
-instruction on every platform we run on. Nobody waits for anybody and a killed worker leaves no lock behind. A worker counts
-in local lists and copies what changed here every 100 ms (counters.py).
+Each word has exactly one writer, the worker whose block it is in, so plain stores suffice: an aligned 8-byte store is
+one instruction on every platform we run on. Nobody waits and a killed worker leaves no lock behind. A worker
+counts in local lists and copies what changed here every 100 ms (recorder.py); control adds up (counters.py).
 
 Layout, in words. Only touched pages take memory.
 

@@ -6,7 +6,6 @@ Pure. Setting a timer for each request would make and drop an object each time; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
 TICKS = 10  # ticks until every connection has been looked at
@@ -30,11 +29,12 @@ class Sweep:
 
     def add(self, connection: Expiring) -> None:
         """Look after `connection` from now on."""
-        self._parts[hash(connection) % TICKS].add(connection)
+        min(self._parts, key=len).add(connection)
 
     def discard(self, connection: Expiring) -> None:
-        """Forget `connection`."""
-        self._parts[hash(connection) % TICKS].discard(connection)
+        """Forget `connection`, if it is known."""
+        for part in self._parts:
+            part.discard(connection)
 
     def tick(self, now: float) -> None:
         """Expire what is due in the next part."""
@@ -45,7 +45,3 @@ class Sweep:
 
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts)
-
-    def __iter__(self) -> Iterator[Expiring]:
-        """Iterate over a copy: connections may come and go meanwhile."""
-        return iter([connection for part in self._parts for connection in part])

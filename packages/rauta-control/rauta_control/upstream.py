@@ -1,11 +1,12 @@
 """A connection to a backend: sends one request at a time, relays its response, goes back to the pool.
 
-The other half of the hot path (see downstream.py): `data_received` takes what the backend sends and writes to the client,
-most often one read that is a whole response whose bytes are passed on as they came. Bodies with a length are counted, not
-parsed; chunked and close-delimited ones are framed anew.
+The other half of the hot path (see downstream.py): `data_received` takes what the backend sends and writes to the
+client, most often one read that is a whole response whose bytes are passed on as they came. Bodies with a length are
+counted, not parsed; chunked and close-delimited ones are framed anew.
 
-Phases: IDLE (in the pool), HEAD (request sent, response head outstanding), LENGTH, CHUNKS, STREAM (a body of known length,
-chunked, until the backend closes), CLOSED.
+Phases: NEW (connected, not used yet), IDLE (in the pool), HEAD (request sent, response head outstanding), LENGTH,
+CHUNKS, STREAM (a body of known length, chunked, until the backend closes), CLOSED (closing, or closed). Only IDLE ones
+are in `Endpoint.idle`, and they leave it the moment anything happens to them.
 """
 
 from __future__ import annotations
@@ -13,41 +14,48 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from rauta_control import rawsocket
 from rauta_control.downstream import BODY, WAIT
 from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, chunk
-from rauta_control.head import CHUNKED
+from rauta_control.head import CHUNKED, without
 from rauta_control.reasons import Reason, Refused
 from rauta_control.response import MAX_HEAD, UNTIL_CLOSE, ResponseHead
+from rauta_control.sharedmem import Vital
 
 if TYPE_CHECKING:
     from rauta_control.cluster import Endpoint
     from rauta_control.downstream import Downstream
     from rauta_control.worker import Worker
 
-IDLE, HEAD, LENGTH, CHUNKS, STREAM, CLOSED = range(6)
+NEW, IDLE, HEAD, LENGTH, CHUNKS, STREAM, CLOSED = range(7)
 
-CONNECT_TIMEOUT = 5.0  # seconds; Envoy's default
-RESPONSE_TIMEOUT = 60.0  # seconds without a byte before the head; nginx's proxy_read_timeout
-STREAM_TIMEOUT = 300.0  # seconds without a byte within a body; Envoy's stream idle timeout
+# Seconds on the worker's clock, which a sweep compares with: up to one more may pass.
+CONNECT_TIMEOUT = 5.0  # Envoy's default
+RESPONSE_TIMEOUT = 60.0  # from the end of the request to the head of the response; nginx's proxy_read_timeout
+STREAM_TIMEOUT = 300.0  # without a byte within a body; Envoy's stream idle timeout
+IDLE_TIMEOUT = 3.0  # in the pool; with the second of the sweep below the 5 s of Node.js and uvicorn
 MAX_INTERIM = 10  # 1xx responses to one request
-IDLE_TIMEOUT = 4.0  # seconds in the pool; below the 5 s of Node.js, the shortest default among common backends
+LAST_WORDS = 1 << 20  # bytes of a response read after the connection broke
 
 
 class Upstream(asyncio.Protocol):
     """One connection to one endpoint. `replay` is the request while it may be sent again on another connection."""
 
     __slots__ = (
+        "blocked",
         "buffer",
         "chunked",
         "deadline",
         "decoder",
         "downstream",
         "endpoint",
+        "interim",
         "keep_alive",
         "left",
         "phase",
         "replay",
         "transport",
+        "unsent",
         "used",
         "worker",
     )
@@ -59,12 +67,15 @@ class Upstream(asyncio.Protocol):
         self.endpoint = endpoint
         self.downstream: Downstream | None = None
         self.decoder: ChunkedDecoder | None = None
-        self.phase = IDLE
+        self.phase = NEW
         self.deadline = float("inf")
-        self.buffer = b""
+        self.buffer = b""  # a response head that is not complete
         self.replay = b""
-        self.left = 0
+        self.left = 0  # bytes of the body still to come, in LENGTH
+        self.interim = 0  # 1xx responses to the present request
         self.chunked = False  # the client gets the body in chunks
+        self.blocked = False  # the backend is slow: its write buffer is over the high-water mark
+        self.unsent = -1  # bytes the backend had still to take when that was last looked at
         self.keep_alive = True
         self.used = False
 
@@ -77,10 +88,16 @@ class Upstream(asyncio.Protocol):
         self.deadline = self.worker.now + RESPONSE_TIMEOUT
         if self.used:
             self.replay = request
+            self.worker.vitals[Vital.UPSTREAM_REUSES] += 1
         self.used = True
         if downstream.blocked:
             self.transport.pause_reading()
         self.transport.write(request)
+
+    def request_sent(self) -> None:
+        """The last byte of a request with a body is on its way: from now on the backend is waited for."""
+        if self.phase == HEAD:
+            self.deadline = self.worker.now + RESPONSE_TIMEOUT
 
     def abandon(self) -> None:
         """The request is over before its response: the connection cannot be used again."""
@@ -91,12 +108,17 @@ class Upstream(asyncio.Protocol):
     # -- transport callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
         self.transport = transport  # type: ignore[assignment]
-        self.worker.sweep.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol. For a request this may be the end of its response, a second try, or a failure."""
+        if exc is not None and self.downstream is not None:
+            self._last_words()
         downstream, phase = self.downstream, self.phase
-        self.endpoint.forget(self)
+        self._leave_pool()
+        self.phase = CLOSED
+        self.endpoint.forget()
         self.worker.sweep.discard(self)
         if downstream is None:
             return
@@ -105,31 +127,44 @@ class Upstream(asyncio.Protocol):
                 downstream.transport.write(LAST_CHUNK)
             self.keep_alive = False
             self._end(downstream)
-        elif phase == HEAD and self.replay and not self.buffer and downstream.can_replay():
-            self.worker.connect(self.endpoint, downstream.replaying(self.replay))
+        elif phase == HEAD and self.replay and not self.buffer and downstream.can_replay() and self.endpoint.reserve():
+            self.downstream = None
+            downstream.replay(self.replay)
         else:
             self._failed(downstream, Reason.UPSTREAM_RESET)
 
+    def eof_received(self) -> None:
+        """See asyncio.Protocol: the backend takes nothing more either. Nobody may take this from the pool meanwhile."""
+        self._leave_pool()
+        self.transport.abort()
+
     def pause_writing(self) -> None:
+        """See asyncio.Protocol: the backend is slow."""
+        self.blocked = True
         if self.downstream is not None:
-            self.downstream.pause()
+            self.downstream.regulate()
 
     def resume_writing(self) -> None:
+        """See asyncio.Protocol: the backend has taken everything."""
+        self.blocked = False
         if self.downstream is not None:
-            self.downstream.resume()
+            self.downstream.regulate()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the backend."""
         downstream = self.downstream
         phase = self.phase
         if downstream is None:  # bytes nobody asked for: whatever follows could not be trusted
+            self._leave_pool()
             self.phase = CLOSED
             self.transport.abort()
             return
         if phase == HEAD:
+            searched = 0
             if self.buffer:
+                searched = max(0, len(self.buffer) - 3)
                 data = self.buffer + data
-            end = data.find(b"\r\n\r\n")
+            end = data.find(b"\r\n\r\n", searched)
             if end < 0:
                 self.buffer = data
                 if len(data) > MAX_HEAD:
@@ -143,7 +178,6 @@ class Upstream(asyncio.Protocol):
                 return
             length = head.length
             if head.fields is not None or head.status < 200 or not downstream.plain or downstream.phase != WAIT:
-                self.buffer = b""
                 self._relay(downstream, head, data, end + 4)
                 return
             # The common case: the head goes out as it came, with as much of the body as is here.
@@ -158,6 +192,7 @@ class Upstream(asyncio.Protocol):
             elif left > 0:
                 self.phase = LENGTH
                 self.left = left
+                self.deadline = self.worker.now + STREAM_TIMEOUT
                 downstream.bytes_out = size
                 downstream.transport.write(data)
             else:
@@ -181,21 +216,22 @@ class Upstream(asyncio.Protocol):
 
     def _relay(self, downstream: Downstream, head: ResponseHead, data: bytes, start: int) -> None:
         """Relay a response whose head is not passed on as it came; its body starts at `start` of `data`."""
+        self.buffer = b""
         if head.status < 200:
             self._relay_interim(downstream, head, data, start)
             return
         downstream.status = head.status
         self.keep_alive = head.keep_alive
         self.left = length = head.length
+        self.deadline = self.worker.now + STREAM_TIMEOUT
         if downstream.phase == BODY or self.worker.draining:
             downstream.keep_alive = False
-        lines = [head.fields or data[: start - 2]]
-        if length < 0:
-            self.chunked = not downstream.http10
-            if self.chunked:
-                lines.append(b"Transfer-Encoding: chunked\r\n")
-            else:
-                downstream.keep_alive = False
+        lines = [head.fields or without(data[: start - 2], {b"connection"})]
+        self.chunked = length < 0 and not downstream.http10
+        if self.chunked:
+            lines.append(b"Transfer-Encoding: chunked\r\n")
+        elif length < 0:
+            downstream.keep_alive = False
         if not downstream.keep_alive:
             lines.append(b"Connection: close\r\n")
         elif downstream.http10:
@@ -210,47 +246,42 @@ class Upstream(asyncio.Protocol):
             self.decoder = ChunkedDecoder()
         elif length == UNTIL_CLOSE:
             self.phase = STREAM
-        else:
+        elif length:
             self.phase = LENGTH
-            if not length:
-                self.keep_alive = self.keep_alive and not body
-                self._end(downstream)
-                return
+        else:
+            self.keep_alive = self.keep_alive and not body
+            self._end(downstream)
+            return
         if body:
             self.data_received(body)
 
     def _relay_interim(self, downstream: Downstream, head: ResponseHead, data: bytes, start: int) -> None:
-        """Relay a 1xx response (RFC 9110 15.2) and go on to the next head."""
-        self.left += 1
-        if head.status == 101 or self.left > MAX_INTERIM:  # nobody asked for an upgrade
+        """Relay a 1xx response (RFC 9110 15.2) and go on to the next head. From here on there is no second try."""
+        self.replay = b""
+        self.interim += 1
+        if head.status == 101 or self.interim > MAX_INTERIM:  # nobody asked for an upgrade
             self._failed(downstream, Reason.UPSTREAM_INVALID)
             return
         if not downstream.http10:
             downstream.transport.write((head.fields or data[: start - 2]) + b"\r\n")
         if len(data) > start:
-            self.data_received(data[start:])
+            self.data_received(data[start:])  # at most MAX_INTERIM deep
 
     def _relay_body(self, downstream: Downstream, data: bytes) -> None:
         """Relay body bytes of a chunked (CHUNKS) or close-delimited (STREAM) response."""
         decoder = self.decoder
-        done = False
         if decoder is not None:
             try:
-                data = decoder.feed(data)
+                data = decoder.relay(data) if self.chunked else decoder.feed(data)
             except BadChunkError:
                 self._failed(downstream, Reason.UPSTREAM_INVALID)
                 return
-            done = decoder.done
+        elif self.chunked:
+            data = chunk(data)
         if data:
             downstream.bytes_out += len(data)
-            if self.chunked:
-                size, data, end = chunk(data)
-                downstream.transport.writelines((size, data, end + LAST_CHUNK if done else end))
-            else:
-                downstream.transport.write(data)
-        elif done and self.chunked:
-            downstream.transport.write(LAST_CHUNK)
-        if done and decoder is not None:
+            downstream.transport.write(data)
+        if decoder is not None and decoder.done:
             self.keep_alive = self.keep_alive and not decoder.rest
             self._end(downstream)
 
@@ -261,6 +292,13 @@ class Upstream(asyncio.Protocol):
         self.keep_alive = False
         self._end(downstream)
 
+    def _last_words(self) -> None:
+        """Relay what the backend said before it broke the connection: a 413, and a reset because we sent on."""
+        heard = 0
+        while self.downstream is not None and heard < LAST_WORDS and (data := rawsocket.read(self.transport)):
+            heard += len(data)
+            self.data_received(data)
+
     # -- the outcome
 
     def _end(self, downstream: Downstream) -> None:
@@ -268,16 +306,17 @@ class Upstream(asyncio.Protocol):
         self.downstream = None
         self.decoder = None
         self.replay = self.buffer = b""
-        self.left = 0
+        self.interim = 0
         if downstream.blocked:
             self.transport.resume_reading()
         endpoint = self.endpoint
-        if self.keep_alive and downstream.phase == WAIT and endpoint.users:
+        if self.keep_alive and downstream.phase == WAIT and endpoint.users and not self.blocked:
             self.phase = IDLE
-            self.release()
+            self.deadline = self.worker.now + IDLE_TIMEOUT
+            endpoint.idle.append(self)
         else:
             self.phase = CLOSED
-            self.transport.close()
+            self.transport.abort()
         downstream.finish()
 
     def _failed(self, downstream: Downstream, reason: Reason) -> None:
@@ -289,21 +328,41 @@ class Upstream(asyncio.Protocol):
         downstream.upstream = None
         downstream.fail(reason)
 
-    def expire(self) -> None:
-        """The deadline has passed: idle too long, or silent too long."""
-        if self.downstream is not None:
-            self._failed(self.downstream, Reason.UPSTREAM_TIMEOUT)
-        else:
-            self.close()
+    # -- the pool
 
     def release(self) -> None:
-        """Wait in the pool for the next request."""
+        """Wait in the pool for a request."""
+        if not self.endpoint.users:
+            self.close()
+            return
+        self.phase = IDLE
         self.deadline = self.worker.now + IDLE_TIMEOUT
         self.endpoint.idle.append(self)
 
     def close(self) -> None:
-        """Close an idle connection."""
+        """Close a connection that has no request."""
+        self._leave_pool()
         self.phase = CLOSED
-        if self in self.endpoint.idle:
+        self.transport.abort()
+
+    def _leave_pool(self) -> None:
+        if self.phase == IDLE:
+            self.phase = CLOSED
             self.endpoint.idle.remove(self)
-        self.transport.close()
+
+    def expire(self) -> None:
+        """The deadline has passed: idle too long, or silent too long, unless it is the client that is waited for."""
+        downstream = self.downstream
+        if downstream is None:
+            self.close()
+        elif downstream.blocked or (downstream.phase == BODY and not self._stuck()):
+            self.deadline = self.worker.now + RESPONSE_TIMEOUT
+        else:
+            self._failed(downstream, Reason.UPSTREAM_TIMEOUT)
+
+    def _stuck(self) -> bool:
+        """Whether the backend has taken nothing of the request's body since we last looked."""
+        if not self.blocked:
+            return False
+        before, self.unsent = self.unsent, rawsocket.unsent(self.transport)
+        return self.unsent == before

@@ -1,8 +1,8 @@
 """A worker process: the proxy and nothing else.
 
 It holds the listening sockets it shares with the other workers, the table it follows control with, its pools and its
-counters. It never resolves names, never reads configuration sources, never holds credentials. When the supervisor is gone
-it drains and ends; when control is gone it serves on.
+counters. It never resolves names, never reads configuration sources, never holds credentials. When the supervisor is
+gone it drains and ends; when control is gone it serves on.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ import os
 import resource
 import signal
 import socket
+from contextlib import suppress
 from functools import partial
 from time import gmtime, monotonic, monotonic_ns, strftime, time
 
 import uvloop
 
 from rauta_control import accesslog
-from rauta_control.channel import attach, worker_end
+from rauta_control.channel import attach, detach, worker_end
 from rauta_control.cluster import Endpoint
-from rauta_control.downstream import IDLE, Downstream
+from rauta_control.downstream import Downstream
 from rauta_control.follow import Follower
 from rauta_control.head import RequestHead
 from rauta_control.inherit import Inherited
+from rauta_control.ledger import endpoint_counter
 from rauta_control.messages import ControlLink, Drain, Listen, ToWorker, Unlisten
 from rauta_control.port import Port, Reserve
 from rauta_control.reasons import Reason, answer
-from rauta_control.recorder import Counter, Recorder
+from rauta_control.recorder import Recorder
 from rauta_control.response import ResponseHead
 from rauta_control.sharedmem import EndpointWord, Vital
 from rauta_control.sweep import Sweep
@@ -37,8 +39,11 @@ from rauta_control.table import Routes, Table
 from rauta_control.upstream import CONNECT_TIMEOUT, Upstream
 
 TICK = 0.1  # seconds between two flushes of counters and log, and two steps of the sweep
+LONGEST_TICK = 1.0  # seconds; what a tick is later than that, the machine slept, and no deadline comes closer
 SLOW_TICKS = 10
 DRAIN_ON_ORPHANING = 30.0  # seconds, when there is no supervisor left to say how long
+DESCRIPTORS = 1 << 20  # that we count on where there is no limit
+SPARE_DESCRIPTORS = 64  # for everything that is not a connection
 
 log = logging.getLogger(__name__)
 
@@ -57,20 +62,22 @@ class Worker:
         self.sweep = Sweep()
         self.draining = False
         self.done = loop.create_future()
-        # Coarse clocks, set by each tick. `wall` turns monotonic into wall-clock seconds.
-        self.now = monotonic()
-        self.wall = time() - monotonic()
-        self.second = 0
+        # Coarse clocks, set by each tick. `now` is for deadlines: seconds that this process has been running, not those
+        # for which it or its machine was suspended. `wall` turns monotonic into wall-clock seconds.
+        self.now = self._ticked = monotonic()
+        self.wall = time() - self._ticked
+        self.second = -1
         self.second_text = b""
         # x-request-id: 20 random hex digits of the process, then 12 that count.
         self.request_prefix = os.urandom(10).hex().encode()
         self.requests = 0
         sink = accesslog.open_sink(inherited.settings.access_log)
-        self.log = accesslog.AccessLog(sink) if sink is not None else None
+        counts = self.vitals[Vital.LOG_LINES], self.vitals[Vital.LOG_DROPPED]
+        self.log = None if sink is None else accesslog.AccessLog(sink, *counts)
         self.follower = Follower(inherited.index, self._committed)
         self._ports = {name: Port(name, sock) for name, sock in inherited.listeners.items()}
         self._accepting: set[str] = set()
-        self._open: set[Downstream] = set()
+        self._open: set[Downstream] = set()  # from the moment they are accepted
         self._tasks: set[asyncio.Task[object]] = set()
         self._reserve = Reserve()
         self._limit = _connection_limit()
@@ -80,7 +87,6 @@ class Worker:
 
     def connected(self, downstream: Downstream) -> None:
         """A client connection is up."""
-        self._open.add(downstream)
         self.sweep.add(downstream)
 
     def disconnected(self, downstream: Downstream) -> None:
@@ -92,9 +98,11 @@ class Worker:
 
     def connect(self, endpoint: Endpoint, downstream: Downstream) -> None:
         """Open a connection for which room was reserved, and give it to `downstream` if that still waits."""
-        self._start(self._connect(endpoint, downstream, downstream.request_id))
+        if len(self.sweep) >= 2 * self._limit:
+            self._shed()
+        self._start(self._connect(endpoint, downstream))
 
-    async def _connect(self, endpoint: Endpoint, downstream: Downstream, request_id: bytes) -> None:
+    async def _connect(self, endpoint: Endpoint, downstream: Downstream) -> None:
         upstream = None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -103,40 +111,33 @@ class Worker:
                 )
         except TimeoutError:
             reason = Reason.UPSTREAM_CONNECT_TIMEOUT
-        except OSError:
+        except (OSError, ValueError):  # ValueError: the address is none
             reason = Reason.UPSTREAM_CONNECT
-        waiting = downstream.request_id is request_id and downstream.upstream is None and not downstream.status
+        # One connection at a time is made for a client, who has no other request meanwhile: this is about the same one.
+        waits = downstream.waits()
         if upstream is None:
             endpoint.forget()
             self.count_failure(endpoint)
-            if waiting:
+            if waits:
                 downstream.fail(reason)
             return
+        self.sweep.add(upstream)
         self.vitals[Vital.UPSTREAM_CONNECTS] += 1
-        if waiting:
+        endpoint_counter(self, endpoint).words[EndpointWord.CONNECTS] += 1
+        if waits:
             downstream.attached(upstream)
         else:
             upstream.release()
 
-    def count_request(self, endpoint: Endpoint, status: int, micros: int) -> None:
-        """Count a request that an endpoint was chosen for."""
-        words = self._counter(endpoint).words
-        words[EndpointWord.REQUESTS] += 1
-        words[EndpointWord.DURATION_SUM] += micros
-        if status >= 500:
-            words[EndpointWord.STATUS_5XX] += 1
+    def _shed(self) -> None:
+        """Close what waits in pools: with many endpoints it can take the descriptors that requests need."""
+        for endpoint in self.follower.clusters.endpoints.values():
+            for upstream in list(endpoint.idle):
+                upstream.close()
 
     def count_failure(self, endpoint: Endpoint) -> None:
         """Count a failure to connect, a reset, a timeout or an invalid response."""
-        self._counter(endpoint).words[EndpointWord.FAILURES] += 1
-
-    def _counter(self, endpoint: Endpoint) -> Counter:
-        counter = endpoint.counter
-        if counter is None:
-            counter = endpoint.counter = self.recorder.endpoint(endpoint.slot, endpoint.epoch)
-        if not counter.dirty:
-            self.recorder.touch(counter)
-        return counter
+        endpoint_counter(self, endpoint).words[EndpointWord.FAILURES] += 1
 
     def set_second(self, second: int) -> None:
         """Prepare the log's time text for a new second of wall-clock time."""
@@ -147,28 +148,41 @@ class Worker:
 
     def _accepted(self, port: Port, sock: socket.socket, address: str, number: int) -> None:
         if len(self._open) >= self._limit:
-            self._refused()
-            self.vitals[Vital.REASONS + Reason.OVERLOADED.number] += 1
-            sock.setblocking(False)
-            with sock:
-                sock.send(answer(Reason.OVERLOADED, close=True))
+            self._turn_away(sock)
             return
         self.vitals[Vital.ACCEPTED] += 1
-        self._start(self.loop.connect_accepted_socket(partial(Downstream, self, port, address, number), sock))
+        downstream = Downstream(self, port, address, number)
+        self._open.add(downstream)  # from here on draining waits for it
+        self._start(self._adopt(downstream, sock))
+
+    async def _adopt(self, downstream: Downstream, sock: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: downstream, sock)
+        except (OSError, asyncio.CancelledError):  # the client has reset it, or we stop
+            sock.close()
+            self.disconnected(downstream)
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        """Say that we are full. What the client said is read: else closing would send a reset that overtakes that."""
+        self._refused()
+        self.vitals[Vital.REASONS + Reason.OVERLOADED.number] += 1
+        sock.setblocking(False)
+        with sock, suppress(OSError):
+            sock.send(answer(Reason.OVERLOADED, close=True))
+            sock.recv(65_536)
 
     def _refused(self) -> None:
         self.vitals[Vital.REFUSED] += 1
 
     def _update_accepting(self) -> None:
         """Accept where there is both a socket and a configuration, nowhere else."""
-        wanted = set() if self.draining else self._ports.keys() & self.follower.table.listeners.keys()
+        bound = {name: port.sock for name, port in self._ports.items() if port.sock is not None}
+        wanted = set() if self.draining else bound.keys() & self.follower.table.listeners.keys()
         for name in self._accepting - wanted:
-            if name in self._ports:
-                self.loop.remove_reader(self._ports[name].sock)
+            self.loop.remove_reader(bound[name])
         for name in wanted - self._accepting:
-            port = self._ports[name]
-            port.sock.setblocking(False)
-            self.loop.add_reader(port.sock, port.accept, self._accepted, self._refused, self._reserve)
+            bound[name].setblocking(False)
+            self.loop.add_reader(bound[name], self._ports[name].accept, self._accepted, self._refused, self._reserve)
         self._accepting = wanted
 
     # -- configuration and orders
@@ -182,36 +196,49 @@ class Worker:
         """Obey the supervisor."""
         match message:
             case Listen():
-                self._unlisten(message.listener)
-                self._ports[message.listener] = Port(message.listener, socket.socket(fileno=fds[0]))
-                self._committed(self.follower.table)
+                self._listen(message.listener, socket.socket(fileno=fds[0]))
             case Unlisten():
                 self._unlisten(message.listener)
             case ControlLink():
-                self._start(self.follower.connect(socket.socket(fileno=fds[0])))
+                self._start(self._follow(socket.socket(fileno=fds[0])))
             case Drain():
                 self.drain(message.timeout)
 
+    def _listen(self, name: str, sock: socket.socket) -> None:
+        self._unlisten(name)
+        port = self._ports.get(name)
+        if port is None:
+            self._ports[name] = Port(name, sock)
+            self._committed(self.follower.table)
+        else:  # connections accepted from the former socket go on with it
+            port.sock = sock
+            self._update_accepting()
+
     def _unlisten(self, name: str) -> None:
-        port = self._ports.pop(name, None)
-        if port is not None:
-            if name in self._accepting:
-                self.loop.remove_reader(port.sock)
-                self._accepting.discard(name)
-            port.sock.close()
+        port = self._ports.get(name)
+        if port is None or port.sock is None:
+            return
+        if name in self._accepting:
+            self.loop.remove_reader(port.sock)
+            self._accepting.discard(name)
+        port.sock.close()
+        port.sock = None
+
+    async def _follow(self, link: socket.socket) -> None:
+        try:
+            await self.follower.connect(link)
+        except OSError as error:  # control is gone again; there will be another link when it is back
+            log.warning("no link to control: %r", error)
 
     def drain(self, timeout: float) -> None:
         """Accept no more, close what is idle, let the rest finish within `timeout` seconds, then end."""
         if self.draining:
             return
         self.draining = True
-        self._update_accepting()
-        for port in self._ports.values():
-            port.sock.close()
+        for name in self._ports:
+            self._unlisten(name)
         for downstream in list(self._open):
-            downstream.plain = False
-            if downstream.phase == IDLE:
-                downstream.transport.close()
+            downstream.drain()
         self.loop.call_later(timeout, self._finish)
         if not self._open:
             self._finish()
@@ -225,9 +252,11 @@ class Worker:
     def tick(self) -> None:
         """Set the clocks, expire what is due, flush counters and log; every TICK seconds."""
         self.loop.call_later(TICK, self.tick)
-        self.now = now = monotonic()
-        self.wall = time() - now
-        self.sweep.tick(now)
+        monotonic_now = monotonic()
+        self.now += min(monotonic_now - self._ticked, LONGEST_TICK)
+        self._ticked = monotonic_now
+        self.wall = time() - monotonic_now
+        self.sweep.tick(self.now)
         vitals = self.vitals
         if self.log is not None:
             self.log.flush()
@@ -236,7 +265,7 @@ class Worker:
         vitals[Vital.CONNECTIONS] = len(self._open)
         vitals[Vital.GENERATION] = self.follower.generation + 1
         vitals[Vital.DRAINED] = self.follower.drained() + 1
-        vitals[Vital.STALL_MAX] = self.follower.stall
+        vitals[Vital.STALL_MAX] = int(self.follower.stall * 1e9)
         self._ticks += 1
         if self._ticks % SLOW_TICKS == 0:
             self._slow_tick()
@@ -250,14 +279,10 @@ class Worker:
                 active = endpoint.open - len(endpoint.idle)
                 in_use += active
                 if endpoint.counter.words[EndpointWord.ACTIVE] != active:
-                    self._counter(endpoint).words[EndpointWord.ACTIVE] = active
+                    endpoint_counter(self, endpoint).words[EndpointWord.ACTIVE] = active
         self.vitals[Vital.REQUESTS_ACTIVE] = in_use
-        self.vitals[Vital.UPSTREAMS] = len(self.sweep) - len(self._open)
-        self.vitals[Vital.MEMO_SIZE] = sum(
-            len(host.memo) + len(host.older)
-            for routes in self.follower.table.listeners.values()
-            for host in routes.names.values()
-        )
+        self.vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) - len(self._open))
+        self.vitals[Vital.MEMO_SIZE] = len(self.follower.table.memory)
 
     def _start(self, coroutine: object) -> None:
         task: asyncio.Task[object] = self.loop.create_task(coroutine)  # type: ignore[arg-type]
@@ -267,34 +292,46 @@ class Worker:
     async def serve(self, inherited: Inherited) -> None:
         """Serve until drained."""
         channel = worker_end(inherited.channel)
+        gc.disable()
         if inherited.snapshot is not None:
             self.follower.load((inherited.snapshot, *inherited.since))
-        self.tick()
+        gc.enable()
         gc.collect()
-        gc.freeze()
+        gc.freeze()  # all this lives long; nothing that a request leaves behind needs the collector
+        self.tick()
         attach(channel, self.loop, self.received, partial(self.drain, DRAIN_ON_ORPHANING))
         if inherited.link is not None:
-            await self.follower.connect(inherited.link)
+            await self._follow(inherited.link)
         await self.done
-        if self.log is not None:
-            self.log.flush()
-        self.recorder.flush(monotonic_ns())
+        await self._stop()
+        detach(channel, self.loop)
+        channel.close()
+        self.tick()
+        self.recorder.close(monotonic_ns())
+
+    async def _stop(self) -> None:
+        """Close everything; who still waits for an answer gets one that says that there is none."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for downstream in list(self._open):
+            downstream.stop()
+        self._shed()
+        self.follower.close()
+        await asyncio.sleep(0)  # the turn in which transports close
 
 
 def _connection_limit() -> int:
-    """Half of the descriptors, as each request in flight needs a second one; a gateway should not run on a soft limit."""
+    """Half of all descriptors: each request in flight needs a second one. The soft limit is not meant for a gateway."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(16, (hard - 64) // 2)
+    descriptors = DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    return max(16, (descriptors - SPARE_DESCRIPTORS) // 2)
 
 
 def run(inherited: Inherited) -> int:
     """Run worker `inherited.index` until it is drained; return its exit code."""
-    for number in (
-        signal.SIGINT,
-        signal.SIGHUP,
-        signal.SIGUSR2,
-    ):  # of the terminal's group: the supervisor handles them
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):  # sent to the whole group: the supervisor's business
         signal.signal(number, signal.SIG_IGN)
 
     async def main() -> None:

@@ -1,0 +1,89 @@
+"""Decisions about child processes: when one that died starts again, and which one hangs. Pure: time is an argument.
+
+All times are seconds of the monotonic clock, which stands still while the machine sleeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The supervisor's patience, in seconds."""
+
+    check: float = 0.5  # between two looks at the heartbeats
+    hung: float = 5.0  # without a heartbeat (at most 0.1 s apart in a healthy worker) until a worker is replaced
+    first_beat: float = 10.0  # from the start until the first heartbeat: a big snapshot takes a while to load
+    late: float = 1.5  # between two looks, from when on it was we who slept and nobody is judged
+    healthy: float = 1.0  # of life after which a death counts as the first one: a crash loop crashes at once
+    backoff: tuple[float, ...] = (
+        0.0,
+        0.0,
+        0.1,
+        0.2,
+        0.4,
+        0.8,
+        1.6,
+        3.2,
+        5.0,
+    )  # until the start after each further death
+    interrupt: float = 5.0  # at most for requests in flight after Ctrl-C
+    overtime: float = 1.0  # for a worker after its drain timeout, and for a child that closed its channel
+    farewell: float = 2.0  # for control and demo to end once the workers have
+    trial: float = 30.0  # for the new program to check its settings before a re-exec
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long a child that keeps dying waits for its next start. It never gives up."""
+
+    deaths: int = 0  # since it last lived for `healthy` seconds
+
+    def after(self, lived: float, limits: Limits) -> float:
+        """Count a death after `lived` seconds; return the seconds until the next start."""
+        if lived >= limits.healthy:
+            self.deaths = 0
+        self.deaths += 1
+        return limits.backoff[min(self.deaths, len(limits.backoff)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A worker as the detector sees it: when it started, and when it last turned its loop (0: not yet)."""
+
+    index: int
+    started: float
+    beat: float
+
+
+class HangDetector:
+    """Finds workers that no longer turn their loop."""
+
+    def __init__(self, now: float, limits: Limits) -> None:
+        self._limits = limits
+        self._checked = now
+        self._fair_since = now  # silence before this is not held against anybody
+
+    def hung(self, now: float, pulses: Iterable[Pulse]) -> dict[int, str]:
+        """Return the workers to replace and why.
+
+        When this call itself comes late, the machine slept or was starved, and the workers with it: nobody is to blame.
+        """
+        if now - self._checked > self._limits.late:
+            self._fair_since = now
+        self._checked = now
+        verdicts = ((pulse.index, self._verdict(now, pulse)) for pulse in pulses)
+        return {index: reason for index, reason in verdicts if reason}
+
+    def _verdict(self, now: float, pulse: Pulse) -> str:
+        silent = now - max(pulse.beat or pulse.started, self._fair_since)
+        if pulse.beat:
+            return f"hung for {silent:.1f} s" if silent > self._limits.hung else ""
+        return f"did not come up in {silent:.1f} s" if silent > self._limits.first_beat else ""
+
+
+def ending(exit_code: int) -> str:
+    """Say how a process ended, given os.waitstatus_to_exitcode."""
+    return f"signal {-exit_code}" if exit_code < 0 else f"exit {exit_code}"

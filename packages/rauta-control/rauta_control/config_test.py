@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rauta_control import config, flags
+from rauta_control.config import NOTHING_TO_ROUTE_TO, Settings, parse
+from rauta_control.routespec import Address, BackendSpec, RouteSpec
+
+CATCH_ALL = RouteSpec("", "/", (BackendSpec("web", 80),))
+
+
+def settings(*argv: str, **environ: str) -> Settings:
+    parsed = parse(["--to", "web:80", *argv], environ, 4.0)
+    assert isinstance(parsed, Settings), parsed
+    return parsed
+
+
+def problems(*argv: str, **environ: str) -> list[str]:
+    parsed = parse(["--to", "web:80", *argv], environ, 4.0)
+    assert isinstance(parsed, list), parsed
+    return parsed
+
+
+def test_defaults() -> None:
+    assert settings() == Settings(routes=(CATCH_ALL,), workers=4)
+    defaults = Settings()
+    assert defaults.bind == (Address("0.0.0.0", 8080),)
+    assert (defaults.admin_host, defaults.admin_port) == ("127.0.0.1", 9091)
+    assert (defaults.probe_host, defaults.probe_port) == ("::", 9092)
+    assert (defaults.drain_delay, defaults.drain_timeout) == (0.0, 30.0)
+
+
+# flag, variable, value, field, what it becomes
+GOOD = [
+    ("--from", "RAUTA_BIND_ADDR", "127.0.0.1:1", "bind", (Address("127.0.0.1", 1),)),
+    ("--from", "RAUTA_BIND_ADDR", "[::1]:1, :2", "bind", (Address("::1", 1), Address("::", 2))),
+    ("--from", "RAUTA_BIND_ADDR", "127.0.0.1:0,127.0.0.1:0", "bind", (Address("127.0.0.1", 0),) * 2),
+    ("--addresses", "RAUTA_ADDRESSES", "10.0.0.1,[fd00::1]", "addresses", ("10.0.0.1", "fd00::1")),
+    ("--admin-host", "RAUTA_ADMIN_HOST", "0.0.0.0", "admin_host", "0.0.0.0"),
+    ("--admin-host", "RAUTA_ADMIN_HOST", "localhost", "admin_host", "127.0.0.1"),
+    ("--admin-port", "RAUTA_ADMIN_PORT", "0", "admin_port", 0),
+    ("--probe-host", "RAUTA_PROBE_HOST", "[::1]", "probe_host", "::1"),
+    ("--probe-port", "RAUTA_PROBE_PORT", "65535", "probe_port", 65535),
+    ("--gateway-class", "RAUTA_GATEWAY_CLASS", "edge.example", "gateway_class", "edge.example"),
+    ("--log", "RAUTA_LOG", "WARN", "log", "warn"),
+    ("--access-log", "RAUTA_ACCESS_LOG", "off", "access_log", "off"),
+    ("--access-log", "RAUTA_ACCESS_LOG", "/var/log/rauta", "access_log", "/var/log/rauta"),
+    ("--access-log", "RAUTA_ACCESS_LOG", "access.log", "access_log", "access.log"),
+    ("--workers", "RAUTA_WORKERS", "64", "workers", 64),
+    ("--drain-delay", "RAUTA_DRAIN_DELAY", "2.5", "drain_delay", 2.5),
+    ("--drain-timeout", "RAUTA_DRAIN_TIMEOUT", "0", "drain_timeout", 0.0),
+]
+
+
+@pytest.mark.parametrize(("flag", "variable", "value", "name", "expected"), GOOD)
+def test_a_setting_by_flag_and_by_variable(flag: str, variable: str, value: str, name: str, expected: object) -> None:
+    for parsed in (settings(flag, value), settings(f"{flag}={value}"), settings(**{variable: f" {value} "})):
+        assert getattr(parsed, name) == expected
+
+
+@pytest.mark.parametrize(("flag", "variable", "value", "name", "expected"), GOOD)
+def test_a_flag_wins_and_an_empty_variable_is_none(
+    flag: str, variable: str, value: str, name: str, expected: object
+) -> None:
+    assert getattr(settings(flag, value, **{variable: "not read at all"}), name) == expected
+    assert getattr(settings(**{variable: ""}), name) == getattr(settings(), name)
+
+
+# flag, variable, value, what is expected
+BAD = [
+    ("--from", "RAUTA_BIND_ADDR", "8080", "HOST:PORT, for example 0.0.0.0:8080, [::]:8080 or :8080"),
+    ("--from", "RAUTA_BIND_ADDR", "web:80", "an IP address of this machine (names are not looked up here)"),
+    ("--from", "RAUTA_BIND_ADDR", "1.1.1.1:1,1.1.1.1:1", "each address once"),
+    ("--addresses", "RAUTA_ADDRESSES", "web", "an IP address of this machine (names are not looked up here)"),
+    ("--addresses", "RAUTA_ADDRESSES", "::1,0::1", "each address once"),
+    ("--admin-host", "RAUTA_ADMIN_HOST", "admin", "an IP address of this machine (names are not looked up here)"),
+    ("--admin-port", "RAUTA_ADMIN_PORT", "70000", "a port from 0 to 65535"),
+    ("--probe-host", "RAUTA_PROBE_HOST", "*", "an IP address of this machine (names are not looked up here)"),
+    ("--probe-port", "RAUTA_PROBE_PORT", "-1", "a port from 0 to 65535"),
+    (
+        "--gateway-class",
+        "RAUTA_GATEWAY_CLASS",
+        "My Class",
+        "the name of a GatewayClass: lower-case letters, digits, '-' and '.'",
+    ),
+    ("--log", "RAUTA_LOG", "verbose", "error, warn, info or debug"),
+    ("--access-log", "RAUTA_ACCESS_LOG", "of", "stdout, off, or the path of a file (with a '/' or a '.' in it)"),
+    ("--workers", "RAUTA_WORKERS", "0", "a whole number from 1 to 64"),
+    ("--workers", "RAUTA_WORKERS", "65", "a whole number from 1 to 64"),
+    ("--workers", "RAUTA_WORKERS", "2.0", "a whole number from 1 to 64"),
+    ("--drain-delay", "RAUTA_DRAIN_DELAY", "soon", "seconds from 0 to 86400, for example 2.5"),
+    ("--drain-timeout", "RAUTA_DRAIN_TIMEOUT", "-1", "seconds from 0 to 86400, for example 2.5"),
+    ("--drain-timeout", "RAUTA_DRAIN_TIMEOUT", "nan", "seconds from 0 to 86400, for example 2.5"),
+    ("--drain-timeout", "RAUTA_DRAIN_TIMEOUT", "90000", "seconds from 0 to 86400, for example 2.5"),
+]
+
+
+@pytest.mark.parametrize(("flag", "variable", "value", "expected"), BAD)
+def test_a_wrong_value_is_named_as_it_was_given(flag: str, variable: str, value: str, expected: str) -> None:
+    assert problems(flag, value)[0] == f"{flag} {value}: expected {expected}"
+    assert problems(**{variable: value})[0] == f"{variable}={value}: expected {expected}"
+
+
+def test_all_problems_at_once() -> None:
+    found = parse(
+        ["--to", "web", "--workers", "none", "--colour", "red", "--route"],
+        {"RAUTA_DRAIN_DELAY": "x", "RAUTA_TLS_CERT": "/cert", "RAUTA_WORKER": "3", "RAUTA_K8S_MODE": "1"},
+        1.0,
+    )
+    assert isinstance(found, list)
+    assert [problem.split(":")[0] for problem in found] == [
+        "--colour",
+        "red",
+        "--route",
+        "--to web",
+        "--workers none",
+        "RAUTA_DRAIN_DELAY=x",
+        "RAUTA_TLS_CERT=/cert",
+        "RAUTA_K8S_MODE=1",
+        "RAUTA_WORKER=3",
+    ]
+
+
+# -- routes
+
+
+def test_backends_in_one_line() -> None:
+    parsed = parse([], {"RAUTA_BACKEND_ADDR": "127.0.0.1:9090, web:80"}, 1.0)
+    assert isinstance(parsed, Settings)
+    assert parsed.routes == (RouteSpec("", "/", (BackendSpec("127.0.0.1", 9090), BackendSpec("web", 80))),)
+
+
+def test_to_is_repeatable_and_makes_one_route() -> None:
+    [route] = settings("--to", "b:2*3,c:3").routes
+    assert route == RouteSpec("", "/", (BackendSpec("web", 80, 1), BackendSpec("b", 2, 3), BackendSpec("c", 3, 1)))
+
+
+def test_routes_beside_to() -> None:
+    routes = settings("--route", "/api=a:1", "--route", "shop.example/=b:2").routes
+    assert [(route.host, route.path) for route in routes] == [("", "/"), ("", "/api"), ("shop.example", "/")]
+
+
+def test_route_leaves_the_variable_of_to_alone() -> None:
+    parsed = parse(["--route", "/api=a:1"], {"RAUTA_BACKEND_ADDR": "web:80"}, 1.0)
+    assert isinstance(parsed, Settings)
+    assert parsed.routes[0] == CATCH_ALL
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--to", "web:80"], "--to web:80,web:80: expected each backend once, and web:80 is there twice"),
+        (["--route", "/=x:1"], "--route /=x:1: expected one route for /, with all its backends in it"),
+        (
+            ["--route", "a.b/x=x:1", "--route", "A.B/x/=y:1"],
+            "--route A.B/x/=y:1: expected one route for a.b/x, with all its backends in it",
+        ),
+        (["--route", "/a=x:1*0"], "--route /a=x:1*0: expected at least one weight above 0"),
+    ],
+)
+def test_routes_that_contradict_each_other(argv: list[str], expected: str) -> None:
+    assert problems(*argv) == [expected]
+
+
+def test_nothing_to_route_to_shows_what_to_do() -> None:
+    assert parse([], {}, 1.0) == [NOTHING_TO_ROUTE_TO]
+    assert parse(["--from", ":80"], {"RAUTA_BACKEND_ADDR": ""}, 1.0) == [NOTHING_TO_ROUTE_TO]
+    for way in ("--to", "--route", "RAUTA_BACKEND_ADDR=", "--demo"):
+        assert way in NOTHING_TO_ROUTE_TO
+    demo = parse(["--demo"], {}, 1.0)
+    assert isinstance(demo, Settings)
+    assert demo.demo
+
+
+def test_ten_thousand_routes_from_a_file() -> None:
+    lines = [f"--route host{number}.example/path/{number}=10.0.0.1:{number + 1}" for number in range(10_000)]
+    parsed = parse(["@routes"], {}, 1.0, {"routes": "\n".join(lines)}.__getitem__)
+    assert isinstance(parsed, Settings)
+    assert len(parsed.routes) == 10_000
+    assert parsed.argv == ("@routes",)
+
+
+def test_files_are_read_from_disk(tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text("--workers 7\n")
+    assert settings(f"@{tmp_path}/settings").workers == 7
+    [problem] = problems(f"@{tmp_path}/nothing")
+    assert problem.startswith(f"@{tmp_path}/nothing: expected a readable text file: ")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    [problem] = problems(f"@{tmp_path}/binary")
+    assert "can't decode" in problem
+
+
+# -- log level
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("info", "info"), ("Debug", "debug"), ("trace", "debug"), ("warn,hyper=error", "warn"), ("h=warn,error", "error")],
+)
+def test_rust_log_is_an_alias(value: str, expected: str) -> None:
+    assert settings(RUST_LOG=value).log == expected
+    assert settings(RUST_LOG=value, RAUTA_LOG="info").log == "info"
+    assert settings("--log", "info", RUST_LOG=value).log == "info"
+
+
+def test_rust_log_without_a_level_is_explained() -> None:
+    assert problems(RUST_LOG="hyper=warn") == [
+        "RUST_LOG=hyper=warn: expected a plain level in it (error, warn, info or debug); "
+        "RAUTA_LOG=LEVEL overrides it for RAUTA"
+    ]
+    assert settings("--log=warn", RUST_LOG="hyper=warn").log == "warn"
+
+
+# -- features to come, variables of others
+
+
+@pytest.mark.parametrize("value", ["true", "1", "yes", "TRUE"])
+def test_kubernetes_is_not_available_yet(value: str) -> None:
+    expected = f"RAUTA_K8S_MODE={value}: not available yet: this version of RAUTA does not read from Kubernetes"
+    assert problems(RAUTA_K8S_MODE=value) == [expected]
+    assert parse([], {"RAUTA_K8S_MODE": value}, 1.0) == [expected]
+
+
+@pytest.mark.parametrize("value", ["false", "0", "no", "", "False"])
+def test_no_kubernetes_is_fine(value: str) -> None:
+    assert settings(RAUTA_K8S_MODE=value)
+
+
+def test_kubernetes_mode_is_true_or_false() -> None:
+    assert problems(RAUTA_K8S_MODE="maybe") == ["RAUTA_K8S_MODE=maybe: expected true or false"]
+
+
+@pytest.mark.parametrize("variable", ["RAUTA_TLS_CERT", "RAUTA_TLS_KEY"])
+def test_tls_is_not_available_yet(variable: str) -> None:
+    assert problems(**{variable: "/x.pem"}) == [
+        f"{variable}=/x.pem: not available yet: this version of RAUTA does not terminate TLS"
+    ]
+    assert settings(**{variable: ""})
+
+
+def test_variables_of_the_other_programs_are_fine_and_slips_are_not() -> None:
+    assert settings(RAUTA_ADMIN_ENDPOINT="http://x", RAUTA_FORMAT="json")
+    assert problems(RAUTA_LOGS="x") == ["RAUTA_LOGS=x: unknown variable; did you mean RAUTA_LOG?"]
+
+
+def test_a_service_called_rauta_admin_does_not_set_the_admin_port() -> None:
+    assert settings(RAUTA_ADMIN_PORT="tcp://10.0.0.1:9091", RAUTA_ADMIN_SERVICE_HOST="10.0.0.1").admin_port == 9091
+
+
+# -- sockets of our own
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (
+            ["--admin-port", "9092"],
+            "--probe-port [::]:9092: expected a free address, and --admin-port has 127.0.0.1:9092",
+        ),
+        (["--from", ":9091"], "--admin-port 127.0.0.1:9091: expected a free address, and --from has [::]:9091"),
+        (
+            ["--from", "0.0.0.0:80", "--from", "127.0.0.1:80"],
+            "--from 127.0.0.1:80: expected a free address, and --from has 0.0.0.0:80",
+        ),
+    ],
+)
+def test_sockets_that_exclude_each_other(argv: list[str], expected: str) -> None:
+    assert problems(*argv) == [expected]
+
+
+def test_addresses_replace_wildcards_before_they_can_collide() -> None:
+    assert settings("--from", "0.0.0.0:80,[::]:80,0.0.0.0:9091", "--addresses", "10.0.0.1")
+    assert settings("--admin-port", "0", "--probe-port", "0", "--from", ":0")
+
+
+# -- the rest
+
+
+@pytest.mark.parametrize(("cpus", "workers"), [(0.5, 1), (1.99, 1), (2.0, 2), (100.0, 64)])
+def test_workers_follow_the_cpus(cpus: float, workers: int) -> None:
+    parsed = parse(["--demo"], {}, cpus)
+    assert isinstance(parsed, Settings)
+    assert parsed.workers == workers
+
+
+def test_the_last_of_a_repeated_flag_counts() -> None:
+    assert settings("--workers", "2", "--workers", "3").workers == 3
+
+
+def test_settings_from_other_arguments_are_equal_and_can_be_read_again() -> None:
+    one, other = settings("--workers", "2"), settings("--workers=2")
+    assert one == other
+    assert one.argv != other.argv
+    assert parse(one.argv, {}, 4.0) == one
+
+
+def test_every_flag_is_explained_with_its_variable() -> None:
+    text = flags.usage(config.FLAGS)
+    for flag in config.FLAGS:
+        assert f"  {flag.name}" in text
+        assert flag.variable in text
+        assert flag.text.endswith(".")
+    assert {flag.name for flag in config.FLAGS} == {
+        value.name for value in vars(config).values() if isinstance(value, flags.Flag)
+    }

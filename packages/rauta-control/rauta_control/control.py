@@ -1,0 +1,312 @@
+"""The control process: knows what is wanted, publishes it to the workers, and answers for the gateway.
+
+    settings -> standalone.plan -> addresses -> resources -> validate -> Configuration -> Publisher -> workers
+
+It starts from the last published state, which the supervisor keeps, so its restart changes nothing for anybody: slots
+and generation go on, and only what differs from the sources is published. It may die at any time; workers serve on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from importlib.metadata import version
+
+import msgspec
+import uvloop
+
+from rauta_control import config, cpus, ir, snapshotfd, standalone
+from rauta_control.admin import Admin
+from rauta_control.channel import ChannelFullError, attach, control_end, detach
+from rauta_control.config import Settings
+from rauta_control.configuration import Configuration
+from rauta_control.counters import Counters, blocks_used, drained
+from rauta_control.demo import Demo
+from rauta_control.inherit import Inherited
+from rauta_control.listening import place
+from rauta_control.log import Log
+from rauta_control.messages import Bind, Bound, Draining, Publish, Reload, ToControl, WorkerGone, WorkerLink
+from rauta_control.picture import Picture, WorkerStatus
+from rauta_control.publish import Archive, Links
+from rauta_control.publisher import Publisher
+from rauta_control.resolve import Resolver
+from rauta_control.routespec import Address
+from rauta_control.slices import Slices
+from rauta_control.slots import SlotsFullError
+from rauta_control.state import EMPTY, PublishError, State
+from rauta_control.turns import in_turns
+
+FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
+BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
+SLOTS_RETRY = 1.0  # seconds until what found no slot is tried again: requests end, and slots come free
+
+_decoder = msgspec.msgpack.Decoder(Publish)
+
+
+class Control:
+    """One control process. `demo` adds its routes to those of the settings."""
+
+    def __init__(self, inherited: Inherited, log: Log, demo: Demo | None) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._log = log
+        self._started = inherited.started
+        self._version = version("rauta-control")
+        self.closed: asyncio.Future[None] = loop.create_future()  # the supervisor is gone
+        # -- what is wanted
+        self._settings = inherited.settings
+        self._demo = demo
+        self._plan = standalone.Plan()
+        self._followed: standalone.Plan | None = None  # the plan that was published
+        self._moved: set[str] = set()  # hosts whose addresses changed since
+        self._resolver = Resolver(self._host_moved)
+        self._wake = asyncio.Event()
+        self._loading = asyncio.Lock()
+        self._refused: list[str] = []  # problems of settings that were not taken
+        self._problems: list[str] = []  # of those that were
+        # -- what is published
+        state, self._published = _restore(inherited, log)
+        self._first_start = inherited.snapshot is None
+        self._configuration = Configuration(state)
+        self._publisher = Publisher(state, inherited.settings.workers if self._first_start else 1)
+        self._channel = control_end(inherited.channel)
+        self._archive = Archive(self._publisher, self._channel, log)
+        self._links = Links(self._publisher, log, self._check_ready)
+        self._ready = False
+        self._draining = False
+        self._admin = [place(sock) for sock in inherited.admin]
+        # -- what there is
+        self._words = inherited.words.words
+        self._blocks = blocks_used(self._words)
+        self._listeners: dict[str, tuple[str, int]] = {}
+        self._bound = {bound.listener: bound for bound in inherited.bound}
+        self._retry: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        for index, pid, link in inherited.workers:
+            self._links.add(index, pid, link)
+        attach(self._channel, loop, self._received, self._close)
+
+    async def run(self) -> None:
+        """Follow the settings until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._resolver.run())
+            async with self._loading:
+                await self._load(self._settings)
+            await self._first_answers()
+            while True:
+                self._wake.clear()
+                await self._reconcile()
+                await self._wake.wait()
+
+    def close(self) -> None:
+        """Let go of the supervisor and the workers."""
+        detach(self._channel, self._loop)
+        self._channel.close()
+        self._links.close()
+
+    def picture(self) -> Picture:
+        """Return what there is to know now."""
+        workers = sorted(self._publisher.workers.items())
+        return Picture(
+            version=self._version,
+            uptime=time.monotonic() - self._started,
+            generation=self._publisher.state.generation,
+            config_age=None if self._published is None else time.monotonic() - self._published,
+            ready=self._ready and not self._draining,
+            draining=self._draining,
+            expected_workers=self._settings.workers,
+            workers=tuple(WorkerStatus(index, each.pid, each.generation, each.refusal) for index, each in workers),
+            resources=self._configuration.resources,
+            bound=self._bound,
+            problems=(*self._refused, *self._problems),
+            counters=self._counters(),
+        )
+
+    def _counters(self) -> Counters:
+        self._blocks = max(self._blocks, self._settings.workers, *(index + 1 for index in self._publisher.workers))
+        return Counters(self._words, self._blocks)
+
+    # -- the supervisor
+
+    def _received(self, message: ToControl, fds: tuple[int, ...]) -> None:
+        match message:
+            case WorkerLink():
+                self._links.add(message.index, message.pid, socket.socket(fileno=fds[0]))
+            case WorkerGone():
+                self._links.gone(message.index, message.pid)
+            case Bound():
+                self._take_bound(message)
+            case Reload():
+                self._start(self._reload())
+            case Draining():
+                self._draining = True
+
+    def _close(self) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def _bind(self) -> None:
+        """Have the supervisor bind what is wanted; it answers for each listener that it did not have already."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        wanted = [each for each in self._plan.resources.values() if isinstance(each, ir.Listener)]
+        self._listeners = {listener.name: (listener.address, listener.port) for listener in wanted}
+        self._bound = {name: bound for name, bound in self._bound.items() if name in self._listeners}
+        try:
+            self._channel.send(Bind(self._listeners))
+        except ChannelFullError as error:
+            self._log.error("the supervisor does not read", error=error)
+
+    def _take_bound(self, bound: Bound) -> None:
+        if bound.listener not in self._listeners:
+            return
+        self._bound = self._bound | {bound.listener: bound}
+        if bound.error and self._retry is None:
+            self._retry = self._loop.call_later(BIND_RETRY, self._bind)
+        self._check_ready()
+
+    def _check_ready(self) -> None:
+        """Ready once every worker follows the first configuration and every listener was bound, or refused for good."""
+        if (self._followed or not self._first_start) and self._listeners.keys() <= self._bound.keys():
+            self._publisher.complete()
+        if self._publisher.ready and not self._ready:
+            self._ready = True
+            self._log.info("ready", generation=self._publisher.state.generation)
+            if self._demo is not None and self._first_start:
+                bound = [Address(each.address, each.port) for each in self._bound.values() if not each.error]
+                self._demo.announce(bound, self._admin[0])
+
+    # -- what is wanted
+
+    async def _reload(self) -> None:
+        """Read the settings again. What is wrong with them is logged and shown, and the last good ones stay."""
+        async with self._loading:
+            read = await self._loop.run_in_executor(
+                None, config.parse, self._settings.argv, os.environ, cpus.available()
+            )
+            if isinstance(read, Settings):
+                self._refused = []
+                await self._load(read)
+                self._wake.set()
+                return
+            self._refused = [f"not reloaded: {problem}" for problem in read]
+            for problem in read:
+                self._log.error("settings not reloaded", problem=problem)
+
+    async def _load(self, settings: Settings) -> None:
+        taken = {(route.host, route.path) for route in settings.routes}
+        routes = self._demo.routes if self._demo else ()
+        extra = [route for route in routes if (route.host, route.path) not in taken]
+        self._settings = settings
+        self._plan = await in_turns(standalone.plan(replace(settings, routes=(*settings.routes, *extra))))
+        self._bind()
+        self._resolver.want(self._plan.users)
+
+    async def _first_answers(self) -> None:
+        try:
+            async with asyncio.timeout(FIRST_ANSWERS):
+                while not self._resolver.names.answered:
+                    self._wake.clear()
+                    await self._wake.wait()
+        except TimeoutError:
+            self._log.warn("not waiting any longer for host names to resolve")
+
+    # -- what is published
+
+    async def _reconcile(self) -> None:
+        """Publish what is wanted now, unless it is published already or invalid; report what is wrong.
+
+        A new plan is compared with everything there is; later, moved hosts cost no more than the clusters they are in.
+        """
+        plan, names, configuration = self._plan, self._resolver.names, self._configuration
+        moved, self._moved = self._moved, set()
+        whole = plan is not self._followed
+        touched = plan.clusters if whole else sorted({name for host in moved for name in plan.users.get(host, ())})
+        made = await in_turns(standalone.clusters(plan, touched, names.addresses, configuration.resources))
+        wanted = plan.resources | made if whole else made
+        problems = await self._loop.run_in_executor(None, ir.validate, wanted)
+        slowest = drained(self._counters().vitals(), configuration.state.generation)
+        change = configuration.reconcile(wanted, slowest) if whole else configuration.change(wanted, (), slowest)
+        if not problems:
+            try:
+                await self._publish(change, self._log.info if whole else self._log.debug)
+                self._followed = plan
+            except SlotsFullError as error:
+                problems.append(str(error))
+                self._followed = None
+                self._loop.call_later(SLOTS_RETRY, self._wake.set)
+        self._report([*problems, *names.problems])
+        self._check_ready()
+
+    async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:
+        old = self._configuration.state
+        step = await in_turns(change)
+        if step is None:
+            return
+        sends = self._publisher.publish(self._configuration.state, step)
+        self._archive.add(old)
+        self._links.send(sends)
+        self._published = time.monotonic()
+        note("published", generation=step.generation, changed=len(step.upserts), deleted=len(step.deletes))
+
+    def _report(self, problems: list[str]) -> None:
+        for problem in problems:
+            if problem not in self._problems:
+                self._log.warn("configuration problem", problem=problem)
+        for problem in self._problems:
+            if problem not in problems:
+                self._log.info("configuration problem solved", problem=problem)
+        self._problems = problems
+
+    def _host_moved(self, host: str) -> None:
+        self._moved.add(host)
+        self._wake.set()
+
+    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def serve(inherited: Inherited, log: Log, demo: Demo | None = None) -> None:
+    """Be the control process until the supervisor is gone."""
+    control = Control(inherited, log, demo)
+    admin = Admin(control.picture, log)
+    await admin.serve(inherited.admin, inherited.probe)
+    gc.collect()
+    gc.freeze()  # the configuration is here to stay: no collection need look at it again
+    following = asyncio.create_task(control.run())
+    try:
+        await asyncio.wait((following, control.closed), return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            following.result()
+    finally:
+        following.cancel()
+        await asyncio.wait((following,))
+        admin.close()
+        control.close()
+
+
+def run(inherited: Inherited, demo: Demo | None = None) -> int:
+    """Run the control process; return its exit code."""
+    # The loop is never closed: that would wait for name servers that do not answer, and the process ends anyway.
+    uvloop.new_event_loop().run_until_complete(serve(inherited, Log("control", inherited.settings.log), demo))
+    return 0
+
+
+def _restore(inherited: Inherited, log: Log) -> tuple[State, float | None]:
+    """Return what was published last, and when, by the monotonic clock."""
+    state, published = EMPTY, None
+    for fd in () if inherited.snapshot is None else (inherited.snapshot, *inherited.since):
+        try:
+            state = state.apply(_decoder.decode(snapshotfd.read(fd)))
+            published = time.monotonic() - max(0.0, time.time() - os.fstat(fd).st_mtime)
+        except (PublishError, msgspec.MsgspecError) as error:  # what follows does not fit either, and is logged too
+            log.error("a part of the last configuration is lost", generation=state.generation, error=error)
+        os.close(fd)
+    return state, published

@@ -1,0 +1,386 @@
+"""The chunked coding: what we write others read, what others write we read or refuse, however it is cut into reads."""
+
+from collections.abc import Iterator
+
+import h11
+import httptools
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rauta_control.framing import (
+    FREE_LINE,
+    LAST_CHUNK,
+    MAX_LINE,
+    MAX_OVERHEAD,
+    BadChunkError,
+    ChunkedDecoder,
+    chunk,
+)
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def decode(wire: bytes, sizes: Iterator[int] | None = None) -> tuple[bytes, bytes, bool]:
+    """(payload, rest, done) of `wire`, fed in reads of `sizes`, at once without. Stops at the end of the body."""
+    decoder = ChunkedDecoder()
+    payload = b""
+    at = 0
+    while at < len(wire) and not decoder.done:
+        size = next(sizes) if sizes else len(wire)
+        payload += decoder.feed(wire[at : at + size])
+        at += size
+    return payload, decoder.rest + wire[at:], decoder.done
+
+
+def byte_by_byte(wire: bytes) -> tuple[bytes, bytes, bool]:
+    return decode(wire, iter(lambda: 1, 0))
+
+
+def refused(wire: bytes) -> bool:
+    try:
+        decode(wire)
+    except BadChunkError:
+        return True
+    return False
+
+
+def relay(wire: bytes, sizes: Iterator[int] | None = None) -> tuple[bytes, bytes, bool]:
+    """(what is sent on, rest, done) of `wire`, fed as `decode` feeds it."""
+    decoder = ChunkedDecoder()
+    out = b""
+    at = 0
+    while at < len(wire) and not decoder.done:
+        size = next(sizes) if sizes else len(wire)
+        out += decoder.relay(wire[at : at + size])
+        at += size
+    return out, decoder.rest + wire[at:], decoder.done
+
+
+# -- tables
+
+MALFORMED = [
+    # -- the appendix of RELIABILITY.md
+    ("extension with bare LF", b"3;\nabc\r\n0\r\n\r\n"),
+    ("extension of 64 KiB", b"3;" + b"a" * 65_536 + b"\r\nabc\r\n0\r\n\r\n"),
+    ("size line ends with LF", b"3\nabc\r\n0\r\n\r\n"),
+    ("data without CRLF", b"3\r\nabc0\r\n\r\n"),
+    ("last chunk 0 LF", b"3\r\nabc\r\n0\n\r\n"),
+    ("size 0x3", b"0x3\r\nabc\r\n0\r\n\r\n"),
+    ("size +3", b"+3\r\nabc\r\n0\r\n\r\n"),
+    ("size 3 and a space", b"3 \r\nabc\r\n0\r\n\r\n"),
+    ("size of 17 digits", b"10000000000000003\r\nabc\r\n0\r\n\r\n"),
+    ("trailer Content-Length", b"3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n"),
+    # -- sizes
+    ("size and a tab", b"3\t\r\nabc\r\n0\r\n\r\n"),
+    ("space and a size", b" 3\r\nabc\r\n0\r\n\r\n"),
+    ("size -3", b"-3\r\nabc\r\n0\r\n\r\n"),
+    ("size 3_0", b"3_0\r\nabc\r\n0\r\n\r\n"),
+    ("size 3,3", b"3,3\r\nabc\r\n0\r\n\r\n"),
+    ("size 3.0", b"3.0\r\nabc\r\n0\r\n\r\n"),
+    ("size g", b"g\r\nabc\r\n0\r\n\r\n"),
+    ("size superscript", b"\xb3\r\nabc\r\n0\r\n\r\n"),
+    ("size Arabic", "٣\r\nabc\r\n0\r\n\r\n".encode()),
+    ("size NUL", b"3\0\r\nabc\r\n0\r\n\r\n"),
+    ("size missing", b"\r\nabc\r\n0\r\n\r\n"),
+    ("size missing before an extension", b";a\r\n\r\n"),
+    ("size of 16 digits", b"8000000000000000\r\n"),
+    ("size that wraps 32 bits", b"100000000000000003\r\nabc\r\n0\r\n\r\n"),
+    ("5,000 leading zeros", b"0" * 5_000 + b"3\r\nabc\r\n0\r\n\r\n"),
+    ("15 leading zeros", b"0" * 15 + b"3\r\nabc\r\n0\r\n\r\n"),
+    ("size line without end", b"3" * MAX_LINE),
+    ("quoted size", b'"3"\r\nabc\r\n0\r\n\r\n'),
+    # -- line ends
+    ("size line ends with CR", b"3\rabc\r\n0\r\n\r\n"),
+    ("size line ends with CR CR LF", b"3\r\r\nabc\r\n0\r\n\r\n"),
+    ("size line ends with LF CR", b"3\n\rabc\r\n0\r\n\r\n"),
+    ("data ends with LF", b"3\r\nabc\n0\r\n\r\n"),
+    ("data ends with CR", b"3\r\nabc\r0\r\n\r\n"),
+    ("data ends with CR CR", b"3\r\nabc\r\r0\r\n\r\n"),
+    ("data ends with two CRLF", b"3\r\nabc\r\n\r\n0\r\n\r\n"),
+    ("data too long", b"3\r\nabcd\r\n0\r\n\r\n"),
+    ("data too short", b"4\r\nabc\r\n0\r\n\r\n"),
+    ("body ends with LF", b"0\r\n\n"),
+    ("body ends with CR CR LF", b"0\r\n\r\r\n"),
+    ("last chunk CR", b"0\r\r\n\r\n"),
+    # -- extensions
+    ("extension with bare CR", b"3;a\rb\r\nabc\r\n0\r\n\r\n"),
+    ("extension with NUL", b"3;a\0\r\nabc\r\n0\r\n\r\n"),
+    ("extension with DEL", b"3;\x7f\r\nabc\r\n0\r\n\r\n"),
+    ("extension after a space", b"3 ;a=b\r\nabc\r\n0\r\n\r\n"),
+    ("extension with a quoted CRLF", b'3;a="\r\nabc"\r\nabc\r\n0\r\n\r\n'),
+    ("extension of the last chunk with LF", b"0;\n\r\n"),
+    ("comma for an extension", b"3,a\r\nabc\r\n0\r\n\r\n"),
+    # -- trailers
+    ("trailer Transfer-Encoding", b"0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ("trailer content-length, lower case", b"0\r\nX: y\r\ncontent-length: 0\r\n\r\n"),
+    ("trailer with space before colon", b"0\r\nContent-Length : 5\r\n\r\n"),
+    ("any trailer with space before colon", b"0\r\nX : y\r\n\r\n"),
+    ("trailer folded", b"0\r\nX: y\r\n z\r\n\r\n"),
+    ("trailer without colon", b"0\r\nX\r\n\r\n"),
+    ("trailer without name", b"0\r\n: y\r\n\r\n"),
+    ("trailer with bare LF", b"0\r\nX: y\nZ: z\r\n\r\n"),
+    ("trailer with bare CR", b"0\r\nX: y\rZ: z\r\n\r\n"),
+    ("trailer with NUL", b"0\r\nX: \0\r\n\r\n"),
+    ("a request for a trailer", b"0\r\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("a chunk after the last", b"0\r\n3\r\nabc\r\n\r\n"),
+    ("endless trailer line", b"0\r\nX: " + b"a" * MAX_LINE),
+    ("a request", b"GET / HTTP/1.1\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("wire", [pytest.param(case[1], id=case[0]) for case in MALFORMED])
+def test_malformed(wire: bytes) -> None:
+    with pytest.raises(BadChunkError):
+        decode(wire)
+    with pytest.raises(BadChunkError):
+        byte_by_byte(wire)
+    with pytest.raises(BadChunkError):
+        relay(wire)
+    with pytest.raises(BadChunkError):
+        relay(wire, iter(lambda: 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("wire", "payload"),
+    [
+        (b"3\r\nabc\r\n0\r\n\r\n", b"abc"),
+        (b"3;a=b\r\nabc\r\n0\r\n\r\n", b"abc"),
+        (b'3;a="b;\xe9";c\r\nabc\r\n0;last\r\n\r\n', b"abc"),
+        (b"3\r\nabc\r\n0\r\nX: y\r\n\r\n", b"abc"),
+        (b"3\r\nabc\r\n0\r\nHost: evil\r\nX:\r\n\r\n", b"abc"),
+        (b"0\r\n\r\n", b""),
+        (b"000\r\n\r\n", b""),
+        (b"000000000000003\r\nabc\r\n0\r\n\r\n", b"abc"),
+        (b"a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", b"0123456789" * 2),
+        (b"7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n", b"\r\n0\r\n\r\n"),
+    ],
+)
+def test_well_formed(wire: bytes, payload: bytes) -> None:
+    assert decode(wire + b"GET /") == (payload, b"GET /", True)
+    assert byte_by_byte(wire + b"GET /") == (payload, b"GET /", True)
+    for end in range(len(wire)):
+        assert decode(wire[:end])[2] is False
+
+
+# -- limits
+
+
+def test_line_at_the_limit() -> None:
+    line = b"3;" + b"a" * (MAX_LINE - 4) + b"\r\n"
+    wire = line + b"abc\r\n0\r\n\r\n"
+    assert decode(wire) == byte_by_byte(wire) == (b"abc", b"", True)
+    assert refused(b"3;a" + wire[2:])
+
+
+def test_trailers_at_the_limit() -> None:
+    trailers = (b"X: " + b"a" * (1024 - 5) + b"\r\n") * (MAX_OVERHEAD // 1024)
+    assert decode(b"0\r\n" + trailers + b"\r\n") == (b"", b"", True)
+    assert refused(b"0\r\n" + trailers + b"X:\r\n\r\n")
+
+
+def test_extensions_at_the_limit() -> None:
+    line = b"1;" + b"a" * (1024 + FREE_LINE + 2 - 4) + b"\r\n"  # 1024 bytes of overhead with its one byte of payload
+    chunks = (line + b"x\r\n") * (MAX_OVERHEAD // 1024)
+    assert decode(chunks + LAST_CHUNK) == (b"x" * 16, b"", True)
+    assert refused(chunks + b"1;" + b"a" * FREE_LINE + b"\r\nx\r\n")
+
+
+def test_payload_pays_for_extensions() -> None:
+    """A sender that signs each chunk may do so for ever."""
+    signed = b"1000;signature=" + b"5" * 64 + b"\r\n" + b"x" * 4096 + b"\r\n"
+    assert decode(signed * 2000 + LAST_CHUNK)[2]
+
+
+def test_overhead_is_counted_over_all_reads() -> None:
+    line = b"1;" + b"a" * 100 + b"\r\nx\r\n"
+    with pytest.raises(BadChunkError):
+        decode(line * 1000, iter(lambda: len(line), 0))
+
+
+# -- the object itself, and time
+
+
+def test_read_inside_a_chunk_is_passed_on_as_the_same_object() -> None:
+    decoder = ChunkedDecoder()
+    assert decoder.feed(b"40000000\r\n") == b""  # 1 GiB
+    piece = b"x" * 65_536
+    for _ in range(16_383):
+        assert decoder.feed(piece) is piece
+    assert decoder.feed(piece) is piece  # the last one ends the chunk
+    assert decoder.feed(b"\r\n0\r\n\r\nrest") == b""
+    assert decoder.done
+    assert decoder.rest == b"rest"
+
+
+def test_plain_chunks_are_relayed_as_the_same_object() -> None:
+    decoder = ChunkedDecoder()
+    inside, across = b"x" * 65_536, b"x" * 10 + b"\r\n1234\r\n" + b"y" * 0x1234 + b"\r\nff\r\nz"
+    head = b"1000a\r\n"
+    assert decoder.relay(head) is head
+    assert decoder.relay(inside) is inside
+    assert decoder.relay(across) is across
+    assert decoder.relay(b"z" * 254 + b"\r\n1") == b"z" * 254 + b"\r\n"  # a line that is not finished waits
+    assert decoder.relay(b"\r\nx\r\n0\r\n\r\nrest") == b"1\r\nx\r\n0\r\n\r\n"
+    assert (decoder.done, decoder.rest) == (True, b"rest")
+
+
+def test_what_is_not_plain_is_relayed_in_our_own_words() -> None:
+    wire = b"3\r\nabc\r\n3;a=b\r\ndef\r\n03\r\nghi\r\n1\r\nj\r\n0\r\nHost: evil\r\n\r\n"
+    assert relay(wire) == (b"3\r\nabc\r\n7\r\ndefghij\r\n0\r\n\r\n", b"", True)
+    huge = ChunkedDecoder()
+    assert huge.relay(b"fffffffffffffff\r\nabc") == b"3\r\nabc\r\n"
+
+
+def test_many_tiny_chunks_take_linear_time() -> None:
+    """A quadratic decoder would take hours for these: no clock is needed."""
+    count = 50_000
+    wire = b"1\r\nx\r\n" * count + LAST_CHUNK
+    assert decode(wire) == (b"x" * count, b"", True)
+    assert decode(wire, iter(lambda: 5, 0))[0] == b"x" * count
+    assert relay(wire)[0] == wire
+    assert decode(b"1;a\r\nx\r\n" * count + LAST_CHUNK)[0] == b"x" * count
+
+
+def test_after_the_end_everything_is_rest() -> None:
+    decoder = ChunkedDecoder()
+    assert decoder.feed(b"0\r\n\r\n") == b""
+    assert (decoder.done, decoder.rest) == (True, b"")
+    assert decoder.feed(b"3\r\nabc\r\n") == b""
+    assert decoder.rest == b"3\r\nabc\r\n"
+
+
+# -- properties
+
+PAYLOADS = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
+READS = st.lists(st.integers(1, 12), min_size=1)
+EXTENSIONS = st.sampled_from([b"", b"", b";", b";a", b";a=b", b';a="b c"', b";a;b=c"])
+
+
+def cycle(sizes: list[int]) -> Iterator[int]:
+    while True:
+        yield from sizes
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """(wire, payload), in all the ways a sender may choose."""
+    pieces = draw(PAYLOADS)
+    wire = b""
+    for piece in pieces:
+        size = draw(st.sampled_from([b"%x", b"%X", b"%03x"])) % len(piece)
+        wire += size + draw(EXTENSIONS) + b"\r\n" + piece + b"\r\n"
+    wire += draw(st.sampled_from([b"0", b"000"])) + draw(EXTENSIONS) + b"\r\n"
+    wire += draw(st.sampled_from([b"", b"X: y\r\n", b"Host: z\r\nX:\r\n"])) + b"\r\n"
+    return wire, b"".join(pieces)
+
+
+def canonical(wire: bytes) -> bytes:
+    """The payload of chunks in the one form that nobody reads differently; fails for any other."""
+    payload = b""
+    while wire != LAST_CHUNK:
+        line, wire = wire.split(b"\r\n", 1)
+        size = int(line, 16)
+        assert line.lower() == b"%x" % size
+        assert wire[size : size + 2] == b"\r\n"
+        payload, wire = payload + wire[:size], wire[size + 2 :]
+    return payload
+
+
+@settings(deadline=None)
+@given(bodies(), READS, st.binary(max_size=10))
+def test_any_body_in_any_reads(body: tuple[bytes, bytes], sizes: list[int], rest: bytes) -> None:
+    wire, payload = body
+    assert decode(wire + rest, cycle(sizes)) == (payload, rest, True)
+    assert decode(wire + rest) == (payload, rest, True)
+    for reads in (None, cycle(sizes)):
+        sent, left, done = relay(wire + rest, reads)
+        assert (left, done) == (rest, True)
+        assert canonical(sent) == payload
+
+
+@settings(deadline=None)
+@given(PAYLOADS, READS)
+def test_what_we_write_everyone_reads(pieces: list[bytes], sizes: list[int]) -> None:
+    payload = b"".join(pieces)
+    wire = b"".join(map(chunk, pieces)) + LAST_CHUNK
+    assert decode(wire, cycle(sizes)) == (payload, b"", True)
+    assert h11_payload(wire) == payload
+    assert llhttp_payload(wire) == payload
+
+
+@st.composite
+def mutated_bodies(draw: st.DrawFn) -> bytes:
+    data = bytearray(draw(bodies())[0])
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, max(0, len(data) - 1)))
+        match draw(st.integers(0, 2)):
+            case 0:
+                data[at : at + 1] = bytes((draw(st.integers(0, 255)),))
+            case 1:
+                data[at:at] = draw(
+                    st.sampled_from([b"\r", b"\n", b"\r\n", b"0", b"1", b" ", b";", b"\0", b"0\r\n\r\n"])
+                )
+            case _:
+                del data[at : at + draw(st.integers(1, 3))]
+    return bytes(data)
+
+
+@settings(deadline=None, max_examples=500)
+@given(mutated_bodies(), READS)
+def test_mutations_are_refused_or_understood_alike(wire: bytes, sizes: list[int]) -> None:
+    """Whatever the cuts, one verdict; what we and another parser take to be whole bodies, have the same payload."""
+    try:
+        verdict = decode(wire)
+    except BadChunkError:
+        with pytest.raises(BadChunkError):
+            decode(wire, cycle(sizes))
+        with pytest.raises(BadChunkError):
+            relay(wire, cycle(sizes))
+        return
+    assert decode(wire, cycle(sizes)) == verdict
+    payload, rest, done = verdict
+    sent, left, relayed = relay(wire, cycle(sizes))
+    assert (left, relayed) == (rest, done)
+    assert not done or canonical(sent) == payload
+    if done:
+        whole = wire[: len(wire) - len(rest)]
+        for theirs in (h11_payload(whole), llhttp_payload(whole)):
+            assert theirs is None or theirs == payload
+
+
+def h11_payload(wire: bytes) -> bytes | None:
+    """The payload of a whole body as h11 reads it; None if it does not."""
+    server = h11.Connection(h11.SERVER)
+    server.receive_data(HEAD + wire)
+    server.next_event()
+    payload = b""
+    try:
+        while isinstance(event := server.next_event(), h11.Data):
+            payload += event.data
+    except h11.RemoteProtocolError:
+        return None
+    return payload if isinstance(event, h11.EndOfMessage) and not server.trailing_data[0] else None
+
+
+def llhttp_payload(wire: bytes) -> bytes | None:
+    """The payload of a whole body as httptools reads it; None if it does not."""
+    reader = Llhttp()
+    try:
+        reader.parser.feed_data(HEAD + wire)
+    except httptools.HttpParserError:
+        return None
+    return reader.payload if reader.complete == 1 else None
+
+
+class Llhttp:
+    def __init__(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.payload = b""
+        self.complete = 0
+
+    def on_body(self, payload: bytes) -> None:
+        self.payload += payload
+
+    def on_message_complete(self) -> None:
+        self.complete += 1

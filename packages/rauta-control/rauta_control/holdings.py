@@ -1,0 +1,122 @@
+"""What the supervisor keeps so that it outlives each child: sockets, the shared words, the last good snapshot."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from typing import TypeAlias
+
+from rauta_control import config
+from rauta_control.config import Settings
+from rauta_control.flags import Flag
+from rauta_control.handover import ChildState, SocketState, State
+from rauta_control.inherit import Role
+from rauta_control.listening import Listener, Listeners, bind, why
+from rauta_control.routespec import Address
+from rauta_control.sharedmem import SharedWords
+
+Server: TypeAlias = tuple[Flag, str, Flag, int]  # flag and value of its host, flag and value of its port
+
+
+class Holdings:
+    """Everything kept. `since` are the transactions after `snapshot`, all of them descriptors of sealed memfds."""
+
+    def __init__(self, words: SharedWords, admin: Listener, probe: Listener, started: float) -> None:
+        self.words = words
+        self.admin = admin
+        self.probe = probe
+        self.started = started  # time.monotonic() of the gateway's start; a re-exec does not change it
+        self.listeners = Listeners()
+        self.snapshot: int | None = None
+        self.since: list[int] = []
+
+    @classmethod
+    def open(cls, settings: Settings) -> Holdings | list[str]:
+        """Make them at the start of the gateway, or say all that hinders."""
+        admin = _serve((config.ADMIN_HOST, settings.admin_host, config.ADMIN_PORT, settings.admin_port))
+        probe = _serve((config.PROBE_HOST, settings.probe_host, config.PROBE_PORT, settings.probe_port))
+        if isinstance(admin, Listener) and isinstance(probe, Listener):
+            return cls(SharedWords.create(), admin, probe, time.monotonic())
+        for server in (admin, probe):
+            if isinstance(server, Listener):
+                server.sock.close()
+        return [problem for problem in (admin, probe) if isinstance(problem, str)]
+
+    @classmethod
+    def adopt(cls, state: State) -> Holdings:
+        """Make them from what was held before a re-exec."""
+        held = cls(SharedWords(state.words), _listener(state.admin), _listener(state.probe), state.started)
+        held.listeners.by_name = {name: _listener(each) for name, each in state.listeners.items()}
+        held.snapshot = state.snapshot
+        held.since = list(state.since)
+        return held
+
+    def state(self, pid: int, children: tuple[ChildState, ...]) -> State:
+        """Describe them for a re-exec."""
+        return State(
+            pid=pid,
+            started=self.started,
+            words=self.words.fd,
+            admin=_state(self.admin),
+            probe=_state(self.probe),
+            listeners={name: _state(listener) for name, listener in self.listeners.by_name.items()},
+            children=children,
+            snapshot=self.snapshot,
+            since=tuple(self.since),
+        )
+
+    def outdated(self, settings: Settings) -> list[str]:
+        """The settings that differ from what is held and take a restart of the gateway."""
+        wanted = {
+            config.ADMIN_PORT.name: ((settings.admin_host, settings.admin_port), self.admin.wanted),
+            config.PROBE_PORT.name: ((settings.probe_host, settings.probe_port), self.probe.wanted),
+        }
+        return [f"{name} {Address(*new)}" for name, (new, held) in wanted.items() if new != held]
+
+    def renew(self, snapshot: int) -> None:
+        """Keep `snapshot` instead of the last one and of all transactions since it."""
+        self._forget()
+        self.snapshot = snapshot
+
+    def add(self, transaction: int) -> None:
+        """Keep a transaction after the snapshot."""
+        self.since.append(transaction)
+
+    def leave_to(self, role: Role) -> None:
+        """In a child: close what its role does not get."""
+        if role != "worker":
+            self.listeners.close()
+        if role != "control":
+            self.admin.sock.close()
+            self.probe.sock.close()
+        if role == "demo":
+            self._forget()
+
+    def _forget(self) -> None:
+        for fd in (self.snapshot, *self.since):
+            if fd is not None:
+                os.close(fd)
+        self.snapshot = None
+        self.since = []
+
+
+def _listener(state: SocketState) -> Listener:
+    return Listener(state.wanted, socket.socket(fileno=state.fd))
+
+
+def _state(listener: Listener) -> SocketState:
+    return SocketState(listener.sock.fileno(), listener.wanted)
+
+
+def _serve(server: Server) -> Listener | str:
+    host_flag, host, port_flag, port = server
+    try:
+        return Listener((host, port), bind(host, port))
+    except OSError as error:
+        flag, value = (host_flag, host) if error.errno == errno.EADDRNOTAVAIL else (port_flag, str(port))
+        return (
+            f"{flag.name} {value}: cannot listen on {Address(host, port)}: {why(error)}"
+            f" (set by {flag.name} or {flag.variable})"
+        )

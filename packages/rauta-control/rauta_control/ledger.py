@@ -1,0 +1,102 @@
+"""Counts and logs a request at its end: counters of route and endpoint, vitals, one line of the access log.
+
+Part of the hot path (downstream.py): once a request, straight, no object made but the line itself. The line is valid
+JSON because of what may stand in its fields: the head gate lets no control or 8-bit byte into target, host or method,
+host and method take neither quotes nor backslashes, and a target's are escaped here. Labels were encoded with their
+table.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
+
+if TYPE_CHECKING:
+    from rauta_control.cluster import Endpoint
+    from rauta_control.downstream import Downstream
+    from rauta_control.reasons import Reason
+    from rauta_control.recorder import Counter
+    from rauta_control.worker import Worker
+
+MAX_PATH = 1_024  # bytes of a target in the log; with it a line stays below PIPE_BUF (accesslog.py)
+
+_STATUS = RouteWord.STATUS_1XX - 1
+_BUCKETS = RouteWord.BUCKETS
+_LAST_BUCKET = 31
+_LINE = (
+    b'{"time":"%b.%03dZ",%b%b"client":"%b","method":"%b","host":"%b","path":"%b","status":%d,"reason":"%b",'
+    b'"bytes_in":%d,"bytes_out":%d,"duration_us":%d,"request_id":"%b"}\n'
+)
+
+
+def record(request: Downstream, reason: Reason | None) -> None:
+    """Enter the request that ends now; `reason` is why RAUTA answered it or cut it off, None if neither."""
+    worker = request.worker
+    now = monotonic()
+    status = request.status
+    micros = int((now - request.started) * 1_000_000)
+    rule, endpoint = request.rule, request.endpoint
+    if endpoint is not None:
+        words = endpoint_counter(worker, endpoint).words
+        words[EndpointWord.REQUESTS] += 1
+        words[EndpointWord.DURATION_SUM] += micros
+        if status >= 500:
+            words[EndpointWord.STATUS_5XX] += 1
+    if rule is not None:
+        counter = rule.counter
+        if counter is None:
+            counter = rule.counter = worker.recorder.route(rule.slot, rule.epoch)
+        words = counter.words
+        words[_STATUS + status // 100] += 1
+        words[RouteWord.BYTES_IN] += request.bytes_in
+        words[RouteWord.BYTES_OUT] += request.bytes_out
+        words[RouteWord.DURATION_SUM] += micros
+        bucket = micros.bit_length()
+        words[_BUCKETS + (bucket if bucket < _LAST_BUCKET else _LAST_BUCKET)] += 1  # noqa: FURB136 - min() is a call
+        if not counter.dirty:
+            worker.recorder.touch(counter)
+    vitals = worker.vitals
+    vitals[Vital.REQUESTS] += 1
+    if reason is not None:
+        vitals[Vital.REASONS + reason.number] += 1
+    log = worker.log
+    if log is None:
+        return
+    target = request.target
+    if b'"' in target or b"\\" in target or len(target) > MAX_PATH:
+        target = target[:MAX_PATH].replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    wall = now + worker.wall
+    second = int(wall)
+    if second != worker.second:
+        worker.set_second(second)
+    log.write(
+        _LINE
+        % (
+            worker.second_text,
+            (wall - second) * 1000,
+            b"" if rule is None else rule.label,
+            b"" if endpoint is None else endpoint.label,
+            request.client,
+            request.method,
+            request.host,
+            target,
+            status,
+            b"" if reason is None else reason.code_bytes,
+            request.bytes_in,
+            request.bytes_out,
+            micros,
+            request.request_id,
+        )
+    )
+
+
+def endpoint_counter(worker: Worker, endpoint: Endpoint) -> Counter:
+    """Return the counter of `endpoint`, to be added to now."""
+    counter = endpoint.counter
+    if counter is None:
+        counter = endpoint.counter = worker.recorder.endpoint(endpoint.slot, endpoint.epoch)
+    if not counter.dirty:
+        worker.recorder.touch(counter)
+    return counter

@@ -1,0 +1,78 @@
+"""The program `rauta-control`: settings in, a supervised gateway out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from importlib.metadata import version
+
+from rauta_control import config, cpus, flags, handover
+from rauta_control.inherit import Role, Run
+
+HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
+
+RAUTA, an API gateway: accepts HTTP requests and passes them to backends.
+
+  rauta-control --to 127.0.0.1:9001 --to web:8080
+  rauta-control --route /api=127.0.0.1:9001,127.0.0.1:9002 --route 'shop.example/=blue:80*9,green:80*1'
+  RAUTA_BACKEND_ADDR=127.0.0.1:9001 rauta-control
+  rauta-control @routes.txt        a file with a flag and its value a line; # starts a comment
+  rauta-control --demo
+
+Each flag has the variable in brackets. A flag wins over its variable, an empty variable is as good as none.
+
+{flags}
+  --version
+      Print the version and exit.
+  --help
+      Print this and exit.
+
+Signals: SIGTERM drains and ends, SIGINT (Ctrl-C) too but sooner, a second one ends at once. SIGHUP reads @FILEs again.
+SIGUSR2 starts the program anew in place, after an upgrade: sockets and children stay, each child in the version that
+it was started in until it ends.
+Exit status: 0 ended as told, 1 could not start, 2 wrong settings, 128 + signal if ended at once.
+"""
+
+
+def main() -> int:
+    """Run the program; return its exit status."""
+    argv = sys.argv[1:]
+    if "--help" in argv or "-h" in argv:
+        sys.stdout.write(HELP.format(flags=flags.usage(config.FLAGS)))
+        return 0
+    if "--version" in argv:
+        sys.stdout.write(f"rauta-control {version('rauta-control')}\n")
+        return 0
+    try:
+        state = handover.take(os.environ)
+    except handover.HandoverError as error:
+        return _fail(1, [str(error)])
+    settings = config.parse(argv, os.environ, cpus.available())
+    if isinstance(settings, list):
+        return _fail(2, settings)
+    # Everything the children need is imported here, once, so that a fork of this process is ready to serve.
+    from rauta_control import control, worker  # noqa: PLC0415
+    from rauta_control.demo import Demo  # noqa: PLC0415
+    from rauta_control.supervisor import Supervisor  # noqa: PLC0415
+
+    if settings.check:
+        sys.stdout.write("the settings are fine\n")
+        return 0
+    roles: dict[Role, Run] = {"worker": worker.run, "control": control.run}
+    if not settings.demo:
+        return Supervisor(settings, roles, state=state).run()
+    demo = Demo()
+    roles |= {"control": partial(control.run, demo=demo), "demo": demo.run}
+    # The program started anew would have other demo ports than the children it takes over: no command, no re-exec.
+    return Supervisor(settings, roles, command=()).run()
+
+
+def _fail(code: int, problems: list[str]) -> int:
+    for problem in problems:
+        sys.stderr.write(f"rauta-control: {problem}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

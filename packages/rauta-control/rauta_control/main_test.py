@@ -1,0 +1,60 @@
+"""The program as a user starts it, as far as it does not serve."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rauta_control import config
+
+
+def run(*args: str, **environ: str) -> tuple[int, str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RAUTA_") and name != "RUST_LOG"}
+    command = [sys.executable, "-m", "rauta_control.main", *args]
+    done = subprocess.run(command, env=clean | environ, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("args", [("--help",), ("-h",), ("--workers", "0", "--help")])
+def test_help_explains_every_flag(args: tuple[str, ...]) -> None:
+    code, out, err = run(*args)
+    assert (code, err) == (0, "")
+    for flag in config.FLAGS:
+        assert f"\n  {flag.name}" in out
+        assert flag.variable in out
+
+
+def test_version() -> None:
+    code, out, err = run("--version")
+    assert (code, err) == (0, "")
+    assert out.startswith("rauta-control 0.")
+
+
+def test_wrong_settings_are_all_named_on_stderr_and_end_with_2() -> None:
+    code, out, err = run("--workers", "many", RAUTA_ADMIN_PORT="x", RAUTA_BACKEND_ADDR="web")
+    assert (code, out) == (2, "")
+    lines = err.splitlines()
+    assert [line.split(": expected")[0] for line in lines] == [
+        "rauta-control: RAUTA_BACKEND_ADDR=web",
+        "rauta-control: RAUTA_ADMIN_PORT=x",
+        "rauta-control: --workers many",
+    ]
+
+
+def test_without_anything_it_says_what_to_do() -> None:
+    code, out, err = run()
+    assert (code, out) == (2, "")
+    assert err == f"rauta-control: {config.NOTHING_TO_ROUTE_TO}\n"
+
+
+def test_check(tmp_path: Path) -> None:
+    (tmp_path / "routes").write_text("--route /api=127.0.0.1:9001\n")
+    assert run(f"@{tmp_path}/routes", "--check") == (0, "the settings are fine\n", "")
+
+
+def test_a_state_that_cannot_be_read_does_not_start() -> None:
+    code, out, err = run("--to", "web:80", RAUTA_HANDOVER="junk")
+    assert (code, out) == (1, "")
+    assert err.startswith("rauta-control: RAUTA_HANDOVER=junk: ")

@@ -1,0 +1,210 @@
+"""Clients that send much at once, and clients that take little, over fake transports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rauta_control import downstream
+from rauta_control.fakewire_test import (
+    GET,
+    OK,
+    OK_CLOSE,
+    Wire,
+    failures,
+    get,
+    patch_sockets,
+    post,
+)
+
+MISSING = b"GET /x HTTP/1.1\r\nHost: nothing.example\r\n\r\n"  # a host without routes
+
+
+@pytest.fixture
+def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    patch_sockets(monkeypatch)
+    made = Wire(str(tmp_path / "access.log"))
+    yield made
+    made.close()
+
+
+# -- pipelining
+
+
+def test_pipelined_requests_are_answered_in_order_one_at_a_time(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"".join(get(f"/{number}") for number in range(10)))
+    for number in range(10):
+        request = wire.backend.heard()
+        assert request.count(b"HTTP/1.1") == 1
+        assert request.startswith(b"GET /%d " % number)
+        assert client.heard() == b""
+        wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number)
+        assert client.heard().endswith(b"\r\n\r\n%d" % number)
+    assert client.open
+    assert client.reading
+
+
+def test_thousands_of_pipelined_requests_need_no_stack(wire: Wire) -> None:
+    client = wire.client()
+    client.say(MISSING * 5_000)
+    assert client.heard().count(b"HTTP/1.1 404 ") == 5_000
+    assert client.open
+
+
+def test_what_is_pipelined_is_not_read_until_the_first_is_answered(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    client.say(GET * 100, GET * 100, GET * 100)
+    assert len(client.inbox) == 2  # one read's worth is taken
+    assert len(wire.downstream(client).buffer) == 100 * len(GET)
+    wire.backend.say(OK)
+    assert len(client.inbox) == 2
+
+
+def test_after_the_last_pipelined_request_the_client_is_listened_to_again(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET + get("/second"))
+    wire.backend.say(OK)
+    assert wire.downstream(client).buffer == b""
+    assert client.reading  # so that its leaving is noticed
+    client.break_off()
+    assert wire.backend.closing
+    assert wire.statuses() == [(200, ""), (499, "client_closed")]
+
+
+def test_a_request_split_over_the_end_of_a_pipeline_goes_on(wire: Wire) -> None:
+    client = wire.client()
+    second = get("/second")
+    client.say(GET + second[:20])
+    client.say(second[20:])
+    wire.backend.heard()
+    wire.backend.say(OK)
+    assert wire.backend.heard().startswith(b"GET /second ")
+
+
+def test_a_pipelined_body_waits_for_its_connection(wire: Wire) -> None:
+    client = wire.client()
+    client.say(MISSING + post("Content-Length: 1000000", body=b"x" * 100))
+    wire.backends[0].say(b"junk")  # whatever became of the first connection
+    client = wire.client()
+    wire.loop.hang = True
+    client.say(MISSING + post("Content-Length: 1000000", body=b"x" * 100), *[b"x" * 100_000] * 5)
+    assert client.heard().startswith(b"HTTP/1.1 404 ")
+    assert not client.reading
+    assert sum(map(len, wire.downstream(client).outgoing)) < 1000
+    wire.loop.connecting[-1].set_result(None)
+    wire.loop.settle()
+    assert client.reading
+    assert len(wire.backend.heard()) > 500_000
+
+
+def test_a_client_that_takes_no_answers_gets_no_more_made(wire: Wire) -> None:
+    client = wire.client()
+    client.take(0)
+    client.say(*[MISSING] * 5_000)  # one a read
+    assert client.peak < 70_000
+    assert not client.reading
+    client.take_all()
+    assert client.reading
+    assert client.heard().count(b"HTTP/1.1 404 ") == 5_000
+
+
+def test_a_blocked_client_with_pipelined_requests_stays_bounded(wire: Wire) -> None:
+    client = wire.client()
+    client.take(0)
+    client.say(GET * 50, GET * 50)
+    for _ in range(50):
+        if not wire.backend.reading:
+            break
+        wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + b"x" * 50_000)
+    assert client.peak < 66_000 + 51_000
+    assert wire.downstream(client).buffer  # the next request waits
+    client.take_all()
+    while wire.upstream(wire.backend).downstream is not None:
+        wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + b"x" * 50_000)
+    assert client.heard().count(b"HTTP/1.1 200 OK") == 100
+    assert wire.statuses() == [(200, "")] * 100
+
+
+def test_close_after_the_answer_ignores_what_follows_but_lets_the_answer_through(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/", "Connection: close") + get("/second"))
+    wire.backend.say(OK)
+    assert client.heard() == OK_CLOSE
+    assert client.eof
+    assert not client.closing  # a close with unread bytes would be a reset
+    client.say(GET)
+    client.half_close()
+    assert client.lost
+    assert wire.statuses() == [(200, "")]
+
+
+# -- slow clients
+
+
+def test_a_blocked_client_stops_the_backend_and_both_go_on_together(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    client.take(0)
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + b"x" * 5_000_000)
+    assert not wire.backend.reading
+    assert client.peak <= 65_536 + 256_000
+    client.take_all()
+    assert len(client.heard()) > 5_000_000
+    assert wire.backend.reading
+    assert wire.statuses() == [(200, "")]
+    assert client.open
+
+
+def test_a_response_may_end_while_the_client_is_blocked(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    client.take(0)
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000)
+    assert wire.upstream(wire.backend) in wire.pool
+    assert wire.backend.reading
+    client.say(GET)
+    assert wire.backend.heard().count(b"GET") == 1
+    client.take_all()
+    assert wire.backend.heard().count(b"GET") == 1
+    wire.backend.say(OK)
+    assert client.heard().endswith(OK)
+
+
+def test_a_client_that_takes_nothing_is_cut_off_in_time_and_nobody_else_is_blamed(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    client.take(0)
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + b"x" * 500_000)
+    wire.wait(2 * downstream.WRITE_TIMEOUT + 3)
+    assert client.lost
+    assert wire.backend.lost
+    assert wire.statuses() == [(200, "client_closed")]
+    assert failures(wire) == 0
+
+
+def test_a_client_that_takes_a_little_now_and_then_is_served(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    client.take(0)
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000)
+    for _ in range(30):
+        wire.wait(20)
+        client.take(1000)
+    assert client.open
+    client.take_all()
+    assert len(client.heard()) > 70_000
+
+
+def test_a_client_that_does_not_take_the_end_is_closed_in_the_end(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/", "Connection: close"))
+    client.take(0)
+    wire.backend.say(OK)
+    assert client.closing
+    assert not client.lost
+    wire.wait(2 * downstream.WRITE_TIMEOUT + 3)
+    assert client.lost

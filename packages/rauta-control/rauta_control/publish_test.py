@@ -1,0 +1,180 @@
+"""Publish: what the supervisor keeps always replays to the published state; a link that goes wrong harms nobody."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+
+from rauta_control import channel as channel_module
+from rauta_control import publish, snapshotfd
+from rauta_control.channel import Channel, control_end, supervisor_end
+from rauta_control.frames import frame
+from rauta_control.log import Log
+from rauta_control.messages import Ack, Hello, Publish, Since, Snapshot, ToControl
+from rauta_control.publish import Archive, Links
+from rauta_control.publisher import Publisher
+from rauta_control.state import EMPTY, State
+
+LOG = Log("control", "error")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def with_channel(test: Callable[[Channel[ToControl], Callable[[], list[Since | Snapshot]]], Awaitable[None]]) -> None:
+    """Run `test` with a channel, and a function that returns what came out of it by now."""
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        channel, supervisor = control_end(ours), supervisor_end(theirs)
+        kept: list[bytes] = []
+
+        def taken() -> list[Since | Snapshot]:
+            messages: list[Since | Snapshot] = []
+            for message, fds in supervisor.receive():
+                assert isinstance(message, Since | Snapshot)
+                if isinstance(message, Snapshot):
+                    kept.clear()
+                kept.append(snapshotfd.read(fds[0]))
+                os.close(fds[0])
+                messages.append(message)
+            state = EMPTY
+            for data in kept:
+                state = state.apply(msgspec.msgpack.decode(data, type=Publish))
+            assert not messages or state.generation == messages[-1].generation
+            return messages
+
+        await test(channel, taken)
+        channel.close()
+        supervisor.close()
+
+    asyncio.run(main())
+
+
+def test_the_supervisor_gets_each_step_at_once_and_seldom_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "SNAPSHOT_INTERVAL", 0.05)
+
+    async def test(channel: Channel[ToControl], taken: Callable[[], list[Since | Snapshot]]) -> None:
+        publisher = Publisher(EMPTY, 1)
+        archive = Archive(publisher, channel, LOG)
+
+        def step(generation: int) -> None:
+            old = publisher.state
+            publisher.publish(old.change(generation, {"key": bytes([generation])}))
+            archive.add(old)
+
+        for generation in range(1, 5):
+            step(generation)
+        assert taken() == [Snapshot(1), Since(2), Since(3), Since(4)]
+        later: list[Since | Snapshot] = []
+
+        def more() -> bool:
+            later.extend(taken())
+            return bool(later)
+
+        await until(more)
+        assert later == [Snapshot(4)]
+        step(5)
+        assert taken() == [Since(5)]
+
+    with_channel(test)
+
+
+def test_a_full_channel_is_logged_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(channel_module, "MAX_QUEUED", 8)
+
+    async def test(channel: Channel[ToControl], taken: Callable[[], list[Since | Snapshot]]) -> None:
+        publisher = Publisher(EMPTY, 1)
+        archive = Archive(publisher, channel, LOG)
+        for generation in range(1, 1000):
+            old = publisher.state
+            publisher.publish(old.change(generation, {"key": bytes(2)}))
+            archive.add(old)
+
+    with_channel(test)
+    assert "could not be given a configuration" in capfd.readouterr().err
+
+
+class Peer:
+    """The far end of a link, by hand."""
+
+    def __init__(self) -> None:
+        self.near, self.far = socket.socketpair()
+        self.far.setblocking(False)
+
+    def say(self, message: Hello | Ack) -> None:
+        self.far.send(frame(msgspec.msgpack.encode(message)))
+
+    def heard(self) -> bytes | None:
+        """What came, b"" at the end, None for nothing yet."""
+        try:
+            return self.far.recv(65536)
+        except BlockingIOError:
+            return None
+
+
+def with_links(test: Callable[[Publisher, Links], Awaitable[None]]) -> None:
+    async def main() -> None:
+        publisher = Publisher(State(3, {}, 0), 1)
+        links = Links(publisher, LOG, lambda: None)
+        await test(publisher, links)
+        links.close()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xff\xff\xff", frame(b"\xc1"), frame(msgspec.msgpack.encode({"type": "x"}))])
+def test_garbage_costs_the_link(garbage: bytes) -> None:
+    async def test(publisher: Publisher, links: Links) -> None:
+        peer = Peer()
+        links.add(0, 7, peer.near)
+        peer.far.send(garbage)
+        await until(lambda: peer.heard() == b"")
+        assert publisher.workers == {}
+        peer.far.close()
+
+    with_links(test)
+
+
+def test_a_successor_replaces_the_link_of_its_index() -> None:
+    async def test(publisher: Publisher, links: Links) -> None:
+        old, new = Peer(), Peer()
+        links.add(0, 7, old.near)
+        old.say(Hello(1, 0, 7, 3, 0))
+        await until(lambda: publisher.workers[0].greeted)
+        links.add(0, 8, new.near)
+        assert publisher.workers[0].pid == 8
+        await until(lambda: old.heard() == b"")
+        links.gone(0, 7)
+        new.say(Hello(1, 0, 8, 3, 0))
+        await until(lambda: publisher.workers[0].greeted)
+        links.gone(0, 8)
+        assert publisher.workers == {}
+        await until(lambda: new.heard() == b"")
+        old.far.close()
+        new.far.close()
+
+    with_links(test)
+
+
+def test_a_link_that_is_replaced_before_it_is_open_is_closed() -> None:
+    async def test(publisher: Publisher, links: Links) -> None:
+        first, second = Peer(), Peer()
+        links.add(0, 7, first.near)
+        links.add(0, 8, second.near)
+        await until(lambda: first.heard() == b"")
+        second.say(Hello(1, 0, 8, 3, 0))
+        await until(lambda: publisher.workers[0].greeted)
+        first.far.close()
+        second.far.close()
+
+    with_links(test)

@@ -1,0 +1,58 @@
+"""Signals as something to read: a handler only writes the number into a pipe, the supervisor's loop does the rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
+
+
+class Signals:
+    """The signals that arrived. One at a time in a process: Python has one wake-up descriptor."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in HANDLED:
+            signal.signal(number, _noted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)  # `blocked` before a re-exec lasts until here
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        return self._read
+
+    def read(self) -> list[int]:
+        """Return the numbers that arrived since the last call, in order."""
+        try:
+            return list(os.read(self._read, 4096))
+        except BlockingIOError:
+            return []
+
+    def close(self) -> None:
+        """Give the pipe back. In a child, call `ignore` first, or its signals would appear to be the supervisor's."""
+        os.close(self._read)
+        os.close(self._write)
+
+
+def ignore() -> None:
+    """In a child: leave signals to the supervisor; a terminal and systemd send them to the whole group."""
+    signal.set_wakeup_fd(-1)
+    for number in HANDLED:
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else signal.SIG_IGN)
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Hold signals back: between a fork and `ignore`, and over an exec, where the default would be to die of them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+
+def _noted(number: int, frame: object) -> None:
+    """Nothing to do: Python has written the number into the pipe."""

@@ -1,0 +1,130 @@
+"""Standalone mode: from the routes on the command line to the resources of the data plane. Pure.
+
+Every route is attached to every listener. Names derive from what a user wrote (address, host and path, backends), not
+from its place in the list, so an edit changes only what it is about. Routes with the same backends share a cluster, and
+a change of addresses touches clusters only: `plan` makes everything else, `clusters` follows the addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from rauta_common import hashing, maglev
+from rauta_control import ir
+from rauta_control.config import Settings
+from rauta_control.routespec import Address, BackendSpec, RouteSpec
+from rauta_control.slices import Slices, finish
+
+PREFIX = "standalone"  # of every name, where a namespace stands in Kubernetes
+
+
+@dataclass(slots=True)
+class Plan:
+    """What routes need: the `resources` by key, without the clusters.
+
+    `clusters` are the backends of each cluster by name, `users` the names of the clusters by host name or address.
+    """
+
+    resources: dict[str, ir.Resource] = field(default_factory=dict)
+    clusters: dict[str, tuple[BackendSpec, ...]] = field(default_factory=dict)
+    users: dict[str, set[str]] = field(default_factory=dict)
+
+
+def translate(settings: Settings, addresses: Mapping[str, tuple[str, ...]]) -> dict[str, ir.Resource]:
+    """Return all resources of `settings`, where the hosts of backends have these `addresses`."""
+    made = finish(plan(settings))
+    return made.resources | finish(clusters(made, made.clusters, addresses, {}))
+
+
+def plan(settings: Settings) -> Slices[Plan]:
+    """Plan the listeners and routes of `settings`, a route at a time."""
+    made = Plan()
+    listeners = list(_listeners(settings.bind, settings.addresses))
+    made.resources.update((listener.key, listener) for listener in listeners)
+    for spec in settings.routes:
+        _add_route(made, listeners, spec)
+        yield
+    return made
+
+
+def clusters(
+    made: Plan, names: Iterable[str], addresses: Mapping[str, tuple[str, ...]], held: Mapping[str, ir.Resource]
+) -> Slices[dict[str, ir.Resource]]:
+    """Make the clusters of these names, one at a time; `held` are the resources published last, by key.
+
+    A cluster is every address of its backends. While one of its host names has never had any, as when control was
+    restarted and the name server is down, it stays as it is held: old addresses are better than none. (In a pool of
+    several names that also holds back what became of the others.)
+    """
+    resources: dict[str, ir.Resource] = {}
+    for name in names:
+        backends = made.clusters[name]
+        key = f"cluster/{name}"
+        old = held.get(key)
+        if old is None or all(addresses.get(backend.host) for backend in backends):
+            found = [ir.Endpoint(address, b.port) for b in backends for address in addresses.get(b.host, ())]
+            endpoints = tuple({endpoint.name: endpoint for endpoint in found}.values())
+            resources[key] = ir.Cluster(name, endpoints, _table(endpoints, old))
+        else:
+            resources[key] = old
+        yield
+    return resources
+
+
+def _table(endpoints: tuple[ir.Endpoint, ...], old: ir.Resource | None) -> bytes:
+    """Build a Maglev table, or take that of `old` if it has the same endpoints: building takes half a millisecond."""
+    names = [endpoint.name for endpoint in endpoints]
+    if isinstance(old, ir.Cluster) and [endpoint.name for endpoint in old.endpoints] == names:
+        return old.table
+    size = maglev.table_size(len(names)) if len(names) > 1 else 2  # 10,000 services of one endpoint need no 20 MB
+    return maglev.build(names, [1] * len(names), size) if names else b""
+
+
+def _listeners(bind: Iterable[Address], addresses: tuple[str, ...]) -> Iterable[ir.Listener]:
+    """A listener for each address to bind; those of port 0 may repeat, so they are numbered."""
+    names: dict[str, int] = {}
+    for asked in bind:
+        wildcard = ip_address(asked.host).is_unspecified
+        for host in addresses if wildcard and addresses else (asked.host,):
+            name = f"{PREFIX}/{Address(host, asked.port)}"
+            count = names[name] = names.get(name, 0) + 1
+            if count > 1 and asked.port:
+                continue  # 0.0.0.0:80 and [::]:80 replaced by the same addresses
+            unique = name if count == 1 else f"{name}#{count}"
+            yield ir.Listener(unique, host, asked.port, asked.port, gateways=(PREFIX,))
+
+
+def _add_route(made: Plan, listeners: Iterable[ir.Listener], spec: RouteSpec) -> None:
+    host = spec.host or "*"
+    route = _bounded(f"{PREFIX}/{host}{spec.path}")
+    shares = _shares(made, spec.backends)
+    for listener in listeners:
+        virtual_host = ir.VirtualHost(listener.name, host)
+        name = _bounded(f"{virtual_host.name}{spec.path}")
+        rule = ir.Rule(name, route, virtual_host.name, spec.path, "prefix", shares)
+        made.resources[virtual_host.key] = virtual_host
+        made.resources[rule.key] = rule
+
+
+def _shares(made: Plan, backends: tuple[BackendSpec, ...]) -> tuple[ir.ClusterWeight, ...]:
+    """With weights each backend is a cluster, drawn for each request; without, all are one, in which flows stick."""
+    groups: list[tuple[tuple[BackendSpec, ...], int]] = [(backends, 1)]
+    if backends[0].weight is not None:
+        groups = [((backend,), backend.weight or 0) for backend in backends]
+    shares = []
+    for members, weight in groups:
+        name = _bounded(f"{PREFIX}/" + ",".join(str(Address(b.host, b.port)) for b in members))
+        made.clusters[name] = members
+        for backend in members:
+            made.users.setdefault(backend.host, set()).add(name)
+        shares.append(ir.ClusterWeight(name, weight))
+    return tuple(shares)
+
+
+def _bounded(name: str) -> str:
+    """Return `name`, or if it is too long for a name its beginning and a digest of all of it."""
+    if len(name) <= ir.MAX_NAME:
+        return name
+    return f"{name[: ir.MAX_NAME - 17]}~{hashing.digest(name.encode()):016x}"

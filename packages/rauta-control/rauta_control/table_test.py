@@ -1,0 +1,366 @@
+"""Routing, held against a matcher that looks at every rule, and transactions, held against a table built afresh."""
+
+import gc
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from rauta_common import maglev
+from rauta_control import ir, table
+from rauta_control.cluster import Clusters
+from rauta_control.reasons import Refused
+from rauta_control.slices import finish
+from rauta_control.table import Draft, Host, Memory, Routes, Rule, Table
+
+NAMES = st.sampled_from(["*", "example.com", "*.example.com", "shop.example.com", "*.shop.example.com", "*.com", "x"])
+SEGMENTS = st.sampled_from(["", "a", "b", "ab", "c"])
+PATHS = st.lists(SEGMENTS, max_size=3).map(lambda segments: "/" + "/".join(segments))
+METHODS = st.sampled_from(["", "GET", "POST"])
+HOSTS = st.sampled_from(
+    ["example.com", "a.example.com", "b.a.example.com", "shop.example.com", "a.shop.example.com", "x", "y", "other.com"]
+)
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> dict[str, ir.Resource]:
+    """A small consistent configuration: up to two listeners, their hosts, rules that collide often, two clusters."""
+    resources: list[ir.Resource] = []
+    listeners = draw(st.lists(st.sampled_from(["one", "two"]), unique=True, max_size=2))
+    clusters = draw(st.lists(st.sampled_from(["red", "blue"]), unique=True, min_size=1))
+    for cluster in clusters:
+        ports = draw(st.lists(st.integers(1, 4), unique=True, max_size=3))
+        names = [f"192.0.2.1:{port}" for port in ports]
+        shares = maglev.build(names, [1] * len(names), 1021) if names else b""
+        resources.append(ir.Cluster(cluster, tuple(ir.Endpoint("192.0.2.1", port) for port in ports), shares))
+    for listener in listeners:
+        resources.append(ir.Listener(listener, "0.0.0.0", 80, 80))
+        for hostname in draw(st.lists(NAMES, unique=True, max_size=4)):
+            host = ir.VirtualHost(listener, hostname)
+            resources.append(host)
+            for number in range(draw(st.integers(0, 4))):
+                name = f"{host.name}|{number}"
+                resources.append(
+                    ir.Rule(
+                        name,
+                        f"route-{number}",
+                        host.name,
+                        draw(PATHS),
+                        draw(st.sampled_from(["exact", "prefix"])),
+                        tuple(ir.ClusterWeight(cluster) for cluster in clusters[: draw(st.integers(0, 2))]),
+                        draw(METHODS),
+                        draw(st.integers(0, 2)),
+                    )
+                )
+    return {resource.key: resource for resource in resources}
+
+
+def apply(
+    base: Table, clusters: Clusters, old: dict[str, ir.Resource], new: dict[str, ir.Resource]
+) -> tuple[Table, Draft]:
+    draft = Draft(base, clusters)
+    finish(draft.stage([new[key] for key in new if old.get(key) != new[key]], [key for key in old if key not in new]))
+    return complete(draft, base.generation + 1), draft
+
+
+def complete(draft: Draft, generation: int) -> Table:
+    finish(draft.fill())
+    built = draft.commit(generation)
+    finish(draft.release())
+    return built
+
+
+def build(resources: dict[str, ir.Resource], clusters: Clusters | None = None) -> Table:
+    return apply(Table.empty(), clusters or Clusters(), {}, resources)[0]
+
+
+def host_matches(hostname: str, name: str) -> int:
+    """How well a host name of the configuration fits: 0 for not at all, more is better."""
+    if hostname == name:
+        return 1000
+    if hostname == "*":
+        return 1
+    if hostname.startswith("*.") and name.endswith(hostname[1:]) and len(name) >= len(hostname):
+        return 1 + len(hostname)
+    return 0
+
+
+def path_matches(rule: ir.Rule, path: str) -> int:
+    if rule.path_type == "exact":
+        return 1000 if rule.path == path else 0
+    wanted, given = rule.path.removesuffix("/").split("/"), path.split("/")
+    return len(wanted) if given[: len(wanted)] == wanted else 0
+
+
+def slow(resources: Iterable[ir.Resource], listener: str, name: str, method: str, path: str) -> str | None:
+    """The oracle: order all rules by precedence and take the first that fits. None: no rule, "": no host."""
+    resources = list(resources)
+    hosts = [r for r in resources if isinstance(r, ir.VirtualHost) and r.listener == listener]
+    host = max(hosts, key=lambda host: host_matches(host.hostname, name), default=None)
+    if host is None or not host_matches(host.hostname, name):
+        return ""
+    rules = [r for r in resources if isinstance(r, ir.Rule) and r.host == host.name and path_matches(r, path)]
+    rules.sort(key=lambda rule: (-path_matches(rule, path), rule.order, rule.name))
+    return next((rule.name for rule in rules if rule.method in ("", method)), None)
+
+
+def fast(built: Table, listener: str, name: str, method: str, path: str) -> str | None:
+    routes = built.listeners.get(listener) or Routes({})
+    found = routes.seen.get(name.encode()) or routes.find(name.encode())
+    if found is None:
+        return ""
+    host, _ = found
+    key = (method + path).encode()
+    rule = host.memo.get(key) or host.decide(method.encode(), path.encode())
+    return None if rule is None else rule.order[1]
+
+
+REQUESTS = st.tuples(st.sampled_from(["one", "two"]), HOSTS, st.sampled_from(["GET", "POST"]), PATHS)
+ALL_REQUESTS = list(
+    itertools.product(
+        ["one", "two"],
+        ["example.com", "a.example.com", "b.a.example.com", "shop.example.com", "a.shop.example.com", "x", "y"],
+        ["GET", "POST"],
+        ["/", "/a", "/a/", "/a/b", "/ab", "//", "/b/c", "/c//a"],
+    )
+)
+
+
+@given(configurations(), st.lists(REQUESTS, max_size=30))
+def test_finds_what_a_search_of_all_rules_finds(
+    resources: dict[str, ir.Resource], requests: list[tuple[str, ...]]
+) -> None:
+    built = build(resources)
+    for listener, name, method, path in requests * 2:  # the second time out of the memo
+        assert fast(built, listener, name, method, path) == slow(resources.values(), listener, name, method, path)
+
+
+@settings(deadline=None)
+@given(st.lists(configurations(), min_size=2, max_size=5))
+def test_transactions_lead_to_the_table_that_a_fresh_build_gives(steps: list[dict[str, ir.Resource]]) -> None:
+    clusters, current, resources = Clusters(), Table.empty(), dict[str, ir.Resource]()
+    history: list[tuple[Table, dict[str, ir.Resource]]] = []
+    for step in steps:
+        current, _ = apply(current, clusters, resources, step)
+        resources = step
+        for request in ALL_REQUESTS[::3]:  # fill the memos
+            fast(current, *request)
+        history.append((current, step))
+        assert current.resources == step
+        assert current.listeners.keys() == build(step).listeners.keys()
+        for request in ALL_REQUESTS:
+            assert fast(current, *request) == slow(step.values(), *request)
+        assert clusters.by_name.keys() == {r.name for r in step.values() if isinstance(r, ir.Cluster)}
+    for older, step in history:  # requests in flight may still hold them
+        for request in ALL_REQUESTS[::5]:
+            assert fast(older, *request) == slow(step.values(), *request)
+
+
+def identities(built: Table) -> dict[str, Rule]:
+    return {
+        f"rule/{rule.order[1]}": rule
+        for routes in built.listeners.values()
+        for host in routes.names.values()
+        for _, _, rules in host.paths.items()
+        for rule in rules
+    }
+
+
+@given(configurations(), configurations())
+def test_what_was_replaced_is_retired_and_nothing_else(
+    before: dict[str, ir.Resource], after: dict[str, ir.Resource]
+) -> None:
+    clusters = Clusters()
+    first = build(before, clusters)
+    old_rules, old_endpoints = identities(first), dict(clusters.endpoints)
+    second, draft = apply(first, clusters, before, after)
+    replaced = {rule for key, rule in old_rules.items() if after.get(key) != before[key]}
+    gone = {endpoint for name, endpoint in old_endpoints.items() if clusters.endpoints.get(name) is not endpoint}
+    assert set(draft.retired) == replaced | gone
+    assert all(identities(second)[key] is rule for key, rule in old_rules.items() if rule not in replaced)
+
+
+def test_retired_rules_go_when_the_last_request_lets_go_although_memos_held_them() -> None:
+    before = site(rule("r", "/"), rule("s", "/s"))
+    clusters = Clusters()
+    first = build(before, clusters)
+    fast(first, "l", "example.com", "GET", "/memo")
+    in_flight = identities(first)["rule/r"]
+    after = site(rule("r", "/", order=7), rule("s", "/s"))
+    second, draft = apply(first, clusters, before, after)
+    retired = draft.retired
+    gc.disable()  # as good as: none of this may wait for a collection
+    try:
+        del first, draft
+        assert list(retired) == [in_flight]
+        del in_flight
+        assert not retired
+    finally:
+        gc.enable()
+    assert fast(second, "l", "example.com", "GET", "/memo") == "r"
+
+
+def test_a_draft_that_is_dropped_changes_nothing() -> None:
+    before = site(rule("r", "/"))
+    clusters = Clusters()
+    built = build(before, clusters)
+    draft = Draft(built, clusters)
+    finish(draft.stage([rule("r", "/elsewhere"), ir.Cluster("new", ())], ["cluster/c"]))
+    assert fast(built, "l", "example.com", "GET", "/") == "r"
+    assert clusters.by_name.keys() == {"c"}
+    assert built.resources == before
+
+
+@pytest.mark.parametrize(
+    ("upserts", "error"),
+    [
+        ([ir.Rule("r", "r", "l|nowhere", "/", "prefix", ())], KeyError),
+        ([ir.Rule("r", "r", "l|*", "/", "prefix", (ir.ClusterWeight("none"),))], KeyError),
+        ([ir.Cluster("c", (ir.Endpoint("192.0.2.1", 80),), b"odd")], TypeError),
+    ],
+)
+def test_what_does_not_fit_is_found_while_staging(upserts: list[ir.Resource], error: type[Exception]) -> None:
+    clusters = Clusters()
+    built = build(site(rule("old", "/")), clusters)
+    with pytest.raises(error):
+        finish(Draft(built, clusters).stage(upserts, ()))
+    assert fast(built, "l", "example.com", "GET", "/") == "old"
+
+
+def test_a_key_that_comes_and_goes_in_one_transaction_stays() -> None:
+    before = site(rule("r", "/"))
+    clusters = Clusters()
+    draft = Draft(build(before, clusters), clusters)
+    finish(draft.stage([rule("r", "/new"), before["cluster/c"]], ["rule/r", "cluster/c"]))
+    after = complete(draft, 2)
+    assert fast(after, "l", "example.com", "GET", "/new") == "r"
+    assert fast(after, "l", "example.com", "GET", "/") is None
+    assert clusters.by_name.keys() == {"c"}
+
+
+def test_staging_yields_often_enough() -> None:
+    many = site(*(rule(f"r{number}", f"/{number}") for number in range(1000)))
+    slices = list(Draft(Table.empty(), Clusters()).stage(many.values(), ()))
+    assert len(slices) >= len(many) // table.SLICE
+
+
+def test_a_change_of_endpoints_touches_no_route_and_no_memo() -> None:
+    before = site(rule("r", "/"))
+    clusters = Clusters()
+    first = build(before, clusters)
+    fast(first, "l", "example.com", "GET", "/")
+    cluster = identities(first)["rule/r"].cluster
+    after = {**before, "cluster/c": ir.Cluster("c", (ir.Endpoint("192.0.2.9", 80),), maglev.build(["n"], [1], 1021))}
+    second, _ = apply(first, clusters, before, after)
+    assert second.listeners["l"] is first.listeners["l"]
+    assert cluster is clusters.by_name["c"]
+    assert [endpoint.name for endpoint in clusters.by_name["c"].endpoints] == ["192.0.2.9:80"]
+
+
+def test_a_host_field_with_port_or_trailing_dot_is_the_same_host_and_is_passed_on_as_sent() -> None:
+    built = build(site(rule("r", "/"), hostname="example.com"))
+    routes = built.listeners["l"]
+    host = routes.names[b"example.com"]
+    for field in (b"example.com", b"example.com:8080", b"example.com."):
+        assert routes.find(field) == (host, b"X-Forwarded-Host: " + field + b"\r\n")
+        assert routes.seen[field][0] is host
+    assert routes.find(b"other.com") is None
+    assert routes.find(b"") is None
+
+
+def test_no_host_field_is_served_by_the_host_that_takes_any() -> None:
+    routes = build(site(rule("r", "/"))).listeners["l"]
+    assert routes.find(b"") == (routes.names[b"*"], b"")
+
+
+@pytest.mark.parametrize("field", [b"a b", b"a@b", b"a,b", b"a:99999", b"." * 200, b"a." * 5000 + b"a"])
+def test_a_bad_host_field_is_refused_and_not_remembered(field: bytes) -> None:
+    routes = build(site(rule("r", "/"))).listeners["l"]
+    with pytest.raises(Refused):
+        routes.find(field)
+    assert not routes.seen
+
+
+def test_what_is_remembered_of_host_fields_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "SEEN_LIMIT", 10)
+    routes = build(site(rule("r", "/"))).listeners["l"]
+    for number in range(100):
+        assert routes.find(b"h%d" % number) is not None
+        assert len(routes.seen) <= 10
+
+
+def test_what_all_hosts_remember_is_bounded_and_recent_decisions_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "MEMO_LIMIT", 50)
+    memory = Memory()
+    paths = build(site(rule("r", "/"))).listeners["l"].names[b"*"].paths
+    hosts = [Host(paths, memory) for _ in range(7)]
+    for number in range(1000):
+        host = hosts[number % 7]
+        path = b"/%d" % number
+        assert host.decide(b"GET", path) is host.memo[b"GET" + path]
+        remembered = sum(len(host.memo) + len(host.older) for host in hosts)
+        assert remembered == len(memory) <= 2 * 50
+        former = b"GET/%d" % (number - 7)
+        assert number < 7 or former in host.memo or former in host.older
+    assert memory.hosts == set(hosts)
+
+
+def test_long_keys_and_misses_are_not_remembered() -> None:
+    host = build(site(rule("r", "/a"))).listeners["l"].names[b"*"]
+    assert host.decide(b"GET", b"/a/" + b"x" * 1000) is not None
+    assert host.decide(b"GET", b"/b") is None
+    assert not host.memo
+
+
+def test_replaced_hosts_are_not_kept_by_what_they_remember() -> None:
+    resources: dict[str, ir.Resource] = {}
+    clusters, current = Clusters(), Table.empty()
+    for number in range(20):
+        new = site(rule("r", "/", order=number))
+        current, _ = apply(current, clusters, resources, new)
+        fast(current, "l", "h", "GET", "/")
+        resources = new
+    assert current.memory.hosts == {current.listeners["l"].names[b"*"]}
+    current, _ = apply(current, clusters, resources, {})
+    assert not current.memory.hosts
+
+
+def test_weights_are_drawn_and_zero_gets_nothing() -> None:
+    names = ["red", "blue", "none"]
+    by_name = Clusters().preview(names)
+    shares = tuple(ir.ClusterWeight(name, weight) for name, weight in zip(names, (1, 3, 0), strict=True))
+    drawn = Rule(ir.Rule("r", "r", "l|*", "/", "prefix", shares), by_name)
+    picks = Counter(cluster.name for chance in range(4000) if (cluster := drawn.draw(chance / 4000)))
+    assert picks == {"red": 1000, "blue": 3000}
+    last = drawn.draw(math.nextafter(1.0, 0.0))
+    assert last is not None
+    assert last.name == "blue"
+
+
+def test_a_rule_without_backends_draws_none() -> None:
+    assert Rule(ir.Rule("r", "r", "l|*", "/", "prefix", ()), {}).draw(0.5) is None
+
+
+def test_log_labels_are_json_whatever_the_route_is_called() -> None:
+    named = Rule(ir.Rule("r", 'a"\\\n\x00b', "l|*", "/", "prefix", ()), {})
+    assert named.label == b'"route":"a\\"\\\\\\n\\u0000b",'
+
+
+def rule(name: str, path: str, order: int = 0) -> ir.Rule:
+    return ir.Rule(name, f"route-{name}", "l|*", path, "prefix", (ir.ClusterWeight("c"),), order=order)
+
+
+def site(*rules: ir.Rule, hostname: str = "*") -> dict[str, ir.Resource]:
+    """One listener, one host, one cluster of one endpoint, and these rules."""
+    resources: list[ir.Resource] = [
+        ir.Listener("l", "0.0.0.0", 80, 80),
+        ir.VirtualHost("l", hostname),
+        ir.Cluster("c", (ir.Endpoint("192.0.2.1", 80),), maglev.build(["192.0.2.1:80"], [1], 1021)),
+        *(replace(rule, host=f"l|{hostname}") for rule in rules),
+    ]
+    return {resource.key: resource for resource in resources}

@@ -1,0 +1,1 @@
+"""What stands behind the proxies: `web`, fast, for requests; and `streams`, in Python, for streams and large bodies."""

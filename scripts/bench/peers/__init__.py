@@ -1,0 +1,13 @@
+"""Who is compared: one file a proxy, so that somebody who knows it can check it. RAUTA is one of them."""
+
+from .direct import DIRECT
+from .envoy import ENVOY
+from .haproxy import HAPROXY
+from .model import Place, Proxy, Start
+from .nginx import NGINX, NGINX_STOCK, NGINX_SYSTEM
+from .rauta import RAUTA
+
+COMPARED = (RAUTA, NGINX, NGINX_SYSTEM, HAPROXY, ENVOY)
+PROXIES = {proxy.name: proxy for proxy in (*COMPARED, NGINX_STOCK, DIRECT)}
+
+__all__ = ["COMPARED", "DIRECT", "PROXIES", "Place", "Proxy", "Start"]

@@ -1,0 +1,56 @@
+"""What every proxy of a row is told to route, in no proxy's own words. Pure."""
+
+from dataclasses import dataclass
+
+SHARED_HOST = "shop.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Requests for a host (empty: any) whose path begins with a prefix, by whole segments, go to a loopback port."""
+
+    host: str
+    prefix: str  # "/" or "/name"
+    port: int
+
+    @property
+    def slashed(self) -> str:
+        """The prefix with a slash at its end, for proxies that compare characters."""
+        return self.prefix if self.prefix.endswith("/") else self.prefix + "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The routes of a row. `web` is the port of the fast backend, which the first route leads to."""
+
+    routes: tuple[Route, ...]
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every backend once, in order."""
+        return tuple(sorted({route.port for route in self.routes}))
+
+    def hosts(self) -> dict[str, list[Route]]:
+        """Routes by host, in order."""
+        found: dict[str, list[Route]] = {}
+        for route in self.routes:
+            found.setdefault(route.host, []).append(route)
+        return found
+
+
+def plain(web: int, python: int) -> Setup:
+    """Everything to the fast backend, and `/py` to the one that makes streams and swallows bodies."""
+    return Setup((Route("", "/", web), Route("", "/py", python)))
+
+
+def many(count: int, ports: tuple[int, ...]) -> Setup:
+    """`count` routes over the backends in turn: half by path on one host, half each on a host of its own."""
+    half = count // 2
+    return Setup(
+        tuple(
+            Route(SHARED_HOST, f"/r{i}", ports[i % len(ports)])
+            if i < half
+            else Route(f"h{i}.example", "/", ports[i % len(ports)])
+            for i in range(count)
+        )
+    )
