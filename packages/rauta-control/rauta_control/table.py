@@ -64,9 +64,11 @@ class Rule:
         self.slot = rule.slot
         self.epoch = rule.epoch
         self.counter: Counter | None = None
-        # A share without a cluster refers to nothing valid: it is drawn like any other, and answered with 500.
+        # A share without a cluster refers to nothing valid: it is drawn like any other and answered with 500.
         self.shares = [
-            (clusters[share.cluster] if share.cluster else None, share.weight) for share in rule.clusters if share.weight
+            (clusters[share.cluster] if share.cluster else None, share.weight)
+            for share in rule.clusters
+            if share.weight
         ]
         self.total = sum(weight for _, weight in self.shares)
         # The common case, one cluster, needs no draw.

@@ -9,7 +9,7 @@ Both run the same rules over the same graph (derive.py), so they agree; a proper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias, cast
 
@@ -30,6 +30,7 @@ from rauta_control.kinds import AnyResource
 from rauta_control.output import Output, Slot
 from rauta_control.routes import Links, route_links, route_output
 from rauta_control.settings import Settings
+from rauta_control.slices import Slices, finish
 from rauta_control.world import Key, key_of
 
 Rule: TypeAlias = Callable[..., Output]
@@ -99,18 +100,12 @@ class Translator:
 
     def update(self, objects: Mapping[Key, AnyResource | None], now: datetime, terms: Settings | None = None) -> Change:
         """Make these the objects of their keys (None: it is gone), and `terms` the settings."""
-        updating = self.updating(objects, now, terms)
-        while True:
-            try:
-                next(updating)
-            except StopIteration as done:
-                change: Change = done.value
-                return change
+        return finish(self.updating(objects, now, terms))
 
     def updating(
         self, objects: Mapping[Key, AnyResource | None], now: datetime, terms: Settings | None = None
-    ) -> Generator[None, None, Change]:
-        """Do what `update` does in slices (slices.py); in between nothing may be asked of the translator."""
+    ) -> Slices[Change]:
+        """Do what `update` does in slices; in between nothing may be asked of the translator."""
         self._before, self._stated, self._found = {}, {}, False
         if terms is not None:
             settings.put(self._graph, terms, self._terms)
@@ -176,7 +171,7 @@ class Translator:
         )
         self._need(key, frozenset[Slot]((*clusters, *hosts)))
 
-    def _derive(self, rules: tuple[Rule, ...], now: datetime) -> Generator[None, None, None]:
+    def _derive(self, rules: tuple[Rule, ...], now: datetime) -> Slices[None]:
         for rule in rules:
             for args in self._graph.stale(rule):
                 output: Output = self._graph.get(rule, *args)
