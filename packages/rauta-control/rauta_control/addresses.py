@@ -12,6 +12,7 @@ from ipaddress import ip_address
 
 import msgspec
 
+from rauta_control import ir
 from rauta_control.classes import ours
 from rauta_control.derive import Graph
 from rauta_control.gateway import Gateway, GatewayStatusAddress
@@ -69,6 +70,16 @@ def said(q: Graph, addresses: tuple[str, ...]) -> tuple[GatewayStatusAddress, ..
         for each in (settings(q).local if ip_address(address).is_unspecified else (address,))
     ]
     return tuple(GatewayStatusAddress(value=address) for address in dict.fromkeys(listed))
+
+
+def held_by(resources: Iterable[ir.Resource]) -> dict[str, tuple[str, ...]]:
+    """The addresses each Gateway has in a configuration: what Settings.held is after a restart."""
+    found: dict[str, dict[str, None]] = {}
+    for each in resources:
+        if isinstance(each, ir.Listener):
+            for gateway in each.gateways:
+                found.setdefault(gateway, {})[each.address] = None
+    return {gateway: tuple(addresses) for gateway, addresses in found.items()}
 
 
 def _places(q: Graph) -> dict[Key, Place]:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from rauta_control.check import Report, check, load
+from rauta_control.main import main
 from rauta_control.manifests import read, run_check
 from rauta_control.settings import Settings
 
@@ -107,3 +108,12 @@ def test_a_folder_is_read_in_order_without_hidden_files(tmp_path: Path, capsys: 
 def test_a_path_that_is_not_there_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_check(tmp_path / "none", TERMS) == 1
     assert "none" in capsys.readouterr().err
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "all.yaml").write_text(f"{GATEWAY}---\n{ROUTE}")
+    monkeypatch.setattr("sys.argv", ["rauta-control", "check", str(tmp_path)])
+    assert main() == 1
+    assert "RAUTA-CFG-020" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["rauta-control", "check"])
+    assert main() == 2

@@ -93,6 +93,27 @@ CODES: dict[int, Code] = {
 }
 
 
+def table() -> str:
+    """CODES as a page of documentation (docs/findings.md)."""
+    rows = [
+        f"| {PREFIX}{number:03} | {code.severity} | {code.title} | {code.advice} |" for number, code in CODES.items()
+    ]
+    head = """# What RAUTA finds in manifests
+
+Every object that is ignored in part, refers to nothing, is in conflict or never reached has a condition that says so,
+and a finding with one of these codes. `rauta-control check PATH` prints them without a running gateway, and fails if
+there is an error. A code never changes its meaning.
+
+- **error**: requests fail, or something is not served
+- **warning**: something that was written has no effect
+- **info**: worth knowing
+
+| Code | Severity | What is the matter | What to do |
+| --- | --- | --- | --- |
+"""
+    return head + "\n".join(rows) + "\n"
+
+
 class Finding(msgspec.Struct, frozen=True, order=True):
     """One thing found in `object` at `path` (as users write it, `spec.rules[0]`; empty: the whole object)."""
 

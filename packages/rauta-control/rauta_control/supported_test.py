@@ -10,7 +10,7 @@ import pytest
 from rauta_control import ir
 from rauta_control.action import UNSET
 from rauta_control.cluster import Clusters
-from rauta_control.finding import CODES, PREFIX, finding
+from rauta_control.finding import CODES, PREFIX, finding, table
 from rauta_control.golden_test import CASES, DATA, translated
 from rauta_control.slices import finish
 from rauta_control.supported import EXPRESSED, FEATURES, TODAY, Ability, features
@@ -75,3 +75,8 @@ def test_a_code_explains_itself(number: int) -> None:
     )
     assert found.advice
     assert CODES[number].title
+
+
+def test_the_codes_are_documented() -> None:
+    page = Path(__file__).parents[3] / "docs" / "findings.md"
+    assert page.read_text() == table(), "write finding.table() to docs/findings.md"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from rauta_control import ir
+from rauta_control.addresses import held_by
 from rauta_control.admit import Admitted, admit
 from rauta_control.condition import Status
 from rauta_control.documents import documents
@@ -271,3 +272,11 @@ def times(translator: Translator, key: Key) -> dict[str, datetime]:
     assert isinstance(status, RouteStatus)
     (parent,) = status.parents
     return {each.type: each.last_transition_time for each in parent.conditions}
+
+
+def test_addresses_are_kept_over_a_restart(translator: Translator) -> None:
+    held = held_by(translator.resources.values())
+    assert held == {"infra/a": ("10.9.0.1",), "infra/b": ("10.9.0.2",)}
+    swapped = {"infra/a": held["infra/b"], "infra/b": held["infra/a"]}
+    again = translate(everything().values(), msgspec.structs.replace(BASE, held=swapped), NOW)
+    assert held_by(again.resources.values()) == swapped
