@@ -161,12 +161,11 @@ class Downstream(asyncio.Protocol):
         return self.phase == WAIT
 
     def pause_writing(self) -> None:
-        """See asyncio.Protocol: the client is slow."""
+        """See asyncio.Protocol: the client is slow. Only comes from within a write, so there is a request."""
         self.blocked = True
         self.deadline = self.worker.now + WRITE_TIMEOUT
         if self.upstream is not None:
             self.upstream.transport.pause_reading()
-        self.regulate()
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol: the client has taken everything."""
@@ -373,7 +372,7 @@ class Downstream(asyncio.Protocol):
         if phase == BODY:
             reading = self.upstream is not None and not self.upstream.blocked
         elif phase in (WAIT, IDLE):
-            reading = not self.buffer and not self.blocked
+            reading = not self.buffer and not (self.blocked and phase == IDLE)
         else:
             reading = True
         if reading and not self.reading:

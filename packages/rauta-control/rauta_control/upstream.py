@@ -90,8 +90,6 @@ class Upstream(asyncio.Protocol):
             self.replay = request
             self.worker.vitals[Vital.UPSTREAM_REUSES] += 1
         self.used = True
-        if downstream.blocked:
-            self.transport.pause_reading()
         self.transport.write(request)
 
     def request_sent(self) -> None:

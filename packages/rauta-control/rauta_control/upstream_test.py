@@ -259,6 +259,7 @@ def test_a_broken_chunk_cuts_the_response_so_that_it_can_be_seen(wire: Wire, bro
         (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: y\r\n\r\n"),
         (HEAD, b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"),
         (GET10, OK),
+        (GET10, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ],
 )
 @pytest.mark.parametrize("pieces", [1, 2])
