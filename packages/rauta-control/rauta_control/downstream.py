@@ -60,6 +60,7 @@ REPLAYABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"
 MAX_LOGGED_METHOD = 32  # bytes; the longest registered one has 17
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
+_MEMO_HITS, _MEMO_MISSES = int(Vital.MEMO_HITS), int(Vital.MEMO_MISSES)  # see ledger.py
 
 
 class Downstream(asyncio.Protocol):
@@ -225,13 +226,13 @@ class Downstream(asyncio.Protocol):
         host, forwarded_host = found
         rule = host.memo.get(method + head.path)
         if rule is None:
-            worker.vitals[Vital.MEMO_MISSES] += 1
+            worker.vitals[_MEMO_MISSES] += 1
             rule = host.decide(method, head.path)
             if rule is None:
                 self.fail(Reason.NO_ROUTE)
                 return
         else:
-            worker.vitals[Vital.MEMO_HITS] += 1
+            worker.vitals[_MEMO_HITS] += 1
         self.rule = rule
         cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
         if cluster is None:

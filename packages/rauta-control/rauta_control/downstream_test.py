@@ -568,10 +568,11 @@ def test_a_machine_that_slept_expires_nobody(wire: Wire, monkeypatch: pytest.Mon
     assert client.heard() == OK
 
 
-def test_quotes_and_backslashes_of_a_target_are_escaped_in_the_log(wire: Wire) -> None:
+@pytest.mark.parametrize("target", ['/"', "/?a=\\", '/"?a="\\"&b=\\'])
+def test_quotes_and_backslashes_of_a_target_are_escaped_in_the_log(wire: Wire, target: str) -> None:
     client = wire.client()
-    client.say(b'GET /"?a="\\"&b=\\ HTTP/1.1\r\nHost: nothing.example\r\n\r\n')
-    assert wire.log()[0]["path"] == '/"?a="\\"&b=\\'
+    client.say(b"GET %b HTTP/1.1\r\nHost: nothing.example\r\n\r\n" % target.encode())
+    assert wire.log()[0]["path"] == target
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
