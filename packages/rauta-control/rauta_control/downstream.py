@@ -60,6 +60,7 @@ REPLAYABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"
 MAX_LOGGED_METHOD = 32  # bytes; the longest registered one has 17
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
+_MEMO_HITS, _MEMO_MISSES = int(Vital.MEMO_HITS), int(Vital.MEMO_MISSES)  # see ledger.py
 
 
 class Downstream(asyncio.Protocol):
@@ -161,12 +162,11 @@ class Downstream(asyncio.Protocol):
         return self.phase == WAIT
 
     def pause_writing(self) -> None:
-        """See asyncio.Protocol: the client is slow."""
+        """See asyncio.Protocol: the client is slow. Only comes from within a write, so there is a request."""
         self.blocked = True
         self.deadline = self.worker.now + WRITE_TIMEOUT
         if self.upstream is not None:
             self.upstream.transport.pause_reading()
-        self.regulate()
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol: the client has taken everything."""
@@ -226,13 +226,13 @@ class Downstream(asyncio.Protocol):
         host, forwarded_host = found
         rule = host.memo.get(method + head.path)
         if rule is None:
-            worker.vitals[Vital.MEMO_MISSES] += 1
+            worker.vitals[_MEMO_MISSES] += 1
             rule = host.decide(method, head.path)
             if rule is None:
                 self.fail(Reason.NO_ROUTE)
                 return
         else:
-            worker.vitals[Vital.MEMO_HITS] += 1
+            worker.vitals[_MEMO_HITS] += 1
         self.rule = rule
         cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
         if cluster is None:
@@ -373,7 +373,7 @@ class Downstream(asyncio.Protocol):
         if phase == BODY:
             reading = self.upstream is not None and not self.upstream.blocked
         elif phase in (WAIT, IDLE):
-            reading = not self.buffer and not self.blocked
+            reading = not self.buffer and not (self.blocked and phase == IDLE)
         else:
             reading = True
         if reading and not self.reading:

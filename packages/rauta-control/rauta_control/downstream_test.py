@@ -212,7 +212,9 @@ def test_empty_lines_before_a_request_are_ignored(wire: Wire) -> None:
     client.say(b"\r\n")  # some clients end a body with it
     wire.wait(downstream.HEAD_TIMEOUT + 2)
     assert client.open  # that was no beginning of a head
-    client.say(b"\r", b"\n", GET)
+    client.say(b"\r", b"\n")
+    assert wire.downstream(client).phase == downstream.IDLE
+    client.say(GET)
     wire.backend.say(OK)
     assert client.heard() == 2 * OK
     client.say(b"\r\n" * 100_000 + GET)
@@ -311,6 +313,20 @@ def test_a_chunked_body_is_framed_anew(wire: Wire) -> None:
     wire.backend.say(OK)
     assert client.heard() == OK
     assert wire.backend.heard().startswith(b"GET / ")
+
+
+def test_a_body_waits_for_its_connection(wire: Wire) -> None:
+    client = wire.client()
+    wire.loop.hang = True
+    client.say(post("Content-Length: 500100", body=b"x" * 100), *[b"x" * 100_000] * 5)
+    assert not client.reading
+    assert len(client.inbox) == 5
+    wire.wait(4)
+    wire.loop.connecting[0].set_result(None)
+    wire.loop.settle()
+    assert wire.backend.heard().endswith(b"\r\n\r\n" + b"x" * 500_100)
+    wire.backend.say(OK)
+    assert client.heard() == OK
 
 
 def test_a_broken_chunk_is_refused_and_the_backend_sees_no_end(wire: Wire) -> None:
@@ -550,6 +566,13 @@ def test_a_machine_that_slept_expires_nobody(wire: Wire, monkeypatch: pytest.Mon
     assert wire.worker.now <= before + 1.0
     wire.backend.say(OK)
     assert client.heard() == OK
+
+
+@pytest.mark.parametrize("target", ['/"', "/?a=\\", '/"?a="\\"&b=\\'])
+def test_quotes_and_backslashes_of_a_target_are_escaped_in_the_log(wire: Wire, target: str) -> None:
+    client = wire.client()
+    client.say(b"GET %b HTTP/1.1\r\nHost: nothing.example\r\n\r\n" % target.encode())
+    assert wire.log()[0]["path"] == target
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)

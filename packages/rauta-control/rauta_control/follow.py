@@ -74,9 +74,8 @@ class Follower:
         if replaced is not None:
             replaced.close()
         await asyncio.get_running_loop().create_unix_connection(lambda: link, sock=sock)
-        async with (
-            self._turn
-        ):  # not while a transaction of the former control is half done: this one would not know of it
+        # Not while a transaction of the former control is half done: this one would not know of it.
+        async with self._turn:
             link.send(Hello(PROTOCOL_VERSION, self._index, os.getpid(), self.generation, self._state.digest))
 
     def close(self) -> None:
@@ -170,8 +169,8 @@ class Link(asyncio.Protocol):
         """See asyncio.Protocol."""
         try:
             payloads = self._frames.feed(data)
-        except FrameError:
-            log.exception("the link to control is garbled; waiting for a new one")
+        except FrameError as error:
+            log.warning("the link to control is garbled (%s); waiting for a new one", error)
             self.close()
             return
         for payload in payloads:

@@ -12,7 +12,7 @@ from typing import cast
 import msgspec
 import pytest
 
-from rauta_control import ir, snapshotfd, state
+from rauta_control import follow, ir, snapshotfd, state
 from rauta_control.cluster import Endpoint
 from rauta_control.fakewire_test import CONFIGURATION, cluster
 from rauta_control.follow import Follower
@@ -207,7 +207,24 @@ def test_drained_waits_for_requests_on_older_generations() -> None:
     play(scene)
 
 
-def test_a_transaction_in_progress_is_told_to_the_next_control_in_its_greeting() -> None:
+def test_transactions_are_applied_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "TURN", 0.0)  # every slice is a turn
+
+    async def scene(world: World) -> None:
+        control = await world.connect()
+        await control.receive()
+        steps = [world.step(*CONFIGURATION[: 4 + number]) for number in range(5)]
+        for step in steps:
+            await control.send(step)
+        for step in steps:
+            assert await control.receive() == Ack(step.generation, step.digest)
+
+    play(scene)
+
+
+def test_a_transaction_in_progress_is_told_to_the_next_control_in_its_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "TURN", 0.0)
+
     async def scene(world: World) -> None:
         first = await world.connect()
         await first.receive()

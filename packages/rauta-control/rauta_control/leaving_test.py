@@ -194,6 +194,20 @@ def test_a_request_that_arrived_but_was_not_read_when_draining_began_is_answered
     assert wire.worker.done.done()
 
 
+def test_a_pipelined_request_that_waits_for_a_slow_client_is_answered_while_draining(wire: Wire) -> None:
+    client = wire.client()
+    client.take(0)
+    client.say(GET * 2)
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000)
+    wire.worker.drain(30)
+    wire.loop.settle()
+    assert client.open
+    client.take_all()
+    wire.backend.say(OK)
+    assert client.heard().endswith(OK_CLOSE)
+    assert client.lost
+
+
 def test_a_new_connection_gets_its_first_request_answered_while_draining(wire: Wire) -> None:
     late, silent = wire.client(), wire.client()
     sock = FakeSocket()

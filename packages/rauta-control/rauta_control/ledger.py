@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
 MAX_PATH = 1_024  # bytes of a target in the log; with it a line stays below PIPE_BUF (accesslog.py)
 
+# Plain integers: an IntEnum member as an index costs 60 ns more.
 _STATUS = RouteWord.STATUS_1XX - 1
-_BUCKETS = RouteWord.BUCKETS
+_BYTES_IN, _BYTES_OUT = int(RouteWord.BYTES_IN), int(RouteWord.BYTES_OUT)
+_DURATION, _BUCKETS = int(RouteWord.DURATION_SUM), int(RouteWord.BUCKETS)
+_TRIES, _WAITED, _FAULTS = int(EndpointWord.REQUESTS), int(EndpointWord.DURATION_SUM), int(EndpointWord.STATUS_5XX)
+_REQUESTS = int(Vital.REQUESTS)
 _LAST_BUCKET = 31
 _LINE = (
     b'{"time":"%b.%03dZ",%b%b"client":"%b","method":"%b","host":"%b","path":"%b","status":%d,"reason":"%b",'
@@ -40,25 +44,25 @@ def record(request: Downstream, reason: Reason | None) -> None:
     rule, endpoint = request.rule, request.endpoint
     if endpoint is not None:
         words = endpoint_counter(worker, endpoint).words
-        words[EndpointWord.REQUESTS] += 1
-        words[EndpointWord.DURATION_SUM] += micros
+        words[_TRIES] += 1
+        words[_WAITED] += micros
         if status >= 500:
-            words[EndpointWord.STATUS_5XX] += 1
+            words[_FAULTS] += 1
     if rule is not None:
         counter = rule.counter
         if counter is None:
             counter = rule.counter = worker.recorder.route(rule.slot, rule.epoch)
         words = counter.words
         words[_STATUS + status // 100] += 1
-        words[RouteWord.BYTES_IN] += request.bytes_in
-        words[RouteWord.BYTES_OUT] += request.bytes_out
-        words[RouteWord.DURATION_SUM] += micros
+        words[_BYTES_IN] += request.bytes_in
+        words[_BYTES_OUT] += request.bytes_out
+        words[_DURATION] += micros
         bucket = micros.bit_length()
         words[_BUCKETS + (bucket if bucket < _LAST_BUCKET else _LAST_BUCKET)] += 1  # noqa: FURB136 - min() is a call
         if not counter.dirty:
             worker.recorder.touch(counter)
     vitals = worker.vitals
-    vitals[Vital.REQUESTS] += 1
+    vitals[_REQUESTS] += 1
     if reason is not None:
         vitals[Vital.REASONS + reason.number] += 1
     log = worker.log

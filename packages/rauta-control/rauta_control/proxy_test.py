@@ -291,6 +291,19 @@ def test_hundreds_of_idle_connections(proxy: Proxy) -> None:
     eventually(lambda: proxy.vital(Vital.CONNECTIONS) <= before)
 
 
+def test_connections_that_are_reset_at_once_leave_nothing() -> None:
+    with Backend(echo) as backend, Proxy(site(backend.port)) as proxy:
+        for number in range(300):
+            client = proxy.client()
+            if number % 3:
+                client.send(GET[: number % 30])
+            reset(client)
+        with proxy.client() as client:
+            assert client.get()[0] == 200
+            eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 1)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+
+
 def test_running_out_of_descriptors_is_said_and_passes() -> None:
     with Backend(echo) as backend, Proxy(site(backend.port), descriptors=128) as proxy:
         room = (128 - 64) // 2

@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -253,6 +254,7 @@ class Proxy:
         stdout: Any = None,
     ) -> None:
         self.words = SharedWords.create()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.port: int = self.listening.getsockname()[1]
         self.state = state.EMPTY
@@ -280,6 +282,7 @@ class Proxy:
             command,
             pass_fds=fds if snapshot is None else [*fds, snapshot],
             stdout=stdout,
+            stderr=self._stderr,
             env={**os.environ, "PYTHONWARNINGS": "error", "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         child_channel.close()
@@ -300,6 +303,11 @@ class Proxy:
         self.channel.close()
         self.link.sock.close()
         self.words.close()
+        self._stderr.seek(0)
+        complaints = self._stderr.read().decode()
+        self._stderr.close()
+        print(complaints)  # noqa: T201 - pytest shows it if the test failed
+        assert error is not None or "Traceback" not in complaints, complaints
 
     def vital(self, vital: int) -> int:
         """Return a word of the worker about itself, at most 100 ms old."""

@@ -84,7 +84,7 @@ class EndpointWord(IntEnum):
     REQUESTS = 1
     FAILURES = 2  # connect failures, resets, timeouts, invalid responses
     STATUS_5XX = 3
-    DURATION_SUM = 4  # microseconds until the response head
+    DURATION_SUM = 4  # microseconds of its requests, to their end
     CONNECTS = 5
     ACTIVE = 6  # gauge
 

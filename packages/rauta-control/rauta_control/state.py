@@ -80,6 +80,7 @@ class State:
         for key in deletes:
             if (old := encoded.pop(key, None)) is not None:
                 digest ^= resource_digest(key, old)
+            yield
         for key, new in upserts.items():
             if (old := encoded.get(key)) is not None:
                 digest ^= resource_digest(key, old)

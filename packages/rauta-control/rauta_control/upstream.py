@@ -37,6 +37,8 @@ IDLE_TIMEOUT = 3.0  # in the pool; with the second of the sweep below the 5 s of
 MAX_INTERIM = 10  # 1xx responses to one request
 LAST_WORDS = 1 << 20  # bytes of a response read after the connection broke
 
+_REUSES = int(Vital.UPSTREAM_REUSES)  # see ledger.py
+
 
 class Upstream(asyncio.Protocol):
     """One connection to one endpoint. `replay` is the request while it may be sent again on another connection."""
@@ -88,10 +90,8 @@ class Upstream(asyncio.Protocol):
         self.deadline = self.worker.now + RESPONSE_TIMEOUT
         if self.used:
             self.replay = request
-            self.worker.vitals[Vital.UPSTREAM_REUSES] += 1
+            self.worker.vitals[_REUSES] += 1
         self.used = True
-        if downstream.blocked:
-            self.transport.pause_reading()
         self.transport.write(request)
 
     def request_sent(self) -> None:

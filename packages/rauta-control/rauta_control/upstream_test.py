@@ -160,6 +160,23 @@ def test_a_backend_of_1_0_is_relayed_as_1_1(wire: Wire) -> None:
     assert wire.backend.lost
 
 
+@pytest.mark.parametrize("length", [b"Content-Length: 2", b"content-length:2"])
+@pytest.mark.parametrize("connection", [b"Connection: keep-alive", b"CONNECTION:Keep-Alive, X-Hop\r\nX-Hop: y"])
+def test_there_is_one_connection_field_and_it_is_ours(wire: Wire, length: bytes, connection: bytes) -> None:
+    client = wire.client()
+    for request_head, ours in (
+        (GET, None),
+        (GET10.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"), b"keep-alive"),
+        (GET10, b"close"),
+    ):
+        client.say(request_head)
+        wire.backend.say(b"HTTP/1.1 200 OK\r\n%b\r\n%b\r\n\r\nok" % (connection, length))
+        head = client.heard().partition(b"\r\n\r\n")[0].lower()
+        assert b"x-hop" not in head
+        fields = [line for line in head.split(b"\r\n") if line.startswith(b"connection")]
+        assert fields in ([], [b"connection: keep-alive"]) if ours is None else fields == [b"connection: " + ours]
+
+
 # -- 1xx
 
 
@@ -259,6 +276,7 @@ def test_a_broken_chunk_cuts_the_response_so_that_it_can_be_seen(wire: Wire, bro
         (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: y\r\n\r\n"),
         (HEAD, b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"),
         (GET10, OK),
+        (GET10, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ],
 )
 @pytest.mark.parametrize("pieces", [1, 2])
