@@ -102,7 +102,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(worlds(), st.lists(REQUESTS, min_size=5, max_size=20))
 def test_the_ir_says_what_the_specification_says(world: World, requests: list[Request]) -> None:
     listeners, found = world
