@@ -4,22 +4,33 @@ Pure. A configuration is a flat set of resources. Each has a kind and a name tha
 change of identity, so a transaction is "these keys became this, those keys are gone" and a worker rebuilds only what
 hangs on them:
 
-    listener      a socket to accept on
+    secret        a certificate chain and its key, or a bundle of authorities; listeners name it, its bytes are here
+    listener      a socket to accept on, and the certificates it answers with
     virtual host  one host name (exact, `*.suffix` or `*`) on a listener
-    rule          one path match on one virtual host, and the clusters that share its requests
+    rule          one match on one virtual host, what is done to its requests, and the clusters that share them
     cluster       the endpoints behind a name, with the Maglev table that picks among them
 
-A resource validates itself; what is invalid is never published. `slot` and `epoch` are not the translator's: publishing
-assigns them (slots.py), so that counters keep their meaning over restarts.
+A resource validates itself; what is invalid is never published. `slot` and `epoch` are not the
+translator's: publishing assigns them (slots.py), so that counters keep their meaning over restarts.
+
+What a resource can say is more than the data plane does yet; supported.py is the list of what it does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from rauta_control import regex
+from rauta_control.action import UNSET, Filters, Retry
+from rauta_control.hostname import covers
+
 MAX_NAME = 512  # bytes; names are log fields and metric labels
+Place: TypeAlias = tuple[int, int, str, int]
+
+REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):
@@ -37,6 +48,35 @@ class Endpoint(msgspec.Struct, frozen=True, array_like=True):
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
+class Secret(msgspec.Struct, frozen=True, array_like=True, tag="secret"):
+    """PEM: a certificate chain, leaf first, and its private key; without a key, a bundle of certificate authorities."""
+
+    name: str
+    certificates: bytes
+    private_key: bytes = b""
+
+    @property
+    def key(self) -> str:
+        """`secret/NAME`."""
+        return f"secret/{self.name}"
+
+    def __repr__(self) -> str:
+        return f"Secret({self.name!r})"
+
+
+class ServerName(msgspec.Struct, frozen=True, array_like=True):
+    """How a TLS listener answers a ClientHello for a host name (exact, `*.suffix`, `*`); the most specific counts.
+
+    `client` says whether a client certificate issued by one of `authorities` is needed: not asked for, required, or
+    asked for and the connection accepted whatever it is.
+    """
+
+    hostname: str
+    secrets: tuple[str, ...]
+    authorities: tuple[str, ...] = ()
+    client: Literal["none", "required", "optional"] = "none"
+
+
 class Listener(msgspec.Struct, frozen=True, array_like=True, tag="listener"):
     """A socket to accept on. `port` is bound; `spec_port` is the port the configuration named, seen by users."""
 
@@ -44,8 +84,9 @@ class Listener(msgspec.Struct, frozen=True, array_like=True, tag="listener"):
     address: str
     port: int
     spec_port: int
-    protocol: Literal["HTTP"] = "HTTP"
+    protocol: Literal["HTTP", "HTTPS"] = "HTTP"
     gateways: tuple[str, ...] = ()
+    tls: tuple[ServerName, ...] = ()
 
     @property
     def key(self) -> str:
@@ -54,10 +95,17 @@ class Listener(msgspec.Struct, frozen=True, array_like=True, tag="listener"):
 
 
 class VirtualHost(msgspec.Struct, frozen=True, array_like=True, tag="host"):
-    """A host name served on a listener: lower case, `*` for any, `*.example.com` for every name below example.com."""
+    """A host name served on a listener: lower case, `*` for any, `*.example.com` for every name below example.com.
+
+    Where no rule of it matches, those of `fallback` are asked, the next less specific host of the same `section`; empty
+    means 404. `section` is the part of the configuration it belongs to: a request that reaches a host of another
+    section than its TLS server name selected was misdirected (421).
+    """
 
     listener: str
     hostname: str
+    fallback: str = ""
+    section: str = ""
 
     @property
     def name(self) -> str:
@@ -70,36 +118,64 @@ class VirtualHost(msgspec.Struct, frozen=True, array_like=True, tag="host"):
         return f"host/{self.name}"
 
 
+class Predicate(msgspec.Struct, frozen=True, array_like=True):
+    """A header (name in lower case) or query parameter that must be there: equal to `value`, or matched by it whole."""
+
+    name: str
+    value: str
+    regex: bool = False
+
+
 class ClusterWeight(msgspec.Struct, frozen=True, array_like=True):
-    """A share of a rule's requests: `weight` / (sum of the rule's weights) of them go to `cluster`."""
+    """A share of a rule's requests: `weight` / (sum of the rule's weights) of them go to `cluster`.
+
+    An invalid share has no cluster but a `fault`, which names what it refers to and why that is invalid: 500.
+    """
 
     cluster: str
     weight: int = 1
+    filters: Filters | None = None
+    fault: str = ""
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True, tag="rule"):
-    """One path match on one virtual host.
+    """One match on one virtual host.
 
-    `route` is the name that users know, shared by all rules made from one route; counters and log lines carry it.
-    `path` is a normalised request path (path.py). `method` empty means any. Of the rules of one path the lowest `order`
-    wins.
+    `route` is the name that users know, shared by all rules made from one route; counters and log lines carry it, and
+    `section` is the name of its rule where the user gave one. `path` is a normalised request path (path.py); of type
+    regex, an expression (RE2) for all of it. `method` empty means any. Among rules of one path the lowest `precedence`
+    wins. `request_timeout` and `backend_timeout` are milliseconds.
     """
 
     name: str
     route: str
     host: str
     path: str
-    path_type: Literal["exact", "prefix"]
+    path_type: Literal["exact", "prefix", "regex"]
     clusters: tuple[ClusterWeight, ...]
     method: str = ""
     order: int = 0
     slot: int = -1
     epoch: int = 0
+    created: int = 0  # seconds since 1970; older routes win
+    index: int = 0  # of the match among all of its route: earlier ones win
+    headers: tuple[Predicate, ...] = ()
+    query: tuple[Predicate, ...] = ()
+    filters: Filters | None = None
+    request_timeout: int = UNSET
+    backend_timeout: int = UNSET
+    retry: Retry | None = None
+    section: str = ""
 
     @property
     def key(self) -> str:
         """`rule/NAME`."""
         return f"rule/{self.name}"
+
+    @property
+    def precedence(self) -> tuple[Place, str]:
+        """Sorts the rules of one path: by `order`, then the older route, its name, and the place within it."""
+        return (self.order, self.created, self.route, self.index), self.name
 
 
 class Cluster(msgspec.Struct, frozen=True, array_like=True, tag="cluster"):
@@ -108,6 +184,7 @@ class Cluster(msgspec.Struct, frozen=True, array_like=True, tag="cluster"):
     name: str
     endpoints: tuple[Endpoint, ...]
     table: bytes = b""
+    protocol: Literal["http", "h2c", "websocket"] = "http"
 
     @property
     def key(self) -> str:
@@ -115,57 +192,127 @@ class Cluster(msgspec.Struct, frozen=True, array_like=True, tag="cluster"):
         return f"cluster/{self.name}"
 
 
-Resource: TypeAlias = Listener | VirtualHost | Rule | Cluster
+Resource: TypeAlias = Secret | Listener | VirtualHost | Rule | Cluster
 
 
-def validate(resources: dict[str, Resource]) -> list[str]:
+def order(method: str, headers: int, query: int) -> int:
+    """`Rule.order` of a match: one with a method before one without, then more headers, then more query parameters."""
+    return (0 if method else 1) << 10 | (31 - min(headers, 31)) << 5 | (31 - min(query, 31))
+
+
+def bounded(name: str, digest: str, limit: int = MAX_NAME) -> str:
+    """Return `name`, or if it is too long for a name its beginning and `digest`, which stands for all of it."""
+    return name if len(name) <= limit else f"{name[: limit - 1 - len(digest)]}~{digest}"
+
+
+def validate(resources: Mapping[str, Resource]) -> list[str]:
     """Return everything wrong with a whole configuration (by resource key), an empty list when it can be published."""
-    problems: list[str] = []
-    for key, resource in resources.items():
-        if key != resource.key:
-            problems.append(f"{key}: filed under a key that is not its own ({resource.key})")
-        if len(resource.name.encode()) > MAX_NAME:
-            problems.append(f"{key}: name is longer than {MAX_NAME} bytes")
-        match resource:
-            case Listener():
-                problems += _ports(key, "port", resource.port, lowest=0)
-            case VirtualHost():
-                problems += _refers(key, "listener", f"listener/{resource.listener}", resources)
-                if resource.hostname != resource.hostname.lower() or not resource.hostname:
-                    problems.append(f"{key}: hostname must be lower case and not empty")
-            case Rule():
-                problems += _rule(key, resource, resources)
-            case Cluster():
-                problems += _cluster(key, resource)
-    return problems
+    return [f"{key}: {problem}" for key, resource in resources.items() for problem in faults(key, resource, resources)]
 
 
-def _rule(key: str, rule: Rule, resources: dict[str, Resource]) -> list[str]:
-    problems = _refers(key, "host", f"host/{rule.host}", resources)
-    if not rule.path.startswith("/"):
-        problems.append(f"{key}: path {rule.path!r} must start with '/'")
+def faults(key: str, resource: Resource, resources: Mapping[str, Resource]) -> Iterator[str]:
+    """What is wrong with one resource of a configuration."""
+    if key != resource.key:
+        yield f"filed under a key that is not its own ({resource.key})"
+    if len(resource.name.encode()) > MAX_NAME:
+        yield f"name is longer than {MAX_NAME} bytes"
+    match resource:
+        case Listener():
+            yield from _listener(resource, resources)
+        case VirtualHost():
+            yield from _host(resource, resources)
+        case Rule():
+            yield from _rule(resource, resources)
+        case Cluster():
+            yield from _cluster(resource)
+        case Secret():
+            if not resource.certificates:
+                yield "certificates must not be empty"
+
+
+def _listener(listener: Listener, resources: Mapping[str, Resource]) -> Iterator[str]:
+    yield from _port("port", listener.port, lowest=0)
+    if bool(listener.tls) != (listener.protocol == "HTTPS"):
+        yield "tls must be present exactly when the protocol is HTTPS"
+    for name in listener.tls:
+        yield from _hostname(name.hostname)
+        if not name.secrets:
+            yield f"tls: {name.hostname} has no certificate"
+        if (name.client == "none") != (not name.authorities):
+            yield f"tls: {name.hostname} must have authorities exactly when clients are asked for a certificate"
+        for secret in (*name.secrets, *name.authorities):
+            yield from _refers("tls", f"secret/{secret}", resources)
+
+
+def _host(host: VirtualHost, resources: Mapping[str, Resource]) -> Iterator[str]:
+    yield from _refers("listener", f"listener/{host.listener}", resources)
+    yield from _hostname(host.hostname)
+    if host.fallback:
+        yield from _refers("fallback", f"host/{host.fallback}", resources)
+        listener, _, hostname = host.fallback.rpartition("|")
+        if listener != host.listener or hostname == host.hostname or not covers(hostname, host.hostname):
+            yield f"fallback {host.fallback} must be a less specific host of the same listener"
+
+
+def _rule(rule: Rule, resources: Mapping[str, Resource]) -> Iterator[str]:
+    yield from _refers("host", f"host/{rule.host}", resources)
+    if rule.path_type == "regex":
+        yield from _regex("path", rule.path)
+    elif not rule.path.startswith("/"):
+        yield f"path {rule.path!r} must start with '/'"
+    for field, predicates in (("headers", rule.headers), ("query", rule.query)):
+        for predicate in predicates:
+            if predicate.regex:
+                yield from _regex(f"{field} {predicate.name}", predicate.value)
+            if field == "headers" and predicate.name != predicate.name.lower():
+                yield f"headers {predicate.name}: must be lower case"
     for share in rule.clusters:
-        problems += _refers(key, "clusters", f"cluster/{share.cluster}", resources)
+        if bool(share.cluster) == bool(share.fault):
+            yield "clusters: a share has either a cluster or a fault"
+        elif share.cluster:
+            yield from _refers("clusters", f"cluster/{share.cluster}", resources)
         if share.weight < 0:
-            problems.append(f"{key}: clusters: weight {share.weight} of {share.cluster} must be 0 or more")
-    return problems
+            yield f"clusters: weight {share.weight} of {share.cluster} must be 0 or more"
+        yield from _filters(share.filters, resources)
+    yield from _filters(rule.filters, resources)
 
 
-def _cluster(key: str, cluster: Cluster) -> list[str]:
-    problems: list[str] = []
+def _filters(filters: Filters | None, resources: Mapping[str, Resource]) -> Iterator[str]:
+    if filters is None:
+        return
+    for mirror in filters.mirrors:
+        yield from _refers("mirrors", f"cluster/{mirror.cluster}", resources)
+        if not 0 <= mirror.numerator <= mirror.denominator:
+            yield f"mirrors: {mirror.numerator}/{mirror.denominator} is no share"
+    if filters.redirect is not None:
+        if filters.redirect.status not in REDIRECTS:
+            yield f"redirect: status {filters.redirect.status}"
+        if filters.rewrite is not None:
+            yield "redirect and rewrite exclude each other"
+
+
+def _cluster(cluster: Cluster) -> Iterator[str]:
     for endpoint in cluster.endpoints:
-        problems += _ports(key, f"endpoint {endpoint.address}: port", endpoint.port, lowest=1)
+        yield from _port(f"endpoint {endpoint.address}: port", endpoint.port, lowest=1)
     names = {endpoint.name for endpoint in cluster.endpoints}
     if len(names) != len(cluster.endpoints):
-        problems.append(f"{key}: endpoints: an address is listed twice")
+        yield "endpoints: an address is listed twice"
     if any(endpoint.weight > 0 for endpoint in cluster.endpoints) != bool(cluster.table):
-        problems.append(f"{key}: table must be present exactly when an endpoint has weight")
-    return problems
+        yield "table must be present exactly when an endpoint has weight"
 
 
-def _ports(key: str, field: str, port: int, lowest: int) -> list[str]:
-    return [] if lowest <= port <= 65535 else [f"{key}: {field} {port} is outside {lowest}-65535"]
+def _port(field: str, port: int, lowest: int) -> Iterable[str]:
+    return () if lowest <= port <= 65535 else (f"{field} {port} is outside {lowest}-65535",)
 
 
-def _refers(key: str, field: str, target: str, resources: dict[str, Resource]) -> list[str]:
-    return [] if target in resources else [f"{key}: {field} refers to {target}, which does not exist"]
+def _hostname(hostname: str) -> Iterable[str]:
+    return () if hostname and hostname == hostname.lower() else ("hostname must be lower case and not empty",)
+
+
+def _regex(field: str, pattern: str) -> Iterable[str]:
+    problem = regex.problem(pattern)
+    return (f"{field}: {problem}",) if problem else ()
+
+
+def _refers(field: str, target: str, resources: Mapping[str, Resource]) -> Iterable[str]:
+    return () if target in resources else (f"{field} refers to {target}, which does not exist",)

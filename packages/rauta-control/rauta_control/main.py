@@ -6,11 +6,15 @@ import os
 import sys
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from rauta_control import config, cpus, flags, handover
 from rauta_control.inherit import Role, Run
 
+CLASS = "rauta"  # the GatewayClass that manifests need not define
+
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
+       rauta-control check PATH      say what is wrong with manifests (a file or folder); 1 if requests would fail
 
 RAUTA, an API gateway: accepts HTTP requests and passes them to backends.
 
@@ -44,6 +48,8 @@ def main() -> int:
     if "--version" in argv:
         sys.stdout.write(f"rauta-control {version('rauta-control')}\n")
         return 0
+    if argv[:1] == ["check"]:
+        return _check(argv[1:])
     try:
         state = handover.take(os.environ)
     except handover.HandoverError as error:
@@ -66,6 +72,15 @@ def main() -> int:
     roles |= {"control": partial(control.run, demo=demo), "demo": demo.run}
     # The program started anew would have other demo ports than the children it takes over: no command, no re-exec.
     return Supervisor(settings, roles, command=()).run()
+
+
+def _check(argv: list[str]) -> int:
+    if len(argv) != 1:
+        return _fail(2, ["check takes one PATH, a file or folder of manifests"])
+    from rauta_control.manifests import run_check  # noqa: PLC0415 - only this command translates here
+    from rauta_control.settings import Settings  # noqa: PLC0415
+
+    return run_check(Path(argv[0]), Settings(class_name=CLASS))
 
 
 def _fail(code: int, problems: list[str]) -> int:

@@ -35,7 +35,7 @@ SEEN_LIMIT = 4_096  # Host fields that a listener remembers before it starts ane
 SLICE = 32  # resources built between two yields: about 0.3 ms
 
 _ANY = b"*"
-_RANKS: dict[type[ir.Resource], int] = {ir.Cluster: 0, ir.Listener: 1, ir.VirtualHost: 2, ir.Rule: 3}
+_RANKS: dict[type[ir.Resource], int] = {ir.Cluster: 0, ir.Secret: 0, ir.Listener: 1, ir.VirtualHost: 2, ir.Rule: 3}
 
 
 class Rule:
@@ -60,11 +60,16 @@ class Rule:
         self.method = rule.method.encode()
         self.path = rule.path.encode()
         self.exact = rule.path_type == "exact"
-        self.order = (rule.order, rule.name)
+        self.order = rule.precedence
         self.slot = rule.slot
         self.epoch = rule.epoch
         self.counter: Counter | None = None
-        self.shares = [(clusters[share.cluster], share.weight) for share in rule.clusters if share.weight]
+        # A share without a cluster refers to nothing valid: it is drawn like any other and answered with 500.
+        self.shares = [
+            (clusters[share.cluster] if share.cluster else None, share.weight)
+            for share in rule.clusters
+            if share.weight
+        ]
         self.total = sum(weight for _, weight in self.shares)
         # The common case, one cluster, needs no draw.
         self.cluster = self.shares[0][0] if len(self.shares) == 1 else None
@@ -310,7 +315,7 @@ class Draft:
         paths = self._edit_paths(self._host(resource.host))
         path, exact = resource.path.encode(), resource.path_type == "exact"
         before = paths.get(path, exact=exact) or ()
-        rules = tuple(rule for rule in before if rule.order != (resource.order, resource.name))
+        rules = tuple(rule for rule in before if rule.order != resource.precedence)
         for rule in before:
             if rule not in rules:
                 self.retired.add(rule)
@@ -342,7 +347,7 @@ class Draft:
         return names
 
 
-def _order(rule: Rule) -> tuple[int, str]:
+def _order(rule: Rule) -> tuple[ir.Place, str]:
     return rule.order
 
 

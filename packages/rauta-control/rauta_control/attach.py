@@ -1,0 +1,141 @@
+"""Where a route attaches: for each of its parents the listeners that take it, with the host names both have. Pure.
+
+The steps are the specification's, and so are the reasons when nothing is left after one: the listeners that sectionName
+and port select (NoMatchingParent), of them those whose allowedRoutes has the route's kind and namespace
+(NotAllowedByListeners), of them those with a host name in common (NoMatchingListenerHostname). Whether a listener is
+accepted plays no part (ListenerStatus.attachedRoutes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from rauta_control.classes import ours
+from rauta_control.derive import Graph
+from rauta_control.gateway import Gateway
+from rauta_control.hostname import ANY, intersect
+from rauta_control.httproute import HTTPRoute
+from rauta_control.listeners import Facts, Said, Section, extends, gateway_refused, of_owner, parent
+from rauta_control.listenerset import ListenerSet
+from rauta_control.reference import ParentReference, RouteGroupKind
+from rauta_control.resource import GATEWAY_GROUP
+from rauta_control.selector import selects
+from rauta_control.world import Key, find, labels
+
+
+class Join(msgspec.Struct, frozen=True):
+    """A listener that takes the route, and the host names it takes it for."""
+
+    section: Section
+    hostnames: tuple[str, ...]
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """What became of one parentRef. `gateway` is None if it is not ours to say; `missing`: there is no such parent.
+
+    `ignored` are host names of the route that no listener which takes it has.
+    """
+
+    index: int
+    ref: ParentReference
+    gateway: Key | None = None
+    missing: bool = False
+    refused: Said = Said()
+    joins: tuple[Join, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+def attachments(q: Graph, route: Key) -> tuple[Attachment, ...]:
+    """What became of each parentRef of a route."""
+    found = find(q, HTTPRoute, route.namespace, route.name)
+    if found is None:
+        return ()
+    return tuple(_attach(q, found, index, ref) for index, ref in enumerate(found.spec.parent_refs))
+
+
+def _attach(q: Graph, route: HTTPRoute, index: int, ref: ParentReference) -> Attachment:
+    target = Key(ref.kind, ref.namespace or route.namespace, ref.name)
+    if ref.group != GATEWAY_GROUP or ref.kind not in {"Gateway", "ListenerSet"}:
+        return Attachment(index, ref)
+    if ref.kind == "Gateway":
+        gateway: Key | None = target
+    else:
+        listener_set = find(q, ListenerSet, target.namespace, target.name)
+        if listener_set is None:
+            return Attachment(index, ref, missing=True)
+        gateway = parent(listener_set)
+        if gateway is not None and _ours(q, gateway) and not extends(q, listener_set, gateway):
+            text = f"{target} is not allowed by {gateway}"
+            return Attachment(index, ref, gateway, refused=Said("NoMatchingParent", text))
+    if gateway is None or find(q, Gateway, gateway.namespace, gateway.name) is None:
+        return Attachment(index, ref, missing=True)
+    if not _ours(q, gateway):
+        return Attachment(index, ref)
+    refused, joins, ignored = _join(q, route, ref, q.get(of_owner, gateway, target))
+    return Attachment(index, ref, gateway, refused=refused, joins=joins, ignored=ignored)
+
+
+def _join(
+    q: Graph, route: HTTPRoute, ref: ParentReference, listeners: Sequence[Facts]
+) -> tuple[Said, tuple[Join, ...], tuple[str, ...]]:
+    selected = [each for each in listeners if _selects(ref, each)]
+    if not selected:
+        return Said("NoMatchingParent", f"no listener of {ref.kind} {ref.name} has {_wanted(ref)}"), (), ()
+    allowing = [each for each in selected if _allows(q, each, route)]
+    if not allowing:
+        names = ", ".join(each.section.name for each in selected)
+        text = f"no listener allows routes of kind {route.kind} from namespace {route.namespace}: {names}"
+        return Said("NotAllowedByListeners", text), (), ()
+    wanted = route.spec.hostnames or (ANY,)
+    joins = [Join(each.section, common) for each in allowing if (common := _common(wanted, each.hostname))]
+    if not joins:
+        names = ", ".join(f"{each.section.name} ({each.hostname})" for each in allowing)
+        text = f"no host name of the route is one of a listener: {names}"
+        return Said("NoMatchingListenerHostname", text), (), ()
+    hosts = [each.hostname for each in allowing]
+    ignored = tuple(name for name in wanted if all(intersect(name, host) is None for host in hosts))
+    return Said(), tuple(joins), ignored
+
+
+def _selects(ref: ParentReference, listener: Facts) -> bool:
+    return ref.section_name in (None, listener.section.name) and ref.port in (None, listener.port)
+
+
+def _allows(q: Graph, listener: Facts, route: HTTPRoute) -> bool:
+    if RouteGroupKind(kind=route.kind) not in listener.kinds:
+        return False
+    namespaces = listener.allowed.namespaces
+    match namespaces.from_:
+        case "All":
+            return True
+        case "Same":
+            return route.namespace == listener.section.owner.namespace
+        case "Selector":
+            return selects(namespaces.selector, labels(q, route.namespace))
+
+
+def _common(wanted: Sequence[str], hostname: str) -> tuple[str, ...]:
+    found = (intersect(name, hostname) for name in wanted)
+    return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def _wanted(ref: ParentReference) -> str:
+    parts = []
+    if ref.section_name is not None:
+        parts.append(f"the name {ref.section_name}")
+    if ref.port is not None:
+        parts.append(f"port {ref.port}")
+    return " and ".join(parts) or "any listener"
+
+
+def _ours(q: Graph, gateway: Key) -> bool:
+    found = find(q, Gateway, gateway.namespace, gateway.name)
+    return found is not None and ours(q, found.spec.gateway_class_name)
+
+
+def parent_refused(q: Graph, gateway: Key) -> Said:
+    """Why the Gateway of a parent is not accepted, if it is not."""
+    found = find(q, Gateway, gateway.namespace, gateway.name)
+    return gateway_refused(q, found) if found is not None else Said()

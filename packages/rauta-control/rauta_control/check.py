@@ -1,0 +1,156 @@
+"""What `rauta-control check PATH` says of manifests: what is broken in them, every status, every finding. Pure.
+
+Manifests come as texts with the name of their file. What a cluster would refuse is refused, the rest is translated as
+it would be served, and the verdict is whether anything is wrong enough that requests would fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from rauta_control.admit import Admitted, Refused, admit
+from rauta_control.condition import Status
+from rauta_control.documents import documents
+from rauta_control.finding import Finding, Severity
+from rauta_control.gateway import GatewayStatus, ListenerStatus
+from rauta_control.httproute import RouteStatus
+from rauta_control.kinds import AnyResource
+from rauta_control.listenerset import ListenerSetStatus
+from rauta_control.problem import Problem
+from rauta_control.resource import Condition
+from rauta_control.settings import Settings
+from rauta_control.translate import Translation, translate
+from rauta_control.world import Key, key_of
+
+#: Conditions that are worth a word only when they are True; the others only when they are not.
+QUIET = frozenset({"Conflicted"})
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong with a document; `place` is `FILE#NUMBER`, counted from 1, `subject` what it says it is."""
+
+    place: str
+    subject: str
+    problem: Problem
+
+    def __str__(self) -> str:
+        subject = f" ({self.subject})" if self.subject else ""
+        return f"{self.problem.level.capitalize()} {self.place}{subject} {self.problem}"
+
+
+class Manifests(msgspec.Struct, frozen=True):
+    """The objects of some files, and what is wrong with the documents."""
+
+    objects: Mapping[Key, AnyResource]
+    faults: tuple[Fault, ...] = ()
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What to print, and whether anything is an error."""
+
+    text: str
+    failed: bool
+
+
+def load(texts: Iterable[tuple[str, str]]) -> Manifests:
+    """Admit every document of every (file name, text). Of two documents for one object the first counts."""
+    objects: dict[Key, AnyResource] = {}
+    places: dict[Key, str] = {}
+    faults: list[Fault] = []
+    for name, text in texts:
+        try:
+            found = list(documents(text))
+        except ValueError as error:
+            faults.append(Fault(name, "", Problem("", f"not YAML: {error}")))
+            continue
+        for number, document in enumerate(found, 1):
+            place = f"{name}#{number}"
+            verdict = admit(document)
+            faults += _faults(place, verdict)
+            if isinstance(verdict, Refused):
+                continue
+            key = key_of(verdict.resource)
+            if key in objects:
+                faults.append(
+                    Fault(place, str(key), Problem("metadata.name", f"is also in {places[key]}, which counts"))
+                )
+            else:
+                objects[key], places[key] = verdict.resource, place
+    return Manifests(objects, tuple(faults))
+
+
+def check(texts: Iterable[tuple[str, str]], terms: Settings, now: datetime) -> Report:
+    """Judge manifests."""
+    manifests = load(texts)
+    translation = translate(manifests.objects.values(), terms, now)
+    errors = any(each.problem.level == "error" for each in manifests.faults)
+    errors |= any(each.severity == Severity.ERROR for each in translation.findings)
+    return Report("\n".join(lines(manifests.faults, translation)) + "\n", errors)
+
+
+def lines(faults: Sequence[Fault], translation: Translation) -> Iterator[str]:
+    """The report, line by line."""
+    yield from map(str, faults)
+    for key, status in sorted(translation.statuses.items()):
+        yield from _status(key, status)
+    for finding in translation.findings:
+        yield from _finding(finding)
+    count = {level: sum(each.severity == level for each in translation.findings) for level in Severity}
+    refused = sum(each.problem.level == "error" for each in faults)
+    yield (
+        f"{len(translation.statuses)} objects with a status, {refused} faults in documents, "
+        f"{count[Severity.ERROR]} errors, {count[Severity.WARNING]} warnings, {count[Severity.INFO]} notes"
+    )
+
+
+def _faults(place: str, verdict: Admitted | Refused) -> Iterator[Fault]:
+    if isinstance(verdict, Admitted):
+        subject = str(key_of(verdict.resource))
+        problems = verdict.warnings
+    else:
+        subject = str(Key(verdict.kind, verdict.namespace, verdict.name)) if verdict.name else verdict.kind
+        problems = verdict.problems
+    return (Fault(place, subject, problem) for problem in problems)
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    yield str(finding)
+    yield f"    {finding.advice}"
+
+
+def _status(key: Key, status: Status) -> Iterator[str]:
+    match status:
+        case RouteStatus():
+            for each in status.parents:
+                ref = each.parent_ref
+                names = [ref.name, ref.section_name, str(ref.port) if ref.port else None]
+                parent = f"{ref.kind} {'/'.join(filter(None, names))}"
+                yield f"{key} at {parent}: {_conditions(each.conditions)}"
+        case GatewayStatus():
+            addresses = ", ".join(each.value for each in status.addresses)
+            yield f"{key}{f' at {addresses}' if addresses else ''}: {_conditions(status.conditions)}"
+            yield from _listeners(status.listeners)
+        case ListenerSetStatus():
+            yield f"{key}: {_conditions(status.conditions)}"
+            yield from _listeners(status.listeners)
+        case _:
+            yield f"{key}: {_conditions(status.conditions)}"
+
+
+def _listeners(listeners: Iterable[ListenerStatus]) -> Iterator[str]:
+    for each in listeners:
+        yield f"    listener {each.name}, {each.attached_routes} routes: {_conditions(each.conditions)}"
+
+
+def _conditions(conditions: Iterable[Condition]) -> str:
+    """Those that hold by name, the others with reason and message."""
+    said = []
+    for each in conditions:
+        if each.type in QUIET and each.status == "False":
+            continue
+        plain = each.status == "True" and each.reason == each.type
+        said.append(each.type if plain else f"{each.type}={each.status} {each.reason} ({each.message})")
+    return ", ".join(said)

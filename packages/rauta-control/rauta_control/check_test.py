@@ -1,0 +1,119 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rauta_control.check import Report, check, load
+from rauta_control.main import main
+from rauta_control.manifests import read, run_check
+from rauta_control.settings import Settings
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TERMS = Settings(class_name="rauta", pool=("10.9.0.1",))
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
+"""
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: web, port: 80}]}]}
+"""
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints: [{addresses: [127.0.0.1]}]
+"""
+
+
+def report(*texts: str) -> Report:
+    return check([(f"{number}.yaml", text) for number, text in enumerate(texts)], TERMS, NOW)
+
+
+def test_all_is_well() -> None:
+    said = report(GATEWAY, ROUTE, SERVICE)
+    assert said.text.splitlines() == [
+        "Gateway default/gw at 10.9.0.1: Accepted, Programmed, ResolvedRefs",
+        "    listener http, 1 routes: Accepted, Programmed, ResolvedRefs",
+        "HTTPRoute default/web at Gateway gw: Accepted, ResolvedRefs",
+        "2 objects with a status, 0 faults in documents, 0 errors, 0 warnings, 0 notes",
+    ]
+    assert not said.failed
+
+
+def test_a_dangling_reference_fails_and_is_explained() -> None:
+    said = report(GATEWAY, ROUTE)
+    assert said.failed
+    assert "ResolvedRefs=False BackendNotFound (Service default/web does not exist)" in said.text
+    assert (
+        "Error [RAUTA-CFG-020] (HTTPRoute default/web spec.rules[0].backendRefs[0]) Service default/web does not exist"
+        "\n"
+        "    create the Service"
+    ) in said.text
+
+
+def test_a_warning_does_not_fail() -> None:
+    said = report(GATEWAY, ROUTE, SERVICE.partition("---")[0])
+    assert "Warning [RAUTA-CFG-026]" in said.text
+    assert not said.failed
+
+
+def test_a_refused_document_is_named_by_file_and_number() -> None:
+    said = report(SERVICE + "---\n" + ROUTE.replace("port: 80", "port: 99999"))
+    assert "Error 0.yaml#3 (HTTPRoute default/web) spec.rules[0].backendRefs[0].port: " in said.text
+    assert said.failed
+
+
+def test_what_is_no_yaml_is_said_and_the_rest_is_read() -> None:
+    manifests = load([("bad.yaml", "a: [1"), ("good.yaml", GATEWAY)])
+    assert [str(key) for key in manifests.objects] == ["Gateway default/gw"]
+    assert str(manifests.faults[0]).startswith("Error bad.yaml not YAML: ")
+
+
+def test_an_object_counts_once() -> None:
+    manifests = load([("a.yaml", GATEWAY), ("b.yaml", GATEWAY)])
+    assert str(manifests.faults[0]) == (
+        "Error b.yaml#1 (Gateway default/gw) metadata.name: is also in a.yaml#1, which counts"
+    )
+
+
+def test_foreign_documents_are_no_fault() -> None:
+    said = report(GATEWAY, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n")
+    assert "Warning 1.yaml#1 (Deployment default/x)" in said.text or "Warning 1.yaml#1 (Deployment x)" in said.text
+    assert not said.failed
+
+
+def test_a_folder_is_read_in_order_without_hidden_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "..data").mkdir()
+    for name, text in (("b.yaml", ROUTE), ("a.yml", GATEWAY), ("sub/c.yaml", SERVICE), ("x.txt", "no")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "..data" / "a.yml").write_text(GATEWAY)
+    assert [name for name, _ in read(tmp_path)] == ["a.yml", "b.yaml", "sub/c.yaml"]
+    assert run_check(tmp_path, TERMS) == 0
+    assert "0 errors" in capsys.readouterr().out
+
+
+def test_a_path_that_is_not_there_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_check(tmp_path / "none", TERMS) == 1
+    assert "none" in capsys.readouterr().err
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "all.yaml").write_text(f"{GATEWAY}---\n{ROUTE}")
+    monkeypatch.setattr("sys.argv", ["rauta-control", "check", str(tmp_path)])
+    assert main() == 1
+    assert "RAUTA-CFG-020" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["rauta-control", "check"])
+    assert main() == 2

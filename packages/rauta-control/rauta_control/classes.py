@@ -1,0 +1,45 @@
+"""GatewayClasses: which are ours, and what is said of them. Pure."""
+
+from __future__ import annotations
+
+from rauta_control.condition import condition
+from rauta_control.derive import Graph
+from rauta_control.finding import Finding, finding
+from rauta_control.gatewayclass import GatewayClass, GatewayClassStatus, SupportedFeature
+from rauta_control.output import Output
+from rauta_control.settings import settings
+from rauta_control.supported import features
+from rauta_control.world import Key, find
+
+
+def ours(q: Graph, name: str) -> bool:
+    """Whether Gateways of this class are ours. A class that was only named in the settings is."""
+    found = find(q, GatewayClass, "", name)
+    if found is None:
+        return bool(name) and name == settings(q).class_name
+    return found.spec.controller_name == settings(q).controller
+
+
+def accepted(q: Graph, name: str) -> bool:
+    """Whether Gateways of this class, which is ours, are served."""
+    found = find(q, GatewayClass, "", name)
+    return found is None or found.spec.parameters_ref is None
+
+
+def class_output(q: Graph, key: Key) -> Output:
+    """The status of a class, if it is ours."""
+    found = find(q, GatewayClass, "", key.name)
+    if found is None or not ours(q, key.name):
+        return Output()
+    generation = found.metadata.generation
+    findings: tuple[Finding, ...] = ()
+    ref = found.spec.parameters_ref
+    if ref is None:
+        verdict = condition("Accepted", True, "Accepted", "Gateways of this class are served by RAUTA", generation)
+    else:
+        text = f"there are no parameters of kind {ref.kind}: RAUTA takes none"
+        verdict = condition("Accepted", False, "InvalidParameters", text, generation)
+        findings = (finding(53, key, "spec.parametersRef", text),)
+    claimed = features(settings(q).abilities) if ref is None else ()
+    claims = tuple(SupportedFeature(name=name) for name in claimed)
+    return Output(status=GatewayClassStatus(conditions=(verdict,), supported_features=claims), findings=findings)

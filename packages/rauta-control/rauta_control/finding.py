@@ -1,0 +1,135 @@
+"""What there is to say to whoever wrote an object: all that is ignored, dangling, shadowed, unsupported, in conflict.
+
+Pure. A condition says that something is wrong; a finding says where, why and what to do. Codes never change their
+meaning; CODES is their documentation.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from rauta_control.world import Key
+
+PREFIX = "RAUTA-CFG-"
+
+
+class Severity(StrEnum):
+    """error: requests fail or nothing is served. warning: something written has no effect. info: worth knowing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A kind of finding: how bad it is, what it is about, and what to do."""
+
+    severity: Severity
+    title: str
+    advice: str
+
+
+_ERROR, _WARNING, _INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+CODES: dict[int, Code] = {
+    # Not supported by RAUTA.
+    1: Code(
+        _ERROR, "a rule or match is not served", "remove what is not supported, or keep the rule on another gateway"
+    ),
+    2: Code(_ERROR, "a rule is answered with 500", "remove the filter; without it requests would be treated wrongly"),
+    3: Code(_WARNING, "a field has no effect", "remove the field, or do without it until it is supported"),
+    # Parents of routes and listener sets.
+    10: Code(_WARNING, "the parent does not exist", "create it, or correct group, kind, namespace and name"),
+    11: Code(
+        _ERROR, "no listener has this name and port", "name a listener of the parent: kubectl get gateway -o yaml"
+    ),
+    12: Code(_ERROR, "no listener allows this route", "allow its kind and namespace in the listener's allowedRoutes"),
+    13: Code(_ERROR, "no host name in common with a listener", "give route and listener host names that intersect"),
+    14: Code(_WARNING, "a host name is ignored", "remove it from the route, or serve it by a listener"),
+    15: Code(_WARNING, "a host name belongs to another listener", "attach the route to the more specific listener"),
+    16: Code(_ERROR, "attached to a listener that is not served", "repair the listener; see its conditions"),
+    17: Code(_ERROR, "the ListenerSet is not allowed", "allow its namespace in the Gateway's allowedListeners"),
+    18: Code(_ERROR, "the parent is not accepted", "repair the parent; see its conditions"),
+    # Backends.
+    20: Code(_ERROR, "the backend does not exist", "create the Service, or correct namespace and name"),
+    21: Code(_ERROR, "the Service has no such port", "use a port of the Service's spec.ports with protocol TCP"),
+    22: Code(_ERROR, "the reference is not permitted", "create a ReferenceGrant in the namespace of the backend"),
+    23: Code(_ERROR, "the kind of backend is not known", "refer to a Service"),
+    24: Code(_ERROR, "ExternalName services are refused", "use a Service with EndpointSlices (CVE-2021-25740)"),
+    25: Code(_ERROR, "the backend's protocol is not supported", "correct the appProtocol of the Service's port"),
+    26: Code(_WARNING, "no endpoint is ready", "see the pods of the Service, and the EndpointSlices that name it"),
+    27: Code(_ERROR, "no EndpointSlice has the port", "name the port in the EndpointSlice as in the Service"),
+    28: Code(_WARNING, "a rule has no backend", "name a backend with a weight above 0, or remove the rule"),
+    29: Code(_INFO, "endpoints of two address families", "nothing; one family is used, so that no pod counts twice"),
+    # Matches.
+    30: Code(_WARNING, "another route's rule wins", "remove one of both, or make them differ"),
+    31: Code(_WARNING, "an earlier rule of the route wins", "remove one of both, or make them differ"),
+    32: Code(_ERROR, "nothing can match", "correct the path"),
+    33: Code(
+        _WARNING, "a repeated name is ignored", "remove all but the first: names of headers are compared without case"
+    ),
+    34: Code(_ERROR, "the expression is invalid", "use the syntax of RE2: https://github.com/google/re2/wiki/Syntax"),
+    # Listeners.
+    40: Code(_ERROR, "the protocol is not supported", "use HTTP"),
+    41: Code(
+        _ERROR, "listeners are in conflict", "give each listener its own combination of port, protocol and host name"
+    ),
+    42: Code(_ERROR, "route kinds are not supported", "list kinds the protocol can carry: HTTPRoute"),
+    43: Code(
+        _ERROR, "the certificate is not usable", "refer to a Secret of type kubernetes.io/tls with a matching pair"
+    ),
+    44: Code(_ERROR, "the certificate may not be used", "create a ReferenceGrant in the namespace of the Secret"),
+    45: Code(_ERROR, "the certificate authority is not usable", "refer to a ConfigMap with PEM certificates in ca.crt"),
+    46: Code(_WARNING, "the client certificate is not usable", "refer to a Secret of type kubernetes.io/tls"),
+    47: Code(_ERROR, "the port is taken", "use another port: the Gateway shares its address with another one"),
+    # Gateways and classes.
+    50: Code(_ERROR, "the type of address is not supported", "use type IPAddress"),
+    51: Code(_ERROR, "the address is not usable", "ask for a free address of this gateway, or for none in particular"),
+    52: Code(_ERROR, "no address is free", "add addresses to the pool, or remove a Gateway"),
+    53: Code(_ERROR, "the parameters are invalid", "remove parametersRef: there are no parameters"),
+    54: Code(_WARNING, "the GatewayClass does not exist", "create the GatewayClass, or correct gatewayClassName"),
+}
+
+
+def table() -> str:
+    """CODES as a page of documentation (docs/findings.md)."""
+    rows = [
+        f"| {PREFIX}{number:03} | {code.severity} | {code.title} | {code.advice} |" for number, code in CODES.items()
+    ]
+    head = """# What RAUTA finds in manifests
+
+Every object that is ignored in part, refers to nothing, is in conflict or never reached has a condition that says so,
+and a finding with one of these codes. `rauta-control check PATH` prints them without a running gateway, and fails if
+there is an error. A code never changes its meaning.
+
+- **error**: requests fail, or something is not served
+- **warning**: something that was written has no effect
+- **info**: worth knowing
+
+| Code | Severity | What is the matter | What to do |
+| --- | --- | --- | --- |
+"""
+    return head + "\n".join(rows) + "\n"
+
+
+class Finding(msgspec.Struct, frozen=True, order=True):
+    """One thing found in `object` at `path` (as users write it, `spec.rules[0]`; empty: the whole object)."""
+
+    object: Key
+    code: str
+    severity: Severity
+    path: str
+    message: str
+    advice: str
+
+    def __str__(self) -> str:
+        place = f" {self.path}" if self.path else ""
+        return f"{self.severity.capitalize()} [{self.code}] ({self.object}{place}) {self.message}"
+
+
+def finding(number: int, subject: Key, path: str, message: str) -> Finding:
+    """A finding of a code in CODES. `message` is one sentence about this case, without a full stop."""
+    code = CODES[number]
+    return Finding(subject, f"{PREFIX}{number:03}", code.severity, path, message, code.advice)

@@ -1,0 +1,105 @@
+"""What the data plane does: the one list by which translation says what is not served yet, and what the class claims.
+
+Pure. When the data plane learns something, its entry moves into TODAY and everything follows: rules that were dropped
+or answered 500 are published, conditions and findings about it go, and GatewayClass.status.supportedFeatures grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Ability(StrEnum):
+    """Something the data plane may be able to do. The value completes "... not supported yet"."""
+
+    PATH_REGEX = "regular expressions for paths are"
+    METHODS = "matches on the method are"
+    HEADERS = "matches on headers are"
+    HEADER_REGEX = "regular expressions for headers are"
+    QUERY = "matches on query parameters are"
+    QUERY_REGEX = "regular expressions for query parameters are"
+    HOST_FALLBACK = "falling back to the rules of a less specific host name is"
+    WEIGHTS = "weights are"
+    REQUEST_HEADERS = "RequestHeaderModifier is"
+    RESPONSE_HEADERS = "ResponseHeaderModifier is"
+    REDIRECT = "RequestRedirect is"
+    REWRITE = "URLRewrite is"
+    MIRROR = "RequestMirror is"
+    MIRROR_SHARE = "RequestMirror of a share of the requests is"
+    CORS = "CORS is"
+    BACKEND_FILTERS = "filters of a single backend are"
+    EXTERNAL_AUTH = "ExternalAuth is"
+    REQUEST_TIMEOUT = "timeouts.request is"
+    BACKEND_TIMEOUT = "timeouts.backendRequest is"
+    RETRY = "retry is"
+    SESSION = "sessionPersistence is"
+    TLS = "protocol HTTPS is"
+    CLIENT_CERTIFICATES = "validation of client certificates is"
+    MISDIRECTED = "answering 421 to misdirected requests is"
+    H2C = "HTTP/2 without TLS to backends is"
+    WEBSOCKET = "WebSocket to backends is"
+    BACKEND_CLIENT_CERTIFICATE = "a client certificate towards backends is"
+    INFRASTRUCTURE = "infrastructure is"
+
+    @property
+    def missing(self) -> str:
+        """`CORS is not supported yet`."""
+        return f"{self.value} not supported yet"
+
+
+#: What the data plane does today.
+TODAY = frozenset({Ability.METHODS, Ability.WEIGHTS})
+#: What translation can express. An ability outside of it needs more than an entry in TODAY.
+EXPRESSED = frozenset(Ability) - {Ability.EXTERNAL_AUTH, Ability.SESSION, Ability.BACKEND_CLIENT_CERTIFICATE}
+
+_CORE = (Ability.HEADERS, Ability.REQUEST_HEADERS, Ability.REDIRECT, Ability.WEIGHTS, Ability.TLS)
+
+#: The features of the conformance suite (pkg/features, v1.6.1), and what the data plane must be able to do for each.
+FEATURES: dict[str, tuple[Ability, ...]] = {
+    "Gateway": (Ability.TLS,),
+    "GatewayAddressEmpty": (),
+    "GatewayFrontendClientCertificateValidation": (Ability.TLS, Ability.CLIENT_CERTIFICATES),
+    "GatewayFrontendClientCertificateValidationInsecureFallback": (Ability.TLS, Ability.CLIENT_CERTIFICATES),
+    "GatewayBackendClientCertificate": (Ability.BACKEND_CLIENT_CERTIFICATE,),
+    "GatewayHTTPListenerIsolation": (),
+    "GatewayHTTPSListenerDetectMisdirectedRequests": (Ability.TLS, Ability.MISDIRECTED),
+    "GatewayInfrastructurePropagation": (Ability.INFRASTRUCTURE,),
+    "GatewayPort8080": (),
+    "GatewayStaticAddresses": (),
+    "HTTPRoute": _CORE,
+    "HTTPRoute303RedirectStatusCode": (Ability.REDIRECT,),
+    "HTTPRoute307RedirectStatusCode": (Ability.REDIRECT,),
+    "HTTPRoute308RedirectStatusCode": (Ability.REDIRECT,),
+    "HTTPRouteBackendProtocolH2C": (Ability.H2C,),
+    "HTTPRouteBackendProtocolWebSocket": (Ability.WEBSOCKET,),
+    "HTTPRouteBackendRequestHeaderModification": (Ability.BACKEND_FILTERS, Ability.REQUEST_HEADERS),
+    "HTTPRouteBackendTimeout": (Ability.BACKEND_TIMEOUT,),
+    "HTTPRouteCORS": (Ability.CORS,),
+    "HTTPRouteDestinationPortMatching": (),
+    "HTTPRouteHostRewrite": (Ability.REWRITE,),
+    "HTTPRouteMethodMatching": (Ability.METHODS,),
+    "HTTPRouteNamedRouteRule": (),
+    "HTTPRouteParentRefPort": (),
+    "HTTPRoutePathRedirect": (Ability.REDIRECT,),
+    "HTTPRoutePathRewrite": (Ability.REWRITE,),
+    "HTTPRoutePortRedirect": (Ability.REDIRECT,),
+    "HTTPRouteQueryParamMatching": (Ability.QUERY,),
+    "HTTPRouteRequestMirror": (Ability.MIRROR,),
+    "HTTPRouteRequestMultipleMirrors": (Ability.MIRROR,),
+    "HTTPRouteRequestPercentageMirror": (Ability.MIRROR, Ability.MIRROR_SHARE),
+    "HTTPRouteRequestTimeout": (Ability.REQUEST_TIMEOUT,),
+    "HTTPRouteResponseHeaderModification": (Ability.RESPONSE_HEADERS,),
+    "HTTPRouteRetry": (Ability.RETRY,),
+    "HTTPRouteRetryBackendTimeout": (Ability.RETRY, Ability.BACKEND_TIMEOUT),
+    "HTTPRouteRetryConnectionError": (Ability.RETRY,),
+    "HTTPRouteSchemeRedirect": (Ability.REDIRECT,),
+    "ListenerSet": (),
+    "ReferenceGrant": (),
+}
+
+
+def features(abilities: Iterable[Ability]) -> tuple[str, ...]:
+    """The features that a data plane of these abilities has, sorted as GatewayClass wants them."""
+    able = frozenset(abilities)
+    return tuple(sorted(name for name, needs in FEATURES.items() if able.issuperset(needs)))
