@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rauta_control.anatomy import strays
+from rauta_control.apiresource import GATEWAY_GROUP, Resource
 from rauta_control.kinds import KINDS, NOT_YET, AnyResource, KindEntry, decoder
 from rauta_control.problem import Judge, Level, Problem, nearest, required, unsupported, wrong_type
-from rauta_control.resource import GATEWAY_GROUP, Resource
 from rauta_control.rulebook import faults
 from rauta_control.survey import survey
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from rauta_control.resource import Part, Trimmed
+from rauta_control.apiresource import Part, Trimmed
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from rauta_control.apiresource import GATEWAY_GROUP
 from rauta_control.classes import ours
 from rauta_control.derive import Graph
 from rauta_control.gateway import Gateway
@@ -20,7 +21,6 @@ from rauta_control.httproute import HTTPRoute
 from rauta_control.listeners import Facts, Said, Section, extends, gateway_refused, of_owner, parent
 from rauta_control.listenerset import ListenerSet
 from rauta_control.reference import ParentReference, RouteGroupKind
-from rauta_control.resource import GATEWAY_GROUP
 from rauta_control.selector import selects
 from rauta_control.world import Key, find, labels
 

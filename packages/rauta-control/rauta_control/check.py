@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from rauta_control.admit import Admitted, Refused, admit
+from rauta_control.apiresource import Condition
 from rauta_control.condition import Status
 from rauta_control.documents import documents
 from rauta_control.finding import Finding, Severity
@@ -20,7 +21,6 @@ from rauta_control.httproute import RouteStatus
 from rauta_control.kinds import AnyResource
 from rauta_control.listenerset import ListenerSetStatus
 from rauta_control.problem import Problem
-from rauta_control.resource import Condition
 from rauta_control.settings import Settings
 from rauta_control.translate import Translation, translate
 from rauta_control.world import Key, key_of

@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 from rauta_control import action, ir
+from rauta_control.apiresource import GATEWAY_GROUP, Condition
 from rauta_control.condition import Status
 from rauta_control.gateway import GatewayStatus, ListenerStatus
 from rauta_control.gatewayclass import GatewayClassStatus
 from rauta_control.httproute import RouteParentStatus, RouteStatus
 from rauta_control.listenerset import ListenerSetStatus
-from rauta_control.resource import GATEWAY_GROUP, Condition
 from rauta_control.translate import Translation
 
 #: Conditions that are good news when they are False.

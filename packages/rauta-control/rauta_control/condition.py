@@ -12,11 +12,11 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from rauta_control.apiresource import EPOCH, Condition
 from rauta_control.gateway import GatewayStatus, ListenerStatus
 from rauta_control.gatewayclass import GatewayClassStatus
 from rauta_control.httproute import RouteParentStatus, RouteStatus
 from rauta_control.listenerset import ListenerSetStatus
-from rauta_control.resource import EPOCH, Condition
 
 Status: TypeAlias = GatewayClassStatus | GatewayStatus | ListenerSetStatus | RouteStatus
 

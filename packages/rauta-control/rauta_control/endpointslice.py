@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from rauta_control.apiresource import Resource, Rules, Trimmed, qualified_key, subdomain_name
 from rauta_control.problem import Problem, duplicate, invalid
-from rauta_control.resource import Resource, Rules, Trimmed, qualified_key, subdomain_name
 from rauta_control.scalars import LABEL, Port, text
 
 #: The label that names the service a slice belongs to.

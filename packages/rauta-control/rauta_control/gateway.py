@@ -12,9 +12,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from rauta_control.problem import Problem, duplicate, entry, forbidden, invalid, repeated, required
-from rauta_control.reference import CACertificateRefs, LocalObjectReference, RouteGroupKind, SecretObjectReference
-from rauta_control.resource import (
+from rauta_control.apiresource import (
     MAX_KEY,
     Conditions,
     Part,
@@ -23,6 +21,8 @@ from rauta_control.resource import (
     conditions_unique,
     pending,
 )
+from rauta_control.problem import Problem, duplicate, entry, forbidden, invalid, repeated, required
+from rauta_control.reference import CACertificateRefs, LocalObjectReference, RouteGroupKind, SecretObjectReference
 from rauta_control.scalars import (
     SUBDOMAIN,
     AddressType,

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from rauta_control.apiresource import Conditions, Part, Resource, Rules, conditions_unique, pending
 from rauta_control.problem import Problem, invalid, repeated
 from rauta_control.reference import ParametersReference
-from rauta_control.resource import Conditions, Part, Resource, Rules, conditions_unique, pending
 from rauta_control.scalars import ControllerName
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rauta_control.addresses import Place, place, said
+from rauta_control.apiresource import Condition
 from rauta_control.classes import ours
 from rauta_control.condition import condition
 from rauta_control.derive import Graph
@@ -29,7 +30,6 @@ from rauta_control.listeners import (
 from rauta_control.listenerset import ListenerSet, ListenerSetStatus
 from rauta_control.listenertls import client_certificate, insecure
 from rauta_control.output import Output
-from rauta_control.resource import Condition
 from rauta_control.settings import DOMAIN, settings
 from rauta_control.supported import Ability
 from rauta_control.world import Key, find

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from rauta_control.apiresource import GATEWAY_GROUP
 from rauta_control.derive import Graph
 from rauta_control.referencegrant import ReferenceGrant
-from rauta_control.resource import GATEWAY_GROUP
 from rauta_control.world import GRANTS, Key, find, members
 
 

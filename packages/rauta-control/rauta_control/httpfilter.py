@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from rauta_control.apiresource import Part, Rules
 from rauta_control.problem import Problem, forbidden, invalid, repeated, required
 from rauta_control.reference import BackendObjectReference, LocalObjectReference
-from rauta_control.resource import Part, Rules
 from rauta_control.scalars import (
     PATH,
     HeaderName,

@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from rauta_control.apiresource import Conditions, Part, Resource, Rules, conditions_unique
 from rauta_control.duration import milliseconds
 from rauta_control.httpfilter import Filters, HTTPRouteFilter, filters_together, value_form
 from rauta_control.problem import Problem, duplicate, forbidden, invalid, repeated, required
 from rauta_control.reference import BackendObjectReference, ParentReference, service_port
-from rauta_control.resource import Conditions, Part, Resource, Rules, conditions_unique
 from rauta_control.scalars import (
     PATH,
     ControllerName,

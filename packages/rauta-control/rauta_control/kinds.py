@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rauta_control import gatewayclass, namespace, secret
+from rauta_control.apiresource import GATEWAY_GROUP, GATEWAY_V1, Resource, label_name, subdomain_name
 from rauta_control.endpointslice import EndpointSlice
 from rauta_control.gateway import Gateway
 from rauta_control.gatewayclass import GatewayClass
@@ -20,7 +21,6 @@ from rauta_control.listenerset import ListenerSet
 from rauta_control.namespace import Namespace
 from rauta_control.problem import Problem
 from rauta_control.referencegrant import ReferenceGrant
-from rauta_control.resource import GATEWAY_GROUP, GATEWAY_V1, Resource, label_name, subdomain_name
 from rauta_control.secret import ConfigMap, Secret
 from rauta_control.service import Service
 

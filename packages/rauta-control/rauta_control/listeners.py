@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from rauta_control.apiresource import GATEWAY_GROUP
 from rauta_control.classes import accepted, ours
 from rauta_control.derive import Graph
 from rauta_control.gateway import AllowedRoutes, Gateway, Listener
@@ -20,7 +21,6 @@ from rauta_control.hostname import ANY
 from rauta_control.listenerset import ListenerSet
 from rauta_control.listenertls import Identity, identity
 from rauta_control.reference import RouteGroupKind
-from rauta_control.resource import GATEWAY_GROUP
 from rauta_control.selector import selects
 from rauta_control.settings import settings
 from rauta_control.supported import Ability

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from rauta_control.apiresource import GATEWAY_GROUP, Conditions, Part, Resource, Rules, conditions_unique, pending
 from rauta_control.gateway import Listeners, ListenerStatus, spec_listeners_distinct, status_listeners_distinct
-from rauta_control.resource import GATEWAY_GROUP, Conditions, Part, Resource, Rules, conditions_unique, pending
 from rauta_control.scalars import Group, Kind, NamespaceName, ObjectName
 
 

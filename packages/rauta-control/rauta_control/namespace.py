@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rauta_control.resource import Resource
+from rauta_control.apiresource import Resource
 
 NAME_LABEL = "kubernetes.io/metadata.name"  # set by every API server
 MAX_NAME = 63  # of a namespace and of a label's value

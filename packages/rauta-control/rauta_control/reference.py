@@ -10,8 +10,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from rauta_control.apiresource import GATEWAY_GROUP, Part, Rules
 from rauta_control.problem import Problem, required
-from rauta_control.resource import GATEWAY_GROUP, Part, Rules
 from rauta_control.scalars import Group, Kind, NamespaceName, ObjectName, Port, SectionName
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from rauta_control.resource import Part, Resource
+from rauta_control.apiresource import Part, Resource
 from rauta_control.scalars import Group, Kind, NamespaceName, ObjectName
 
 

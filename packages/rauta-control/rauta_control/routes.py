@@ -14,6 +14,7 @@ import msgspec
 from rauta_common import hashing
 from rauta_control import ir
 from rauta_control.action import Filters
+from rauta_control.apiresource import Condition
 from rauta_control.attach import Attachment, attachments, parent_refused
 from rauta_control.condition import condition
 from rauta_control.derive import Graph
@@ -25,7 +26,6 @@ from rauta_control.httproute import HTTPRoute, RouteParentStatus, RouteStatus
 from rauta_control.listeners import Facts, Section
 from rauta_control.output import Output
 from rauta_control.plan import MATCHES, Match, Plan, Planned, plan
-from rauta_control.resource import Condition
 from rauta_control.settings import DOMAIN, settings
 from rauta_control.supported import Ability
 from rauta_control.world import Key, age, find

@@ -11,6 +11,7 @@ import functools
 import msgspec
 
 from rauta_control import (
+    apiresource,
     endpointslice,
     gateway,
     gatewayclass,
@@ -18,16 +19,15 @@ from rauta_control import (
     httproute,
     listenerset,
     reference,
-    resource,
     secret,
     service,
 )
 from rauta_control.anatomy import children
+from rauta_control.apiresource import Rule, Rules
 from rauta_control.problem import Problem
-from rauta_control.resource import Rule, Rules
 
 RULES: Rules = {
-    **resource.RULES,
+    **apiresource.RULES,
     **reference.RULES,
     **gatewayclass.RULES,
     **gateway.RULES,

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import field
 
+from rauta_control.apiresource import Resource, Rules
 from rauta_control.problem import Problem, entry, forbidden, invalid, required, too_long
-from rauta_control.resource import Resource, Rules
 
 TLS = "kubernetes.io/tls"
 TLS_KEYS = ("tls.crt", "tls.key")

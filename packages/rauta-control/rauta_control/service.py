@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from msgspec import field
 
+from rauta_control.apiresource import Resource, Rules, Trimmed, label_syntax, qualified_key, subdomain_name
 from rauta_control.problem import Problem, duplicate, invalid, required
-from rauta_control.resource import Resource, Rules, Trimmed, label_syntax, qualified_key, subdomain_name
 from rauta_control.scalars import LABEL, Port, text
 
 IPFamily = Literal["IPv4", "IPv6"]

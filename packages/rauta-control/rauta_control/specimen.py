@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rauta_control.admit import FILES, Admitted, Policy, admit
-from rauta_control.resource import GATEWAY_V1
+from rauta_control.apiresource import GATEWAY_V1
 
 ABSENT: Final = object()  # as a value: the field is taken out
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeVar, cast
 
+from rauta_control.apiresource import GATEWAY_GROUP, Resource
 from rauta_control.derive import Graph
 from rauta_control.endpointslice import EndpointSlice
 from rauta_control.gateway import Gateway
@@ -15,7 +16,6 @@ from rauta_control.kinds import AnyResource
 from rauta_control.listenerset import ListenerSet
 from rauta_control.namespace import NAME_LABEL, Namespace
 from rauta_control.referencegrant import ReferenceGrant
-from rauta_control.resource import GATEWAY_GROUP, Resource
 
 R = TypeVar("R", bound=Resource)
 
