@@ -7,13 +7,13 @@ LIMITS = Limits()
 
 def test_the_first_death_is_mended_at_once_and_a_loop_backs_off_to_five_seconds() -> None:
     backoff = Backoff()
-    assert [backoff.after(0.01, LIMITS) for _ in range(10)] == [0.0, 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert [backoff.after(0.01, LIMITS) for _ in range(10)] == [0.0, 0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
 
 
 def test_a_healthy_life_makes_the_next_death_a_first_one() -> None:
     backoff = Backoff()
     lives = (0.1, 0.9, 0.9, 1.0, 0.9, 0.9, 3600.0)
-    assert [backoff.after(lived, LIMITS) for lived in lives] == [0.0, 0.0, 0.1, 0.0, 0.0, 0.1, 0.0]
+    assert [backoff.after(lived, LIMITS) for lived in lives] == [0.0, 0.0, 0.05, 0.0, 0.0, 0.05, 0.0]
 
 
 def watch(detector: HangDetector, pulses: list[Pulse], *times: float) -> dict[float, dict[int, str]]:
