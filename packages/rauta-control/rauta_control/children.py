@@ -18,17 +18,8 @@ class Limits:
     first_beat: float = 10.0  # from the start until the first heartbeat: a big snapshot takes a while to load
     late: float = 1.5  # between two looks, from when on it was we who slept and nobody is judged
     healthy: float = 1.0  # of life after which a death counts as the first one: a crash loop crashes at once
-    backoff: tuple[float, ...] = (
-        0.0,
-        0.0,
-        0.1,
-        0.2,
-        0.4,
-        0.8,
-        1.6,
-        3.2,
-        5.0,
-    )  # until the start after each further death
+    # Seconds until the start after each further death. The first five keep a lone worker's gap under 0.3 s.
+    backoff: tuple[float, ...] = (0.0, 0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
     interrupt: float = 5.0  # at most for requests in flight after Ctrl-C
     overtime: float = 1.0  # for a worker after its drain timeout, and for a child that closed its channel
     farewell: float = 2.0  # for control and demo to end once the workers have
