@@ -140,6 +140,9 @@ NOTHING_TO_ROUTE_TO = """nothing to route to: say where requests go in one of th
 or see it work with backends of its own: rauta-control --demo"""
 
 
+DEFAULT_CLASS = "rauta"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a user can set. Times are in seconds."""
@@ -151,7 +154,7 @@ class Settings:
     admin_port: int = 9091  # 0: the kernel chooses
     probe_host: str = "::"  # an IP literal; "::" is IPv4 too
     probe_port: int = 9092  # 0: the kernel chooses
-    gateway_class: str = "rauta"
+    gateway_class: str = DEFAULT_CLASS
     log: str = "info"  # one of LEVELS
     access_log: str = "stdout"  # "stdout", "off" or a path
     workers: int = 1  # 1 to MAX_WORKERS
@@ -181,7 +184,7 @@ def parse(
         admin_port=reader.one(ADMIN_PORT, routespec.port, 9091),
         probe_host=reader.one(PROBE_HOST, routespec.ip, "::"),
         probe_port=reader.one(PROBE_PORT, routespec.port, 9092),
-        gateway_class=reader.one(GATEWAY_CLASS, _class_name, "rauta"),
+        gateway_class=reader.one(GATEWAY_CLASS, _class_name, DEFAULT_CLASS),
         log=reader.level(),
         access_log=reader.one(ACCESS_LOG, _access_log, "stdout"),
         workers=reader.one(WORKERS, _worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),

@@ -11,8 +11,6 @@ from pathlib import Path
 from rauta_control import config, cpus, flags, handover
 from rauta_control.inherit import Role, Run
 
-CLASS = "rauta"  # the GatewayClass that manifests need not define
-
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
        rauta-control check PATH      say what is wrong with manifests (a file or folder); 1 if requests would fail
 
@@ -80,7 +78,9 @@ def _check(argv: list[str]) -> int:
     from rauta_control.manifests import run_check  # noqa: PLC0415 - only this command translates here
     from rauta_control.settings import Settings  # noqa: PLC0415
 
-    return run_check(Path(argv[0]), Settings(class_name=CLASS))
+    # The class that manifests need not define, as for the gateway itself.
+    name = os.environ.get(config.GATEWAY_CLASS.variable) or config.DEFAULT_CLASS
+    return run_check(Path(argv[0]), Settings(class_name=name))
 
 
 def _fail(code: int, problems: list[str]) -> int:

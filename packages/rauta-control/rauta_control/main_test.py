@@ -54,6 +54,18 @@ def test_check(tmp_path: Path) -> None:
     assert run(f"@{tmp_path}/routes", "--check") == (0, "the settings are fine\n", "")
 
 
+def test_check_of_manifests_takes_the_class_of_the_settings_as_given(tmp_path: Path) -> None:
+    manifest = tmp_path / "gateway.yaml"
+    manifest.write_text(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: web}\n"
+        "spec: {gatewayClassName: edge, listeners: [{name: http, port: 80, protocol: HTTP}]}\n"
+    )
+    assert "Gateway default/web: Accepted" in run("check", str(manifest), RAUTA_GATEWAY_CLASS="edge")[1]
+    assert "Gateway default/web: Accepted" not in run("check", str(manifest))[1]
+    manifest.write_text(manifest.read_text().replace("edge", config.DEFAULT_CLASS))
+    assert "Gateway default/web: Accepted" in run("check", str(manifest))[1]
+
+
 def test_a_state_that_cannot_be_read_does_not_start() -> None:
     code, out, err = run("--to", "web:80", RAUTA_HANDOVER="junk")
     assert (code, out) == (1, "")
