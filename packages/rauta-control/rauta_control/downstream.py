@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 
 from rauta_common.hashing import flow_hash
 from rauta_control import rawsocket
+from rauta_control.exchange import treat
 from rauta_control.framing import BadChunkError, ChunkedDecoder
 from rauta_control.head import CHUNKED, MAX_HEAD, check_unfinished
 from rauta_control.ledger import record
@@ -40,6 +41,7 @@ from rauta_control.sharedmem import Vital
 
 if TYPE_CHECKING:
     from rauta_control.cluster import Endpoint
+    from rauta_control.exchange import Exchange
     from rauta_control.port import Port
     from rauta_control.table import Rule
     from rauta_control.upstream import Upstream
@@ -85,6 +87,7 @@ class Downstream(asyncio.Protocol):
         "bytes_out",
         "decoder",
         "endpoint",
+        "exchange",
         "host",
         "http10",
         "keep_alive",
@@ -125,6 +128,7 @@ class Downstream(asyncio.Protocol):
         self.endpoint: Endpoint | None = None
         self.upstream: Upstream | None = None
         self.decoder: ChunkedDecoder | None = None
+        self.exchange: Exchange | None = None
         if self.outgoing:
             self.outgoing = []
         self.method = self.target = self.host = self.request_id = b""
@@ -234,6 +238,9 @@ class Downstream(asyncio.Protocol):
         else:
             worker.vitals[_MEMO_HITS] += 1
         self.rule = rule
+        if rule.treatment is not None:
+            treat(self, rule.treatment, head, data, end, forwarded_host)
+            return
         cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
         if cluster is None:
             self.fail(Reason.NO_BACKENDS)
@@ -253,22 +260,26 @@ class Downstream(asyncio.Protocol):
                 forwarded_host,
                 request_id,
             )
+        self.dispatch(endpoint, request)
+
+    # -- the request
+
+    def dispatch(self, endpoint: Endpoint, request: bytes) -> None:
+        """Send a request, its head finished, with what has come of its body, to `endpoint`."""
         idle = endpoint.idle
         if idle:
             upstream = idle.pop()
             self.upstream = upstream
             upstream.send(self, request)
-            if length:
+            if self.outgoing:
                 self._send_body()
         elif endpoint.reserve():
             self.outgoing.insert(0, request)
-            if length:
+            if self.phase == BODY:
                 self.regulate()  # no more of the body until there is somebody to send it to
-            worker.connect(endpoint, self)
+            self.worker.connect(endpoint, self)
         else:
             self.fail(Reason.UPSTREAM_OVERFLOW)
-
-    # -- the request
 
     def _partial(self, data: bytes) -> None:
         """Buffer an unfinished head, within its limits; a head that is now complete goes the usual way."""

@@ -28,6 +28,7 @@ from rauta_control.cluster import Cluster, Clusters, Endpoint, Filling
 from rauta_control.head import split_host
 from rauta_control.recorder import Counter
 from rauta_control.slices import Slices
+from rauta_control.treatment import Treatment
 
 MEMO_LIMIT = 8_192  # decisions that a worker remembers before it starts anew; as many older ones stay readable
 MEMO_KEY = 256  # bytes of method and path, longer ones are decided each time: 16,384 entries are under 8 MiB
@@ -54,6 +55,7 @@ class Rule:
         "shares",
         "slot",
         "total",
+        "treatment",
     )
 
     def __init__(self, rule: ir.Rule, clusters: dict[str, Cluster]) -> None:
@@ -74,6 +76,7 @@ class Rule:
         # The common case, one cluster, needs no draw.
         self.cluster = self.shares[0][0] if len(self.shares) == 1 else None
         self.label = b'"route":%b,' % msgspec.json.encode(rule.route)
+        self.treatment = Treatment.of(rule)
 
     def draw(self, chance: float) -> Cluster | None:
         """Return a cluster by weight for a random `chance` in [0, 1); None if no backend of the rule takes requests."""

@@ -227,6 +227,8 @@ class Upstream(asyncio.Protocol):
         if downstream.phase == BODY or self.worker.draining:
             downstream.keep_alive = False
         lines = [head.fields or without(data[: start - 2], {b"connection"})]
+        if downstream.exchange is not None:
+            lines[0] = downstream.exchange.response_fields(lines[0])
         self.chunked = length < 0 and not downstream.http10
         if self.chunked:
             lines.append(b"Transfer-Encoding: chunked\r\n")

@@ -1,0 +1,27 @@
+"""What is done to the requests of a rule beyond sending them on: compiled with the table. Pure.
+
+A rule without any of it has no treatment, and its requests pay one look for that (downstream.py). exchange.py carries
+a treatment out.
+"""
+
+from __future__ import annotations
+
+from rauta_control import ir
+from rauta_control.edit import Edit
+
+
+class Treatment:
+    """What a rule asks for; None where it does not. Shared by all requests of the rule."""
+
+    __slots__ = ("request", "response")
+
+    def __init__(self, rule: ir.Rule) -> None:
+        filters = rule.filters
+        self.request = Edit(filters.request) if filters and filters.request else None
+        self.response = Edit(filters.response) if filters and filters.response else None
+
+    @classmethod
+    def of(cls, rule: ir.Rule) -> Treatment | None:
+        """Return the treatment of a rule's requests; None if there is nothing to do."""
+        made = cls(rule)
+        return made if any(getattr(made, name) is not None for name in cls.__slots__) else None
