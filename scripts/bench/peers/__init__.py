@@ -1,5 +1,6 @@
 """Who is compared: one file a proxy, so that somebody who knows it can check it. RAUTA is one of them."""
 
+from .caddy import CADDY
 from .direct import DIRECT
 from .envoy import ENVOY
 from .haproxy import HAPROXY
@@ -8,6 +9,6 @@ from .nginx import NGINX, NGINX_STOCK, NGINX_SYSTEM
 from .rauta import RAUTA
 
 COMPARED = (RAUTA, NGINX, NGINX_SYSTEM, HAPROXY, ENVOY)
-PROXIES = {proxy.name: proxy for proxy in (*COMPARED, NGINX_STOCK, DIRECT)}
+PROXIES = {proxy.name: proxy for proxy in (*COMPARED, NGINX_STOCK, CADDY, DIRECT)}
 
 __all__ = ["COMPARED", "DIRECT", "PROXIES", "Place", "Proxy", "Start"]

@@ -1,0 +1,229 @@
+"""Requests that proxies have been broken with. Pure.
+
+Sources: RFC 9110 and 9112, the advisories of proxies and parsers of the last years, and what five proxies were seen to
+differ in. Each line says what an edge proxy should do.
+"""
+
+from .case import Case
+
+HOST = b"Host: a\r\n"
+
+
+def _refused(name: str, sent: bytes, *statuses: int) -> Case:
+    return Case(name, sent, (frozenset(statuses or (400,)),))
+
+
+def _passed(name: str, sent: bytes, saw: bytes = b"", hidden: bytes = b"", answers: int = 1) -> Case:
+    return Case(name, sent, (frozenset((200,)),) * answers, answers, saw, hidden)
+
+
+def _get(target: bytes = b"/", fields: bytes = HOST, version: bytes = b"HTTP/1.1") -> bytes:
+    return b"GET %b %b\r\n%b\r\n" % (target, version, fields)
+
+
+def _line(line: bytes, fields: bytes = HOST) -> bytes:
+    return b"%b\r\n%b\r\n" % (line, fields)
+
+
+def _post(fields: bytes, body: bytes = b"abc", line: bytes = b"POST / HTTP/1.1") -> bytes:
+    return b"%b\r\n%b%b\r\n%b" % (line, HOST, fields, body)
+
+
+def _chunked(body: bytes) -> bytes:
+    return _post(b"Transfer-Encoding: chunked\r\n", body)
+
+
+SMUGGLED = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+
+LENGTHS = [
+    *(
+        _refused(f"Content-Length {value!r}", _post(b"Content-Length: %b\r\n" % value.encode("latin-1")))
+        for value in ("+3", "-1", "3_0", "0x3", "3.0", "3e0", "3, 3", "3,", "3 4", "", '"3"', "\xb3", "3\x0b", "\xa03")
+    ),
+    _refused("Content-Length twice, the same", _post(b"Content-Length: 3\r\nContent-Length: 3\r\n")),
+    _refused("Content-Length twice, differing", _post(b"Content-Length: 3\r\nContent-Length: 4\r\n")),
+    _refused("Content-Length 2^64", _post(b"Content-Length: 18446744073709551616\r\n"), 400, 413),
+    _refused("Content-Length 2^64-1", _post(b"Content-Length: 18446744073709551615\r\n"), 400, 413),
+    _refused("Content-Length space before colon", _post(b"Content-Length : 3\r\n")),
+    _refused("Content-Length folded", _post(b"Content-Length:\r\n 3\r\n")),
+    _refused("Content_Length", _post(b"Content_Length: 3\r\n", b"")),
+    _passed("Content-Length 003 (legal)", _post(b"Content-Length: 003\r\n"), saw=b"content-length: 3\r\n"),
+    _passed("Content-Length 0 on GET (legal)", _get(fields=HOST + b"Content-Length: 0\r\n")),
+    _passed("GET with a body (legal)", _get(fields=HOST + b"Content-Length: 3\r\n") + b"abc", saw=b"\r\n\r\nabc"),
+]
+
+CODINGS = [
+    *(
+        _refused(
+            f"Transfer-Encoding {value!r}", _post(b"Transfer-Encoding: %b\r\n" % value.encode("latin-1"), SMUGGLED)
+        )
+        for value in (
+            "chunked, chunked",
+            "identity",
+            "chunked\x0b",
+            "\x0bchunked",
+            "chunked;a=b",
+            ", chunked",
+            "chunked,",
+            "xchunked",
+            "chunkedx",
+            '"chunked"',
+            "chunked, identity",
+            "chunked\xa0",
+            "chunk ed",
+            "",
+        )
+    ),
+    _refused("Transfer-Encoding gzip, chunked (legal)", _post(b"Transfer-Encoding: gzip, chunked\r\n", SMUGGLED), 501),
+    _refused("Content-Length and chunked", _post(b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", SMUGGLED)),
+    _refused("chunked and Content-Length", _post(b"Transfer-Encoding: chunked\r\nContent-Length: 6\r\n", SMUGGLED)),
+    _refused("Transfer-Encoding twice", _post(b"Transfer-Encoding: chunked\r\n" * 2, SMUGGLED)),
+    _refused("Transfer-Encoding space before colon", _post(b"Transfer-Encoding : chunked\r\n", SMUGGLED)),
+    _refused("Transfer-Encoding folded", _post(b"Transfer-Encoding:\r\n chunked\r\n", SMUGGLED)),
+    _refused("Transfer_Encoding", _post(b"Transfer_Encoding: chunked\r\n", SMUGGLED)),
+    _refused("Transfer-Encoding after bare LF", _post(b"X: y\nTransfer-Encoding: chunked\r\n", SMUGGLED)),
+    _refused("Transfer-Encoding on HTTP/1.0", _post(b"Transfer-Encoding: chunked\r\n", SMUGGLED, b"POST / HTTP/1.0")),
+    _passed("Transfer-Encoding CHUNKED (legal)", _post(b"Transfer-Encoding: CHUNKED\r\n", b"3\r\nabc\r\n0\r\n\r\n")),
+]
+
+FIELDS = [
+    _refused("space on the first field line", _get(fields=b" Foo: x\r\n" + HOST)),
+    _refused("folded field", _get(fields=HOST + b"X: a\r\n b\r\n")),
+    _refused("folded field, first line empty", _get(fields=HOST + b"X:\r\n\tb\r\n")),
+    _refused("bare LF line endings", b"GET / HTTP/1.1\nHost: a\n\n"),
+    _refused("bare LF ends the head", b"GET / HTTP/1.1\r\nHost: a\r\n\n"),
+    _refused("bare LF ends a field", _get(fields=b"Host: a\nX: y\r\n")),
+    _refused("bare CR in a value", _get(fields=HOST + b"X: a\rb\r\n")),
+    _refused("NUL in a value", _get(fields=HOST + b"X: a\0b\r\n")),
+    _refused("0x01 in a value", _get(fields=HOST + b"X: a\x01b\r\n")),
+    _refused("DEL in a value", _get(fields=HOST + b"X: a\x7fb\r\n")),
+    _refused("NUL in a name", _get(fields=HOST + b"X\0: a\r\n")),
+    _refused("8-bit byte in a name", _get(fields=HOST + b"X\xe9: a\r\n")),
+    _refused("empty name", _get(fields=HOST + b": a\r\n")),
+    _refused("no colon", _get(fields=HOST + b"Foo\r\n")),
+    _refused("10,000 fields", _get(fields=HOST + b"a: b\r\n" * 10_000), 431),
+    _refused("101 fields", _get(fields=HOST + b"a: b\r\n" * 100), 431),
+    _refused("60 KB field", _get(fields=HOST + b"X: " + b"a" * 60_000 + b"\r\n"), 431),
+    _passed("0xff in a value (legal)", _get(fields=HOST + b"X: \xff\r\n"), saw=b"x: \xff\r\n"),
+    _passed("empty lines before the request line (legal)", b"\r\n\r\n" + _get()),
+]
+
+HOSTS = [
+    _refused("no Host", _get(fields=b"")),
+    _refused("two Hosts", _get(fields=HOST + b"Host: b\r\n")),
+    _refused("Host empty", _get(fields=b"Host:\r\n")),
+    *(
+        _refused(f"Host {value}", _get(fields=b"Host: %b\r\n" % value.encode()))
+        for value in ("a b", "a@b/c", "a, b", "a:99999", "a:8a", "u@a", "a/b", "a?b", "a\\b", "[::1", "a:80:80", "..")
+    ),
+    _refused("absolute-form, Host differs", _get(b"http://b/")),
+    _refused("absolute-form of https on a plain listener", _get(b"https://a/")),
+    _refused("absolute-form with userinfo", _get(b"http://u@a/")),
+    _passed("absolute-form (legal)", _get(b"http://a/x"), saw=b"GET /x HTTP/1.1"),
+    _passed("Host with port (legal)", _get(fields=b"Host: a:80\r\n"), saw=b"host: a:80\r\n"),
+]
+
+LINES = [
+    _refused("CONNECT", _line(b"CONNECT a:443 HTTP/1.1"), 405, 501),
+    _refused("target without slash", _get(b"x")),
+    _refused("fragment in the target", _get(b"/x#f")),
+    _refused("TAB in the target", _get(b"/a\tb")),
+    _refused("NUL in the target", _get(b"/a\0b")),
+    _refused("8-bit byte in the target", _get(b"/\xe9")),
+    _refused("GET *", _get(b"*")),
+    _refused("two spaces", _line(b"GET  / HTTP/1.1")),
+    _refused("TAB for a space", _line(b"GET\t/\tHTTP/1.1")),
+    _refused("space after the version", _line(b"GET / HTTP/1.1 ")),
+    _refused("HTTP/0.9 request", b"GET /\r\n\r\n"),
+    _refused("HTTP/1.2", _line(b"GET / HTTP/1.2"), 505),
+    _refused("HTTP/0.9 as a version", _line(b"GET / HTTP/0.9"), 505),
+    _refused("http/1.1", _line(b"GET / http/1.1")),
+    _refused("ICE/1.0", _line(b"GET / ICE/1.0")),
+    _refused("SOURCE and ICE/1.0", _line(b"SOURCE / ICE/1.0")),
+    _refused("method FOO", _line(b"FOO / HTTP/1.1"), 501),
+    _refused("method get", _line(b"get / HTTP/1.1"), 400, 501),
+    _refused("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    _refused("leading LF", b"\n" + _get()),
+    _refused("1 MiB target", _get(b"/" + b"a" * 2**20), 414),
+    _refused("%00 in the path", _get(b"/a%00b")),
+    _refused("broken escape in the path", _get(b"/a%zz")),
+    _refused("path above the root", _get(b"/../../etc")),
+    _refused("path above the root, escaped", _get(b"/%2e%2e/etc")),
+    _refused("backslash in the path", _get(b"/a\\..\\b")),
+    _passed("dot segments", _get(b"/a/../b"), saw=b"GET /b HTTP/1.1"),
+    _passed("escaped dot segments", _get(b"/a/%2e%2e/b"), saw=b"GET /b HTTP/1.1"),
+    _passed("escaped slash", _get(b"/a%2fb"), saw=b"GET /a%2fb HTTP/1.1"),
+    _passed("8 KB target (legal)", _get(b"/" + b"a" * 8_000)),
+]
+
+CHUNKS = [
+    _passed("chunk extension (legal)", _chunked(b"3;a=b\r\nabc\r\n0\r\n\r\n"), hidden=b"a=b"),
+    _passed("trailer field (legal)", _chunked(b"3\r\nabc\r\n0\r\nX: y\r\n\r\n"), hidden=b"x: y"),
+    _passed("trailer Host", _chunked(b"3\r\nabc\r\n0\r\nHost: evil\r\n\r\n"), hidden=b"evil"),
+    *(
+        Case(name, _chunked(body), (frozenset((400,)),), 1, hidden=b"smuggled")
+        for name, body in (
+            ("chunk extension with bare LF", b"3;\nabc\r\n" + SMUGGLED),
+            ("chunk extension of 64 KiB", b"3;" + b"a" * 65_536 + b"\r\nabc\r\n0\r\n\r\n"),
+            ("chunk size line ends in LF", b"3\nabc\r\n" + SMUGGLED),
+            ("chunk data without CRLF", b"3\r\nabc" + SMUGGLED),
+            ("chunk data ends in LF", b"3\r\nabc\n" + SMUGGLED),
+            ("last chunk 0 LF CRLF", b"3\r\nabc\r\n0\n\r\n"),
+            ("chunk size 0x3", b"0x3\r\nabc\r\n" + SMUGGLED),
+            ("chunk size +3", b"+3\r\nabc\r\n" + SMUGGLED),
+            ("chunk size -3", b"-3\r\nabc\r\n" + SMUGGLED),
+            ("chunk size 3 and a space", b"3 \r\nabc\r\n" + SMUGGLED),
+            ("space before the chunk size", b" 3\r\nabc\r\n" + SMUGGLED),
+            ("chunk size empty", b"\r\nabc\r\n" + SMUGGLED),
+            ("chunk size of 17 digits", b"10000000000000003\r\nabc\r\n" + SMUGGLED),
+            ("bare CR in a chunk extension", b"3;a\rb\r\nabc\r\n" + SMUGGLED),
+            ("trailer Content-Length", b"3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n"),
+            ("trailer without colon", b"3\r\nabc\r\n0\r\nFoo\r\n\r\n"),
+        )
+    ),
+]
+
+CONNECTIONS = [
+    _passed(
+        "Upgrade to h2c",
+        _get(
+            fields=HOST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+        ),
+        hidden=b"h2c",
+    ),
+    _refused("Upgrade with a body", _post(b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\n")),
+    _refused(
+        "Upgrade with a chunked body",
+        _post(b"Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n", SMUGGLED),
+    ),
+    _refused("Connection: Content-Length", _post(b"Content-Length: 3\r\nConnection: Content-Length\r\n")),
+    _refused("Connection: Host", _get(fields=HOST + b"Connection: Host\r\n")),
+    _refused("Connection: X-Forwarded-For", _get(fields=HOST + b"Connection: X-Forwarded-For\r\n")),
+    _refused("Expect: 200-ok", _post(b"Content-Length: 3\r\nExpect: 200-ok\r\n"), 417),
+    _refused("Max-Forwards: 0", _line(b"OPTIONS / HTTP/1.1", HOST + b"Max-Forwards: 0\r\n"), 200, 204, 405, 483, 502),
+    _passed(
+        "request after Connection: close",
+        _get(fields=HOST + b"Connection: close\r\n") + _get(b"/second"),
+        hidden=b"second",
+    ),
+    _passed("two pipelined requests (legal)", _get(b"/1") + _get(b"/2"), answers=2),
+    _passed(
+        "HTTP/1.0 keep-alive and a second request (legal)",
+        _get(b"/1", HOST + b"Connection: keep-alive\r\n", b"HTTP/1.0") + _get(b"/2", HOST, b"HTTP/1.0"),
+        answers=2,
+    ),
+    _passed(
+        "hop-by-hop fields",
+        _get(fields=HOST + b"Connection: X-Foo\r\nX-Foo: hop\r\nKeep-Alive: 9\r\nProxy-Connection: x\r\nTE: gzip\r\n"),
+        hidden=b"hop",
+    ),
+    _passed("X-Forwarded-For of a stranger", _get(fields=HOST + b"X-Forwarded-For: 6.6.6.6\r\n"), hidden=b"6.6.6.6"),
+    _passed("Forwarded of a stranger", _get(fields=HOST + b"Forwarded: for=6.6.6.6\r\n"), hidden=b"6.6.6.6"),
+    _passed(
+        "Expect: 100-continue, body at once (legal)",
+        _post(b"Content-Length: 3\r\nExpect: 100-continue\r\n"),
+        saw=b"abc",
+    ),
+]
+
+REQUESTS = (*LENGTHS, *CODINGS, *FIELDS, *HOSTS, *LINES, *CHUNKS, *CONNECTIONS)

@@ -1,0 +1,52 @@
+"""Responses that proxies have been broken with: what a client may see of them. Pure."""
+
+from .case import Case
+
+BAD = (frozenset((502,)),)
+FINE = (frozenset((200,)),)
+
+
+def _refused(name: str, sent: bytes) -> Case:
+    return Case(name, sent, BAD, 1)
+
+
+def _passed(name: str, sent: bytes, hidden: bytes = b"") -> Case:
+    return Case(name, sent, FINE, 1, hidden=hidden)
+
+
+def _ok(fields: bytes, body: bytes = b"ok", line: bytes = b"HTTP/1.1 200 OK") -> bytes:
+    return b"%b\r\n%b\r\n%b" % (line, fields, body)
+
+
+RESPONSES = (
+    _refused("garbage", b"garbage\r\n\r\n"),
+    _refused("HTTP/0.9", b"<html>hello</html>\r\n\r\n"),
+    _refused("HTTP/2.0", _ok(b"Content-Length: 2\r\n", line=b"HTTP/2.0 200 OK")),
+    _refused("status 99", _ok(b"Content-Length: 2\r\n", line=b"HTTP/1.1 99 OK")),
+    _refused("status 0200", _ok(b"Content-Length: 2\r\n", line=b"HTTP/1.1 0200 OK")),
+    _refused("status 999", _ok(b"Content-Length: 2\r\n", line=b"HTTP/1.1 999 OK")),
+    _refused("NUL in the reason phrase", _ok(b"Content-Length: 2\r\n", line=b"HTTP/1.1 200 O\0K")),
+    _refused("Content-Length and chunked", _ok(b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n")),
+    _refused("Content-Length twice", _ok(b"Content-Length: 2\r\nContent-Length: 3\r\n")),
+    _refused("Content-Length 2, 2", _ok(b"Content-Length: 2, 2\r\n")),
+    _refused("Content-Length -1", _ok(b"Content-Length: -1\r\n")),
+    _refused("Content-Length +2", _ok(b"Content-Length: +2\r\n")),
+    _refused("Transfer-Encoding gzip", _ok(b"Transfer-Encoding: gzip\r\n")),
+    _refused("Transfer-Encoding chunked, gzip", _ok(b"Transfer-Encoding: chunked, gzip\r\n", b"0\r\n\r\n")),
+    _refused("Transfer-Encoding on HTTP/1.0", _ok(b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n", b"HTTP/1.0 200 OK")),
+    _refused("Transfer-Encoding space before colon", _ok(b"Transfer-Encoding : chunked\r\n", b"0\r\n\r\n")),
+    _refused("folded field", _ok(b"X: a\r\n b\r\nContent-Length: 2\r\n")),
+    _refused("bare LF", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok\r\n\r\n"),
+    _refused("bare CR in a value", _ok(b"X: a\rb\r\nContent-Length: 2\r\n")),
+    _refused("NUL in a value", _ok(b"X: a\0b\r\nContent-Length: 2\r\n")),
+    _refused("space before a colon", _ok(b"X : a\r\nContent-Length: 2\r\n")),
+    _refused("empty name", _ok(b": a\r\nContent-Length: 2\r\n")),
+    _refused("head of 1 MiB", _ok(b"X: " + b"a" * 2**20 + b"\r\nContent-Length: 2\r\n")),
+    _refused("101 that nobody asked for", _ok(b"Upgrade: h2c\r\nConnection: upgrade\r\n", b"", b"HTTP/1.1 101 S")),
+    _refused("eleven interim responses", b"HTTP/1.1 103 E\r\n\r\n" * 11 + _ok(b"Content-Length: 2\r\n")),
+    _passed("a second response", _ok(b"Content-Length: 2\r\n") * 2),
+    _passed("bytes after the response", _ok(b"Content-Length: 2\r\n", b"okHTTP/1.1 200 OK\r\nX-Evil: 1\r\n\r\n")),
+    Case("204 with a body", b"HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nabcde", (frozenset((204,)),), 1),
+    _passed("until it closes (legal)", b"HTTP/1.1 200 OK\r\n\r\nok"),
+    _passed("HTTP/1.0 (legal)", b"HTTP/1.0 200 OK\r\n\r\nok"),
+)
