@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import resource
 import time
 
 from .backend import Head, backend, body, good
@@ -16,7 +17,8 @@ PIECE = bytes(range(256)) * 1024
 
 async def idle(size: float) -> list[Verdict]:
     """Ten thousand connections that say nothing more."""
-    number = int(10_000 * size)
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    number = min(int(10_000 * size), files // 2 - 200)  # a worker takes connections for half of its descriptors
     async with backend(good) as web, running("--workers=1", backend=web.port) as gateway:
         async with load(gateway.port) as before:
             await asyncio.sleep(2)
