@@ -5,8 +5,7 @@ import collections
 import re
 import time
 
-from scripts.peers.responses import BAD, RESPONSES
-
+from ..peers.responses import BAD, RESPONSES
 from .backend import OK, Head, backend, body, good, reset
 from .gateway import running
 from .load import Client, FailedError

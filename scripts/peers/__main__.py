@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scripts.bench import machine
-from scripts.bench.instance import started
-from scripts.bench.peers import PROXIES, Proxy
-from scripts.bench.setup import Route, Setup
-
+from ..bench import machine
+from ..bench.instance import started
+from ..bench.peers import PROXIES, Proxy
+from ..bench.setup import Route, Setup
 from . import client
 from .backend import Backend
 from .case import Case, Seen, wrong

@@ -2,8 +2,7 @@
 
 import pytest
 
-from scripts.bench.peers import PROXIES
-
+from ..bench.peers import PROXIES
 from .__main__ import chosen, column, table
 from .case import Case, Seen, wrong
 from .client import statuses
