@@ -22,7 +22,7 @@ from rauta_control.translate import Translation
 
 #: Conditions that are good news when they are False.
 _NEGATIVE = frozenset({"Conflicted", "PartiallyInvalid"})
-_PATHS = {"exact": 0, "prefix": 1, "regex": 2}
+_PATHS = {"exact": 0, "regex": 1, "prefix": 2}
 
 
 def compact(translation: Translation) -> dict[str, Any]:
@@ -72,8 +72,9 @@ def status(given: Status) -> Any:
 
 
 def tried(rule: ir.Rule) -> tuple[Any, ...]:
-    """Sorts rules as the data plane tries them: exact paths, longer prefixes, expressions; then precedence."""
-    return _PATHS[rule.path_type], -len(rule.path) if rule.path_type == "prefix" else 0, rule.path, rule.precedence
+    """Sorts rules as the data plane tries them: exact paths, expressions, longer prefixes; then precedence."""
+    path = "" if rule.path_type == "regex" else rule.path
+    return _PATHS[rule.path_type], -len(rule.path) if rule.path_type == "prefix" else 0, path, rule.precedence
 
 
 def _listener(each: ir.Listener) -> Any:

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 
 from rauta_common.hashing import flow_hash
 from rauta_control import rawsocket
+from rauta_control.choice import Choice
 from rauta_control.exchange import treat
 from rauta_control.framing import BadChunkError, ChunkedDecoder
 from rauta_control.head import CHUNKED, MAX_HEAD, check_unfinished
@@ -237,13 +238,20 @@ class Downstream(asyncio.Protocol):
                 return
         else:
             worker.vitals[_MEMO_HITS] += 1
-        self.rule = rule
         if rule.treatment is not None:
-            treat(self, rule.treatment, head, data, end, forwarded_host)
-            return
+            if isinstance(rule, Choice):
+                rule = rule.choose(data[: end + 2], target)
+                if rule is None:
+                    self.fail(Reason.NO_ROUTE)
+                    return
+            if rule.treatment is not None:
+                self.rule = rule
+                treat(self, rule.treatment, head, data, end, forwarded_host)
+                return
+        self.rule = rule
         cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
         if cluster is None:
-            self.fail(Reason.NO_BACKENDS)
+            self.fail(rule.nobody)
             return
         if not cluster.size:
             self.fail(Reason.NO_ENDPOINTS)

@@ -41,7 +41,7 @@ def treat(
     request.plain = False
     cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
     if cluster is None:
-        request.fail(Reason.NO_BACKENDS)
+        request.fail(rule.nobody)
         return
     if not cluster.size:
         request.fail(Reason.NO_ENDPOINTS)

@@ -143,8 +143,10 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, tag="rule"):
 
     `route` is the name that users know, shared by all rules made from one route; counters and log lines carry it, and
     `section` is the name of its rule where the user gave one. `path` is a normalised request path (path.py); of type
-    regex, an expression (RE2) for all of it. `method` empty means any. Among rules of one path the lowest `precedence`
-    wins. `request_timeout` and `backend_timeout` are milliseconds.
+    regex, an expression (RE2) for all of it. An exact path is tried before expressions, and those before prefixes,
+    longer ones first: a prefix often catches the rest (Envoy Gateway, Contour and nginx do so, the Gateway API leaves
+    it open). `method` empty means any. Among rules of one path, and among expressions, the lowest `precedence` wins.
+    `request_timeout` and `backend_timeout` are milliseconds.
     """
 
     name: str

@@ -38,8 +38,9 @@ class Reason(Enum):
     MAX_FORWARDS = (18, 200, "Max-Forwards is 0, so this is the answer of the gateway, not of a backend")
     # Routing.
     NO_HOST = (20, 404, "no route is attached for this host name")
-    NO_ROUTE = (21, 404, "no route matches this path and method")
+    NO_ROUTE = (21, 404, "no route matches this request")
     NO_BACKENDS = (22, 500, "the route that matches has no backends")
+    BACKEND_INVALID = (23, 500, "a backend of the route that matches does not exist or may not be used")
     # The backend.
     NO_ENDPOINTS = (30, 503, "the service behind the route has no endpoints")
     UPSTREAM_CONNECT = (31, 502, "the backend refused or failed the connection")

@@ -6,6 +6,7 @@ nothing but the IR, in the way the data plane does.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,6 +27,7 @@ API = "gateway.networking.k8s.io/v1"
 HOSTNAMES = ["*.example", "a.example", "*.a.example", "b.a.example", "other.test"]
 HOSTS = ["example", "a.example", "x.example", "b.a.example", "c.a.example", "d.c.a.example", "other.test", "none.test"]
 PATHS = ["/", "/a", "/a/", "/a/b", "/ab", "/b"]
+EXPRESSIONS = ["/a.*", "/[ab]", "/a(/b)?"]
 FIELDS = ["one", "two"]
 CREATED = [None, "2025-01-01T00:00:00Z", "2025-06-01T00:00:00Z"]
 
@@ -40,8 +42,9 @@ class Request(NamedTuple):
 
 @st.composite
 def matches(draw: st.DrawFn, paths: list[str]) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["Exact", "PathPrefix"]))
-    match: dict[str, Any] = {"path": {"type": kind, "value": draw(st.sampled_from(paths))}}
+    kind = draw(st.sampled_from(["Exact", "PathPrefix", "PathPrefix", "RegularExpression"]))
+    values = EXPRESSIONS if kind == "RegularExpression" else paths
+    match: dict[str, Any] = {"path": {"type": kind, "value": draw(st.sampled_from(values))}}
     if draw(st.booleans()):
         match["method"] = draw(st.sampled_from(["GET", "POST"]))
     for field in ("headers", "queryParams"):
@@ -159,6 +162,8 @@ def fits(match: dict[str, Any], request: Request) -> bool:
     kind, value = match["path"]["type"], match["path"]["value"]
     if kind == "Exact":
         path = request.path == value
+    elif kind == "RegularExpression":
+        path = re.fullmatch(value, request.path) is not None
     else:
         segments, asked = value.rstrip("/").split("/"), request.path.split("/")
         path = asked[: len(segments)] == segments
@@ -171,10 +176,11 @@ def fits(match: dict[str, Any], request: Request) -> bool:
 
 
 def precedence(match: dict[str, Any]) -> tuple[int, int, int, int, int]:
-    exact = match["path"]["type"] == "Exact"
-    length = 0 if exact else len(match["path"]["value"].rstrip("/"))
+    """HTTPRouteRule.matches; the place of expressions, which it leaves open, is between exact paths and prefixes."""
+    kind = ["Exact", "RegularExpression", "PathPrefix"].index(match["path"]["type"])
+    length = len(match["path"]["value"].rstrip("/")) if kind == 2 else 0
     method = "method" in match
-    return not exact, -length, not method, -len(match.get("headers", ())), -len(match.get("queryParams", ()))
+    return kind, -length, not method, -len(match.get("headers", ())), -len(match.get("queryParams", ()))
 
 
 def seniority(route: dict[str, Any]) -> tuple[str, str]:
@@ -196,8 +202,13 @@ def by_ir(resources: dict[str, ir.Resource], request: Request) -> tuple[str, int
 
 
 def applies(rule: ir.Rule, request: Request) -> bool:
-    exact = rule.path_type == "exact"
-    path = request.path == rule.path if exact else rule.path == "/" or f"{request.path}/".startswith(f"{rule.path}/")
+    match rule.path_type:
+        case "exact":
+            path = request.path == rule.path
+        case "regex":
+            path = re.fullmatch(rule.path, request.path) is not None
+        case "prefix":
+            path = rule.path == "/" or f"{request.path}/".startswith(f"{rule.path}/")
     return (
         path
         and rule.method in ("", request.method)

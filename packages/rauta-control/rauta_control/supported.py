@@ -49,7 +49,18 @@ class Ability(StrEnum):
 
 
 #: What the data plane does today.
-TODAY = frozenset({Ability.METHODS, Ability.WEIGHTS})
+TODAY = frozenset(
+    {
+        Ability.PATH_REGEX,
+        Ability.METHODS,
+        Ability.HEADERS,
+        Ability.HEADER_REGEX,
+        Ability.QUERY,
+        Ability.QUERY_REGEX,
+        Ability.HOST_FALLBACK,
+        Ability.WEIGHTS,
+    }
+)
 #: What translation can express. An ability outside of it needs more than an entry in TODAY.
 EXPRESSED = frozenset(Ability) - {Ability.EXTERNAL_AUTH, Ability.SESSION, Ability.BACKEND_CLIENT_CERTIFICATE}
 

@@ -1,8 +1,9 @@
 """The routing table of a worker: immutable, replaced whole by one assignment, built by copying only what changed.
 
-Pure. A request goes listener -> host (exact, then longest wildcard, then any) -> path (exact, then longest prefix by
-segment) -> rules of that path in their order -> the first whose predicates hold. What it found it keeps to its end,
-whatever happens to the table meanwhile.
+Pure. A request goes listener -> host (exact, then longest wildcard, then any) -> path (exact, then expressions, then
+longest prefix by segment) -> rules of that path in their order -> the first whose conditions hold (choice.py); where
+none does, on to the next less specific host that the configuration names. What it found it keeps to its end, whatever
+happens to the table meanwhile.
 
 Two kinds of object are deliberately not part of a table and outlive it (cluster.py): clusters, so that an endpoint
 change touches no route, and endpoints, so that connections go on.
@@ -10,22 +11,26 @@ change touches no route, and endpoints, so that connections go on.
 A Draft collects one transaction and turns a Table into the next: `stage` in slices of well under a millisecond, nothing
 visible until `commit`, which only assigns.
 
-What was decided lately is remembered, by the host it is about, so that a memo dies with what it was decided by. What
-all hosts of a worker remember is bounded (Memory), and so is what one entry costs: clients choose the keys.
+What was decided lately is remembered, by the host it is about, so that a memo dies with what it was decided by: a host
+is replaced with any host that it falls back to. What all hosts of a worker remember is bounded (Memory), and so is what
+one entry costs: clients choose the keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 from weakref import WeakSet
 
 import msgspec
 
 from rauta_common import maglev
 from rauta_common.radix import Editor, Radix
-from rauta_control import ir
+from rauta_control import ir, regex
+from rauta_control.choice import Choice, Conditions, Test
 from rauta_control.cluster import Cluster, Clusters, Endpoint, Filling
 from rauta_control.head import split_host
+from rauta_control.reasons import Reason
 from rauta_control.recorder import Counter
 from rauta_control.slices import Slices
 from rauta_control.treatment import Treatment
@@ -33,25 +38,33 @@ from rauta_control.treatment import Treatment
 MEMO_LIMIT = 8_192  # decisions that a worker remembers before it starts anew; as many older ones stay readable
 MEMO_KEY = 256  # bytes of method and path, longer ones are decided each time: 16,384 entries are under 8 MiB
 SEEN_LIMIT = 4_096  # Host fields that a listener remembers before it starts anew; split_host bounds their length
+CHOICE_LIMIT = 32  # rules in a decision that is remembered: with the limits above they are under 6 MiB
 SLICE = 32  # resources built between two yields: about 0.3 ms
+GLANCES = 1_024  # hosts that are only looked at between two yields
 
 _ANY = b"*"
 _RANKS: dict[type[ir.Resource], int] = {ir.Cluster: 0, ir.Secret: 0, ir.Listener: 1, ir.VirtualHost: 2, ir.Rule: 3}
 
 
 class Rule:
-    """One rule as requests use it. `shares` are (cluster, weight); `label` is its part of an access log line."""
+    """One rule as requests use it. `shares` are (cluster, weight); `label` is its part of an access log line.
+
+    `conditions` is None if method and path are all it asks for; `expression` is what a path must match, if it is one.
+    `nobody` is why RAUTA answers a request for which `draw` returns None.
+    """
 
     __slots__ = (
         "__weakref__",
         "cluster",
+        "conditions",
         "counter",
         "epoch",
         "exact",
+        "expression",
         "label",
         "method",
+        "nobody",
         "order",
-        "path",
         "shares",
         "slot",
         "total",
@@ -60,8 +73,9 @@ class Rule:
 
     def __init__(self, rule: ir.Rule, clusters: dict[str, Cluster]) -> None:
         self.method = rule.method.encode()
-        self.path = rule.path.encode()
         self.exact = rule.path_type == "exact"
+        self.expression: Test | None = regex.compiled(rule.path).fullmatch if rule.path_type == "regex" else None
+        self.conditions = Conditions.of(rule)
         self.order = rule.precedence
         self.slot = rule.slot
         self.epoch = rule.epoch
@@ -73,6 +87,7 @@ class Rule:
             if share.weight
         ]
         self.total = sum(weight for _, weight in self.shares)
+        self.nobody = Reason.BACKEND_INVALID if self.shares else Reason.NO_BACKENDS
         # The common case, one cluster, needs no draw.
         self.cluster = self.shares[0][0] if len(self.shares) == 1 else None
         self.label = b'"route":%b,' % msgspec.json.encode(rule.route)
@@ -88,32 +103,74 @@ class Rule:
         return self.shares[-1][0] if self.shares else None  # rounding may leave a ticket of 0
 
 
+Decision: TypeAlias = Rule | Choice
+
+
 class Host:
-    """The paths of one host name, and what was decided lately."""
+    """The paths of one host name, and what was decided lately.
 
-    __slots__ = ("memo", "memory", "older", "paths")
+    `expressions` are the rules whose path is one; where no rule of this host matches, `fallback` is asked.
+    """
 
-    def __init__(self, paths: Radix[tuple[Rule, ...]], memory: Memory) -> None:
+    __slots__ = ("expressions", "fallback", "memo", "memory", "older", "paths")
+
+    def __init__(
+        self,
+        paths: Radix[tuple[Rule, ...]],
+        memory: Memory,
+        expressions: tuple[Rule, ...] = (),
+        fallback: Host | None = None,
+    ) -> None:
         self.paths = paths
+        self.expressions = expressions
+        self.fallback = fallback
         self.memory = memory
-        self.memo: dict[bytes, Rule] = {}  # by method and path: `GET/index.html`
-        self.older: dict[bytes, Rule] = {}
+        self.memo: dict[bytes, Decision] = {}  # by method and path: `GET/index.html`
+        self.older: dict[bytes, Decision] = {}
 
-    def decide(self, method: bytes, path: bytes) -> Rule | None:
-        """Return the rule for a request that the memo does not know, and remember it. Misses are not remembered."""
+    def decide(self, method: bytes, path: bytes) -> Decision | None:
+        """Return the decision on a request that the memo does not know, and remember it. Misses are not remembered."""
         key = method + path
-        rule = self.older.get(key) or self._search(method, path)
-        if rule is not None and len(key) <= MEMO_KEY:
+        decision = self.older.get(key)
+        if decision is None:
+            rules = self._search(method, path)
+            if not rules:
+                return None
+            decision = rules[0] if rules[0].conditions is None else Choice(rules)
+            if len(rules) > CHOICE_LIMIT:
+                return decision
+        if len(key) <= MEMO_KEY:
             self.memory.count(self)
-            self.memo[key] = rule
-        return rule
+            self.memo[key] = decision
+        return decision
 
-    def _search(self, method: bytes, path: bytes) -> Rule | None:
-        for rules in self.paths.match(path):
-            for rule in rules:
-                if not rule.method or rule.method == method:
-                    return rule
-        return None
+    def falls_back_to(self, hosts: set[Host]) -> bool:
+        """Whether one of `hosts` is asked where no rule of this one matches."""
+        host = self.fallback
+        while host is not None and host not in hosts:
+            host = host.fallback
+        return host is not None
+
+    def tried(self, path: bytes) -> list[tuple[Rule, ...]]:
+        """Return rules by path as they are tried: the exact one, expressions, then prefixes, longest first."""
+        groups = self.paths.match(path)
+        if self.expressions:
+            groups.insert(1 if groups and groups[0][0].exact else 0, self.expressions)
+        return groups
+
+    def _search(self, method: bytes, path: bytes) -> list[Rule]:
+        """Return the rules for a method and path, best first, up to the first that asks for nothing more."""
+        found = []
+        host: Host | None = self
+        while host is not None:
+            for rules in host.tried(path):
+                for rule in rules:
+                    if (not rule.method or rule.method == method) and (not rule.expression or rule.expression(path)):
+                        found.append(rule)
+                        if rule.conditions is None:
+                            return found
+            host = host.fallback
+        return found
 
 
 class Memory:
@@ -198,6 +255,17 @@ class Table:
         return cls(-1, {}, {}, Memory())
 
 
+class _Site:
+    """A host that is being edited."""
+
+    __slots__ = ("built", "expressions", "paths")
+
+    def __init__(self, served: Host | None) -> None:
+        self.paths: Editor[tuple[Rule, ...]] = (served.paths if served else Radix()).edit()
+        self.expressions = {rule.order: rule for rule in (served.expressions if served else ())}
+        self.built: Host | None = None
+
+
 class Draft:
     """One transaction on a table: `stage`, `fill`, `commit`, `release`, in this order, or `stage` and then drop it.
 
@@ -213,8 +281,9 @@ class Draft:
         self._resources = dict(base.resources)
         self._listeners = dict(base.listeners)
         self._names: dict[str, dict[bytes, Host]] = {}  # listeners whose host names are being edited
-        self._editors: dict[str, Editor[tuple[Rule, ...]]] = {}  # hosts whose paths are being edited, by IR name
+        self._sites: dict[str, _Site] = {}  # hosts that are being edited, by IR name
         self._replaced: list[Host] = []
+        self._followed: set[Host] = set()  # those of them that others may fall back to
         self._by_name: dict[str, Cluster] = {}
         self._fillings: list[Filling] = []
         self._listed: list[Endpoint] = []  # by clusters that list something else now
@@ -231,7 +300,7 @@ class Draft:
         yield
         for count, resource in enumerate(coming, 1):
             self._insert(resource)
-            if not count % SLICE:
+            if not count % SLICE or _compiles(resource):
                 yield
         kept = {resource.key for resource in coming}
         for count, resource in enumerate(going, 1):
@@ -239,9 +308,9 @@ class Draft:
                 self._remove(resource)
             if not count % SLICE:
                 yield
-        for count, (name, editor) in enumerate(self._editors.items(), 1):
-            host = self._host(name)
-            self._edit_names(host.listener)[host.hostname.encode()] = Host(editor.freeze(), self._memory)
+        yield from self._touch_followers()
+        for count, name in enumerate(self._sites, 1):
+            self._build(name)
             if not count % SLICE:
                 yield
 
@@ -271,7 +340,8 @@ class Draft:
                 yield
         self._leaving += self._replaced
         self._replaced.clear()
-        self._editors.clear()
+        self._sites.clear()
+        self._followed.clear()
         while self._leaving:
             del self._leaving[-SLICE:]
             yield
@@ -286,8 +356,8 @@ class Draft:
                 self._fillings.append((self._by_name[resource.name], resource.endpoints, table))
             case ir.Listener() if old is None:
                 self._listeners[resource.name] = Routes({})
-            case ir.VirtualHost() if old is None:
-                self._edit_paths(resource)
+            case ir.VirtualHost():
+                self._edit(resource)
             case ir.Rule():
                 if isinstance(old, ir.Rule):
                     self._remove_rule(old)
@@ -299,8 +369,8 @@ class Draft:
             case ir.Listener():
                 del self._listeners[resource.name]
             case ir.VirtualHost():
-                self._edit_paths(resource)
-                del self._editors[resource.name]
+                self._edit(resource)
+                del self._sites[resource.name]
                 self._edit_names(resource.listener).pop(resource.hostname.encode(), None)
             case ir.Rule():
                 self._remove_rule(resource)
@@ -310,37 +380,75 @@ class Draft:
 
     def _insert_rule(self, resource: ir.Rule) -> None:
         rule = Rule(resource, self._by_name)
-        paths = self._edit_paths(self._host(resource.host))
-        rules = (*(paths.get(rule.path, exact=rule.exact) or ()), rule)
-        paths.insert(rule.path, tuple(sorted(rules, key=_order)), exact=rule.exact)
+        site = self._edit(self._host(resource.host))
+        if rule.expression:
+            site.expressions[rule.order] = rule
+        else:
+            path = resource.path.encode()
+            rules = (*(site.paths.get(path, exact=rule.exact) or ()), rule)
+            site.paths.insert(path, _sorted(rules), exact=rule.exact)
 
     def _remove_rule(self, resource: ir.Rule) -> None:
-        paths = self._edit_paths(self._host(resource.host))
+        site = self._edit(self._host(resource.host))
+        if resource.path_type == "regex":
+            self._retire(site.expressions.pop(resource.precedence))
+            return
         path, exact = resource.path.encode(), resource.path_type == "exact"
-        before = paths.get(path, exact=exact) or ()
+        before = site.paths.get(path, exact=exact) or ()
         rules = tuple(rule for rule in before if rule.order != resource.precedence)
         for rule in before:
             if rule not in rules:
-                self.retired.add(rule)
-                self._leaving.append(rule)
+                self._retire(rule)
         if rules:
-            paths.insert(path, rules, exact=exact)
+            site.paths.insert(path, rules, exact=exact)
         else:
-            paths.remove(path, exact=exact)
+            site.paths.remove(path, exact=exact)
+
+    def _retire(self, rule: Rule) -> None:
+        self.retired.add(rule)
+        self._leaving.append(rule)
+
+    def _touch_followers(self) -> Slices[None]:
+        """Edit, although nothing but memos changes, the hosts that fall back to one that was replaced."""
+        for listener in list(self._names) if self._followed else ():
+            routes = self._listeners.get(listener)
+            for count, (hostname, host) in enumerate(routes.names.items() if routes else (), 1):
+                if host.falls_back_to(self._followed):
+                    name = f"{listener}|{hostname.decode()}"
+                    if name not in self._sites and f"host/{name}" in self._resources:
+                        self._edit(self._host(name))
+                if not count % GLANCES:
+                    yield
+
+    def _build(self, name: str) -> Host:
+        """Return the host of that name, made anew if it is being edited; those that it falls back to come first."""
+        host = self._host(name)
+        names, hostname = self._edit_names(host.listener), host.hostname.encode()
+        site = self._sites.get(name)
+        if site is None:
+            return names[hostname]
+        if site.built is None:
+            fallback = self._build(host.fallback) if host.fallback else None
+            site.built = names[hostname] = Host(
+                site.paths.freeze(), self._memory, _sorted(site.expressions.values()), fallback
+            )
+        return site.built
 
     def _host(self, name: str) -> ir.VirtualHost:
         host = self._resources[f"host/{name}"]
         assert isinstance(host, ir.VirtualHost)  # noqa: S101 - for the type checker
         return host
 
-    def _edit_paths(self, host: ir.VirtualHost) -> Editor[tuple[Rule, ...]]:
-        editor = self._editors.get(host.name)
-        if editor is None:
+    def _edit(self, host: ir.VirtualHost) -> _Site:
+        site = self._sites.get(host.name)
+        if site is None:
             served = self._edit_names(host.listener).get(host.hostname.encode())
             if served is not None:
                 self._replaced.append(served)
-            editor = self._editors[host.name] = (served.paths if served else Radix()).edit()
-        return editor
+                if host.hostname.startswith("*"):  # nothing falls back to an exact name
+                    self._followed.add(served)
+            site = self._sites[host.name] = _Site(served)
+        return site
 
     def _edit_names(self, listener: str) -> dict[bytes, Host]:
         names = self._names.get(listener)
@@ -350,6 +458,10 @@ class Draft:
         return names
 
 
+def _sorted(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    return tuple(sorted(rules, key=_order))
+
+
 def _order(rule: Rule) -> tuple[ir.Place, str]:
     return rule.order
 
@@ -357,3 +469,10 @@ def _order(rule: Rule) -> tuple[ir.Place, str]:
 def _rank(resource: ir.Resource) -> int:
     """What is referred to comes before what refers to it."""
     return _RANKS[type(resource)]
+
+
+def _compiles(resource: ir.Resource) -> bool:
+    """Whether it has expressions, which take their time."""
+    return isinstance(resource, ir.Rule) and (
+        resource.path_type == "regex" or any(each.regex for each in (*resource.headers, *resource.query))
+    )

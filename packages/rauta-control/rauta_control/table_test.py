@@ -3,8 +3,11 @@
 import gc
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Literal, NamedTuple
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +16,9 @@ from msgspec.structs import replace
 
 from rauta_common import maglev
 from rauta_control import ir, table
+from rauta_control.choice import Choice
 from rauta_control.cluster import Clusters
+from rauta_control.hostname import covers
 from rauta_control.reasons import Refused
 from rauta_control.slices import finish
 from rauta_control.table import Draft, Host, Memory, Routes, Rule, Table
@@ -22,6 +27,13 @@ NAMES = st.sampled_from(["*", "example.com", "*.example.com", "shop.example.com"
 SEGMENTS = st.sampled_from(["", "a", "b", "ab", "c"])
 PATHS = st.lists(SEGMENTS, max_size=3).map(lambda segments: "/" + "/".join(segments))
 METHODS = st.sampled_from(["", "GET", "POST"])
+EXPRESSIONS = st.sampled_from(["/a", "/[ab]", "/.*", "/a/.+", "(/b)?/c", "/a?b?", "[^c]*"])
+KINDS: st.SearchStrategy[Literal["exact", "prefix", "regex"]] = st.sampled_from(["exact", "prefix", "prefix", "regex"])
+NAMED = st.sampled_from(["one", "two", "three"])
+VALUES = st.sampled_from(["x", "y", "X", "x y"])
+HEADERS = st.builds(ir.Predicate, NAMED, VALUES) | st.builds(
+    ir.Predicate, NAMED, st.sampled_from(["[xX]", "x|y", "x,.*", ".*"]), st.just(True)
+)
 HOSTS = st.sampled_from(
     ["example.com", "a.example.com", "b.a.example.com", "shop.example.com", "a.shop.example.com", "x", "y", "other.com"]
 )
@@ -29,34 +41,45 @@ HOSTS = st.sampled_from(
 
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, ir.Resource]:
-    """A small consistent configuration: up to two listeners, their hosts, rules that collide often, two clusters."""
+    """A small consistent configuration: up to two listeners, their hosts, rules that collide often, two clusters.
+
+    A crowded one has one path only, and so more rules in each other's way.
+    """
     resources: list[ir.Resource] = []
-    listeners = draw(st.lists(st.sampled_from(["one", "two"]), unique=True, max_size=2))
+    crowded = draw(st.booleans())
+    paths, expressions = (st.sampled_from(["/a", "/a", "/"]), st.just("/a?b?")) if crowded else (PATHS, EXPRESSIONS)
+    listeners = ["one"] if crowded else draw(st.lists(st.sampled_from(["one", "two"]), unique=True, max_size=2))
     clusters = draw(st.lists(st.sampled_from(["red", "blue"]), unique=True, min_size=1))
     for cluster in clusters:
         ports = draw(st.lists(st.integers(1, 4), unique=True, max_size=3))
         names = [f"192.0.2.1:{port}" for port in ports]
-        shares = maglev.build(names, [1] * len(names), 1021) if names else b""
-        resources.append(ir.Cluster(cluster, tuple(ir.Endpoint("192.0.2.1", port) for port in ports), shares))
+        slots = maglev.build(names, [1] * len(names), 1021) if names else b""
+        resources.append(ir.Cluster(cluster, tuple(ir.Endpoint("192.0.2.1", port) for port in ports), slots))
     for listener in listeners:
         resources.append(ir.Listener(listener, "0.0.0.0", 80, 80))
-        for hostname in draw(st.lists(NAMES, unique=True, max_size=4)):
-            host = ir.VirtualHost(listener, hostname)
+        hostnames = draw(st.lists(NAMES, unique=True, max_size=4))
+        for hostname in hostnames:
+            wider = [each for each in hostnames if each != hostname and covers(each, hostname)]
+            fallback = draw(st.sampled_from(["", *wider]))
+            host = ir.VirtualHost(listener, hostname, f"{listener}|{fallback}" if fallback else "")
             resources.append(host)
-            for number in range(draw(st.integers(0, 4))):
+            for number in range(draw(st.integers(0, 8 if crowded else 4))):
                 name = f"{host.name}|{number}"
+                kind = draw(KINDS)
+                shares = tuple(ir.ClusterWeight(cluster) for cluster in clusters[: draw(st.integers(0, 2))])
+                rule = ir.Rule(
+                    name, f"route-{number}", host.name, draw(expressions if kind == "regex" else paths), kind, shares
+                )
                 resources.append(
-                    ir.Rule(
-                        name,
-                        f"route-{number}",
-                        host.name,
-                        draw(PATHS),
-                        draw(st.sampled_from(["exact", "prefix"])),
-                        tuple(ir.ClusterWeight(cluster) for cluster in clusters[: draw(st.integers(0, 2))]),
-                        draw(METHODS),
-                        draw(st.integers(0, 2)),
+                    replace(
+                        rule,
+                        method=draw(METHODS),
+                        order=draw(st.integers(0, 2)),
+                        headers=tuple(draw(st.lists(HEADERS, max_size=2))) if draw(st.booleans()) else (),
+                        query=tuple(draw(st.lists(HEADERS, max_size=2))) if draw(st.booleans()) else (),
                     )
                 )
+    assert not ir.validate({resource.key: resource for resource in resources})
     return {resource.key: resource for resource in resources}
 
 
@@ -90,75 +113,205 @@ def host_matches(hostname: str, name: str) -> int:
     return 0
 
 
+class Asked(NamedTuple):
+    """A request: to which listener and host, what it asks for, and the fields and parameters it has, in their order."""
+
+    listener: str
+    host: str
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def target(self) -> str:
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+    @property
+    def head(self) -> bytes:
+        fields = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
+        return f"{self.method} {self.target} HTTP/1.1\r\nHost: {self.host}\r\n{fields}".encode()
+
+
 def path_matches(rule: ir.Rule, path: str) -> int:
+    """How well the path of a rule fits: 0 for not at all, more is better."""
     if rule.path_type == "exact":
-        return 1000 if rule.path == path else 0
+        return 2000 if rule.path == path else 0
+    if rule.path_type == "regex":
+        return 1000 if re.fullmatch(rule.path, path) else 0
     wanted, given = rule.path.removesuffix("/").split("/"), path.split("/")
     return len(wanted) if given[: len(wanted)] == wanted else 0
 
 
-def slow(resources: Iterable[ir.Resource], listener: str, name: str, method: str, path: str) -> str | None:
+def holds(predicate: ir.Predicate, value: str | None) -> bool:
+    if value is None:
+        return False
+    return bool(re.fullmatch(predicate.value, value)) if predicate.regex else predicate.value == value
+
+
+def fits(rule: ir.Rule, asked: Asked) -> bool:
+    fields: dict[str, list[str]] = {}
+    for name, value in asked.headers:
+        fields.setdefault(name.lower(), []).append(value)
+    joined = {name: ", ".join(values) for name, values in fields.items()}
+    first = dict(reversed(asked.query))
+    return (
+        path_matches(rule, asked.path) > 0
+        and rule.method in ("", asked.method)
+        and all(holds(each, joined.get(each.name)) for each in rule.headers)
+        and all(holds(each, first.get(each.name)) for each in rule.query)
+    )
+
+
+def slow(resources: Iterable[ir.Resource], asked: Asked) -> str | None:
     """The oracle: order all rules by precedence and take the first that fits. None: no rule, "": no host."""
     resources = list(resources)
-    hosts = [r for r in resources if isinstance(r, ir.VirtualHost) and r.listener == listener]
-    host = max(hosts, key=lambda host: host_matches(host.hostname, name), default=None)
-    if host is None or not host_matches(host.hostname, name):
+    hosts = [r for r in resources if isinstance(r, ir.VirtualHost) and r.listener == asked.listener]
+    host = max(hosts, key=lambda host: host_matches(host.hostname, asked.host), default=None)
+    if host is None or not host_matches(host.hostname, asked.host):
         return ""
-    rules = [r for r in resources if isinstance(r, ir.Rule) and r.host == host.name and path_matches(r, path)]
-    rules.sort(key=lambda rule: (-path_matches(rule, path), rule.order, rule.name))
-    return next((rule.name for rule in rules if rule.method in ("", method)), None)
+    while host is not None:
+        rules = [r for r in resources if isinstance(r, ir.Rule) and r.host == host.name and fits(r, asked)]
+        if rules:
+            return min(rules, key=lambda rule: (-path_matches(rule, asked.path), rule.order, *rule.precedence)).name
+        host = next((each for each in hosts if each.name == host.fallback), None)
+    return None
 
 
-def fast(built: Table, listener: str, name: str, method: str, path: str) -> str | None:
-    routes = built.listeners.get(listener) or Routes({})
-    found = routes.seen.get(name.encode()) or routes.find(name.encode())
+def fast(built: Table, asked: Asked) -> str | None:
+    routes = built.listeners.get(asked.listener) or Routes({})
+    found = routes.seen.get(asked.host.encode()) or routes.find(asked.host.encode())
     if found is None:
         return ""
     host, _ = found
-    key = (method + path).encode()
-    rule = host.memo.get(key) or host.decide(method.encode(), path.encode())
+    key = (asked.method + asked.path).encode()
+    rule = host.memo.get(key) or host.decide(asked.method.encode(), asked.path.encode())
+    if isinstance(rule, Choice):
+        rule = rule.choose(asked.head, asked.target.encode())
     return None if rule is None else rule.order[1]
 
 
-REQUESTS = st.tuples(st.sampled_from(["one", "two"]), HOSTS, st.sampled_from(["GET", "POST"]), PATHS)
-ALL_REQUESTS = list(
-    itertools.product(
+FIELDS = st.lists(st.tuples(st.sampled_from(["one", "One", "two", "three", "Other"]), VALUES), max_size=3).map(tuple)
+REQUESTS = st.builds(
+    Asked, st.sampled_from(["one", "two"]), HOSTS, st.sampled_from(["GET", "POST"]), PATHS, FIELDS, FIELDS
+)
+ALL_REQUESTS = [
+    Asked(listener, host, method, path, fields, fields)
+    for listener, host, method, path, fields in itertools.product(
         ["one", "two"],
         ["example.com", "a.example.com", "b.a.example.com", "shop.example.com", "a.shop.example.com", "x", "y"],
         ["GET", "POST"],
         ["/", "/a", "/a/", "/a/b", "/ab", "//", "/b/c", "/c//a"],
+        list[tuple[tuple[str, str], ...]]([(), (("one", "x"), ("two", "y"))]),
     )
-)
-
-
-@given(configurations(), st.lists(REQUESTS, max_size=30))
-def test_finds_what_a_search_of_all_rules_finds(
-    resources: dict[str, ir.Resource], requests: list[tuple[str, ...]]
-) -> None:
-    built = build(resources)
-    for listener, name, method, path in requests * 2:  # the second time out of the memo
-        assert fast(built, listener, name, method, path) == slow(resources.values(), listener, name, method, path)
+]
 
 
 @settings(deadline=None)
-@given(st.lists(configurations(), min_size=2, max_size=5))
-def test_transactions_lead_to_the_table_that_a_fresh_build_gives(steps: list[dict[str, ir.Resource]]) -> None:
+@given(configurations(), st.lists(REQUESTS, max_size=30))
+def test_finds_what_a_search_of_all_rules_finds(resources: dict[str, ir.Resource], requests: list[Asked]) -> None:
+    built = build(resources)
+    for asked in requests * 2:  # the second time out of the memo
+        assert fast(built, asked) == slow(resources.values(), asked)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(configurations(), min_size=2, max_size=4), st.data())
+def test_transactions_lead_to_the_table_that_a_fresh_build_gives(
+    steps: list[dict[str, ir.Resource]], data: st.DataObject
+) -> None:
     clusters, current, resources = Clusters(), Table.empty(), dict[str, ir.Resource]()
     history: list[tuple[Table, dict[str, ir.Resource]]] = []
+    asked = data.draw(st.lists(st.sampled_from(ALL_REQUESTS), min_size=20, max_size=60))
     for step in steps:
         current, _ = apply(current, clusters, resources, step)
         resources = step
-        for request in ALL_REQUESTS[::3]:  # fill the memos
-            fast(current, *request)
-        history.append((current, step))
         assert current.resources == step
         assert current.listeners.keys() == build(step).listeners.keys()
-        for request in ALL_REQUESTS:
-            assert fast(current, *request) == slow(step.values(), *request)
+        for each in asked:
+            assert fast(current, each) == slow(step.values(), each)
+        history.append((current, step))
         assert clusters.by_name.keys() == {r.name for r in step.values() if isinstance(r, ir.Cluster)}
     for older, step in history:  # requests in flight may still hold them
-        for request in ALL_REQUESTS[::5]:
-            assert fast(older, *request) == slow(step.values(), *request)
+        for each in asked[::5]:
+            assert fast(older, each) == slow(step.values(), each)
+
+
+@settings(deadline=None, max_examples=50)
+@given(configurations(), st.data())
+def test_small_edits_lead_there_too(before: dict[str, ir.Resource], data: st.DataObject) -> None:
+    """Most of a table is shared with the next: one rule goes, comes or changes, and memos are full."""
+    clusters = Clusters()
+    current, resources = build(before, clusters), before
+    asked = data.draw(st.lists(st.sampled_from(ALL_REQUESTS), min_size=20, max_size=60))
+    for _ in range(4):
+        for each in asked:
+            assert fast(current, each) == slow(resources.values(), each)
+        rules = [each for each in resources.values() if isinstance(each, ir.Rule)]
+        if not rules:
+            return
+        victim = data.draw(st.sampled_from(rules))
+        step = {key: each for key, each in resources.items() if each is not victim}
+        if data.draw(st.booleans()):
+            changed = replace(victim, path_type="prefix", path="/", headers=victim.headers[:1], query=())
+            step[victim.key] = changed
+        current, _ = apply(current, clusters, resources, step)
+        resources = step
+
+
+def test_exact_paths_come_before_expressions_and_those_before_prefixes() -> None:
+    rules = [
+        replace(rule("expression", "/a.*"), path_type="regex"),
+        replace(rule("better", "/a/[bc]", order=-1), path_type="regex"),
+        replace(rule("exact", "/a/b"), path_type="exact"),
+        rule("prefix", "/a/b/c"),
+        rule("root", "/"),
+    ]
+    built = build(site(*rules))
+    found = [fast(built, Asked("l", "h", "GET", path)) for path in ("/a/b", "/a/c", "/a/b/c", "/b", "/xa")]
+    assert found == ["exact", "better", "expression", "root", "root"]
+
+
+def test_a_host_forgets_when_one_it_falls_back_to_changes() -> None:
+    names = ["x.example.com", "*.example.com", "*.com", "*"]
+    hosts = [
+        ir.VirtualHost("l", name, f"l|{below}" if below else "")
+        for name, below in zip(names, (*names[1:], ""), strict=True)
+    ]
+    before = site(*(replace(rule(each.hostname, "/r"), host=each.name) for each in hosts[2:]))
+    before |= {each.key: each for each in hosts}
+    before["rule/*"] = replace(rule("*", "/"), host="l|*")
+    clusters = Clusters()
+    first = build(before, clusters)
+    asked = [Asked("l", "x.example.com", "GET", path) for path in ("/", "/r")]
+    assert [fast(first, each) for each in asked] == ["*", "*.com"]
+    after = {**before, "rule/*": replace(rule("*", "/other"), host="l|*"), "rule/new": rule("new", "/")}
+    del after["rule/*.com"]
+    second, draft = apply(first, clusters, before, after)
+    assert [fast(second, each) for each in asked] == ["new", "new"]
+    assert {each.order[1] for each in draft.retired if isinstance(each, Rule)} <= {"*", "*.com"}
+    third, _ = apply(second, clusters, after, {**after, "rule/r": replace(rule("r", "/r"), host="l|x.example.com")})
+    assert [fast(third, each) for each in asked] == ["new", "r"]
+    assert third.listeners["l"].names[b"*"] is second.listeners["l"].names[b"*"]
+
+
+def test_an_exact_host_that_changes_leaves_the_others_alone() -> None:
+    hosts = [ir.VirtualHost("l", "*"), *(ir.VirtualHost("l", f"{name}.com", "l|*") for name in "ab")]
+    before = site(rule("r", "/")) | {each.key: each for each in hosts}
+    clusters = Clusters()
+    first = build(before, clusters)
+    second, _ = apply(first, clusters, before, {**before, "rule/a": replace(rule("a", "/"), host="l|a.com")})
+    old, new = first.listeners["l"].names, second.listeners["l"].names
+    assert [name for name in old if old[name] is not new[name]] == [b"a.com"]
+
+
+def test_what_a_choice_holds_is_bounded() -> None:
+    rules = [replace(rule(f"r{n}", "/"), headers=(ir.Predicate("h", str(n)),)) for n in range(40)]
+    host = build(site(*rules[:32])).listeners["l"].names[b"*"]
+    assert host.decide(b"GET", b"/") is host.memo[b"GET/"]
+    crowded = build(site(*rules)).listeners["l"].names[b"*"]
+    assert isinstance(crowded.decide(b"GET", b"/"), Choice)
+    assert not crowded.memo
 
 
 def identities(built: Table) -> dict[str, Rule]:
@@ -168,6 +321,11 @@ def identities(built: Table) -> dict[str, Rule]:
         for host in routes.names.values()
         for _, _, rules in host.paths.items()
         for rule in rules
+    } | {
+        f"rule/{rule.order[1]}": rule
+        for routes in built.listeners.values()
+        for host in routes.names.values()
+        for rule in host.expressions
     }
 
 
@@ -189,7 +347,7 @@ def test_retired_rules_go_when_the_last_request_lets_go_although_memos_held_them
     before = site(rule("r", "/"), rule("s", "/s"))
     clusters = Clusters()
     first = build(before, clusters)
-    fast(first, "l", "example.com", "GET", "/memo")
+    fast(first, Asked("l", "example.com", "GET", "/memo"))
     in_flight = identities(first)["rule/r"]
     after = site(rule("r", "/", order=7), rule("s", "/s"))
     second, draft = apply(first, clusters, before, after)
@@ -202,7 +360,7 @@ def test_retired_rules_go_when_the_last_request_lets_go_although_memos_held_them
         assert not retired
     finally:
         gc.enable()
-    assert fast(second, "l", "example.com", "GET", "/memo") == "r"
+    assert fast(second, Asked("l", "example.com", "GET", "/memo")) == "r"
 
 
 def test_a_draft_that_is_dropped_changes_nothing() -> None:
@@ -211,7 +369,7 @@ def test_a_draft_that_is_dropped_changes_nothing() -> None:
     built = build(before, clusters)
     draft = Draft(built, clusters)
     finish(draft.stage([rule("r", "/elsewhere"), ir.Cluster("new", ())], ["cluster/c"]))
-    assert fast(built, "l", "example.com", "GET", "/") == "r"
+    assert fast(built, Asked("l", "example.com", "GET", "/")) == "r"
     assert clusters.by_name.keys() == {"c"}
     assert built.resources == before
 
@@ -229,7 +387,7 @@ def test_what_does_not_fit_is_found_while_staging(upserts: list[ir.Resource], er
     built = build(site(rule("old", "/")), clusters)
     with pytest.raises(error):
         finish(Draft(built, clusters).stage(upserts, ()))
-    assert fast(built, "l", "example.com", "GET", "/") == "old"
+    assert fast(built, Asked("l", "example.com", "GET", "/")) == "old"
 
 
 def test_a_key_that_comes_and_goes_in_one_transaction_stays() -> None:
@@ -238,8 +396,8 @@ def test_a_key_that_comes_and_goes_in_one_transaction_stays() -> None:
     draft = Draft(build(before, clusters), clusters)
     finish(draft.stage([rule("r", "/new"), before["cluster/c"]], ["rule/r", "cluster/c"]))
     after = complete(draft, 2)
-    assert fast(after, "l", "example.com", "GET", "/new") == "r"
-    assert fast(after, "l", "example.com", "GET", "/") is None
+    assert fast(after, Asked("l", "example.com", "GET", "/new")) == "r"
+    assert fast(after, Asked("l", "example.com", "GET", "/")) is None
     assert clusters.by_name.keys() == {"c"}
 
 
@@ -253,7 +411,7 @@ def test_a_change_of_endpoints_touches_no_route_and_no_memo() -> None:
     before = site(rule("r", "/"))
     clusters = Clusters()
     first = build(before, clusters)
-    fast(first, "l", "example.com", "GET", "/")
+    fast(first, Asked("l", "example.com", "GET", "/"))
     cluster = identities(first)["rule/r"].cluster
     after = {**before, "cluster/c": ir.Cluster("c", (ir.Endpoint("192.0.2.9", 80),), maglev.build(["n"], [1], 1021))}
     second, _ = apply(first, clusters, before, after)
@@ -323,7 +481,7 @@ def test_replaced_hosts_are_not_kept_by_what_they_remember() -> None:
     for number in range(20):
         new = site(rule("r", "/", order=number))
         current, _ = apply(current, clusters, resources, new)
-        fast(current, "l", "h", "GET", "/")
+        fast(current, Asked("l", "h", "GET", "/"))
         resources = new
     assert current.memory.hosts == {current.listeners["l"].names[b"*"]}
     current, _ = apply(current, clusters, resources, {})

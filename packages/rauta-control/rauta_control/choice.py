@@ -1,0 +1,106 @@
+"""The choice among rules by what is neither method nor path: header fields and query parameters. Pure.
+
+Method and path decide most requests, and what they decided is remembered (table.py). Where they leave more than one
+rule, or one that asks for more, what is remembered is a Choice: the rules that are left, in their order. Only requests
+that meet one have their head and query searched, only for what its rules ask for, and once for each name.
+
+* A field is compared as the client sent it, several lines of one name as one value (field.py).
+* Of a query parameter that is given more than once the first value counts (HTTPQueryParamMatch leaves it open; Envoy
+  does the same). Names and values are decoded: percent escapes, and `+` for a space.
+* An expression must match all of a value (regex.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from rauta_control import field, ir, regex
+
+if TYPE_CHECKING:
+    from rauta_control.table import Rule
+
+Test: TypeAlias = Callable[[bytes], object]
+"""Says, true or not, whether a value is what is asked for."""
+
+
+class Conditions:
+    """What a rule asks for beside method and path: `headers` by needle, `query` by name, both must hold."""
+
+    __slots__ = ("headers", "query")
+
+    def __init__(self, rule: ir.Rule) -> None:
+        self.headers = [(field.needle(each.name), _test(each)) for each in rule.headers]
+        self.query = [(each.name.encode(), _test(each)) for each in rule.query]
+
+    @classmethod
+    def of(cls, rule: ir.Rule) -> Conditions | None:
+        """Return the conditions of a rule; None if method and path are all that it asks for."""
+        return cls(rule) if rule.headers or rule.query else None
+
+
+class Choice:
+    """The rules that method and path leave, best first; what follows one without conditions is left out."""
+
+    __slots__ = ("rules",)
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self.rules = rules
+
+    @property
+    def treatment(self) -> Choice:
+        """Not None, as that of a rule may be: a request cannot just be sent on."""
+        return self
+
+    def choose(self, head: bytes, target: bytes) -> Rule | None:
+        """Return the first rule whose conditions hold. `head` ends in the CRLF of its last field line."""
+        lowered = b""
+        fields: dict[bytes, bytes | None] = {}
+        query: dict[bytes, bytes] | None = None
+        for rule in self.rules:
+            conditions = rule.conditions
+            if conditions is None:
+                return rule
+            for wanted, test in conditions.headers:
+                if wanted in fields:
+                    value = fields[wanted]
+                else:
+                    lowered = lowered or head.lower()
+                    value = fields[wanted] = field.value(head, lowered, wanted)
+                if value is None or not test(value):
+                    break
+            else:
+                if conditions.query and query is None:
+                    query = parameters(target)
+                for name, test in conditions.query:
+                    value = query.get(name) if query else None
+                    if value is None or not test(value):
+                        break
+                else:
+                    return rule
+        return None
+
+
+def parameters(target: bytes) -> dict[bytes, bytes]:
+    """Return the query parameters of a request target, decoded; of equal names the first."""
+    pairs = target.partition(b"?")[2].split(b"&")
+    pairs.reverse()
+    found = {}
+    for pair in pairs:
+        name, _, value = pair.partition(b"=")
+        found[_decoded(name)] = _decoded(value)
+    return found
+
+
+def _decoded(text: bytes) -> bytes:
+    if b"+" in text:
+        text = text.replace(b"+", b" ")
+    return unquote_to_bytes(text) if b"%" in text else text
+
+
+def _test(predicate: ir.Predicate) -> Test:
+    if predicate.regex:
+        expression: Test = regex.compiled(predicate.value).fullmatch
+        return expression
+    return predicate.value.encode().__eq__

@@ -1,0 +1,97 @@
+"""What is neither method nor path and decides all the same: fields and parameters, over fake transports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from rauta_control import downstream, ir
+from rauta_control.choice import parameters
+from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, cluster, get, patch_sockets, reason
+
+CANARY = ir.Predicate("x-canary", "Yes")
+PAGE = ir.Predicate("p g", "[0-9]+", regex=True)
+PORTS = {"both": 8002, "canary": 8003, "page": 8004}
+
+
+@pytest.fixture
+def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    patch_sockets(monkeypatch)
+    made = Wire(str(tmp_path / "access.log"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("request_head", "chosen"),
+    [
+        (get("/p", "X-CANARY:Yes"), "canary"),
+        (get("/p?p+g=1&p+g=x", "x-canary: \t Yes "), "both"),
+        (get("/p?q&p%20g=%31"), "page"),
+        (get("/p?p+g=x&p+g=1", "X-Canary: Yes"), "canary"),
+        (get("/p", "X-Canary: Yes", "x-Canary: no"), ""),
+        (get("/p?P+G=1", "X-Canary: yes"), ""),
+        (get("/p?x=p+g=1", "X: X-Canary: Yes"), ""),
+        (get("/p?p+g=1%0A"), ""),
+    ],
+)
+def test_header_fields_and_query_parameters_decide(wire: Wire, request_head: bytes, chosen: str) -> None:
+    wire.publish(
+        ir.Listener("l", "0.0.0.0", 80, 80),
+        ir.VirtualHost("l", "*"),
+        *(cluster(name, port) for name, port in PORTS.items()),
+        rule("page", query=(PAGE,)),
+        rule("canary", headers=(CANARY,)),
+        rule("both", headers=(CANARY,), query=(PAGE,)),
+    )
+    client = wire.client()
+    for _ in range(2):  # the second time out of the memo
+        client.say(request_head)
+        if not chosen:
+            assert reason(client.heard()) == "no_route"
+            assert wire.log()[-1].get("route") is None
+            continue
+        assert wire.backend.heard().startswith(request_head[:-2])
+        wire.backend.say(OK)
+        assert client.heard() == OK
+        assert wire.log()[-1]["endpoint"] == f"192.0.2.1:{PORTS[chosen]}"
+        assert wire.log()[-1]["route"] == chosen
+
+
+def test_an_invalid_share_of_the_requests_is_answered_with_500(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = (ir.ClusterWeight("c"), ir.ClusterWeight("", fault="BackendNotFound: no such Service"))
+    wire.publish(*(replace(each, clusters=shares) if isinstance(each, ir.Rule) else each for each in CONFIGURATION))
+    client = wire.client()
+    monkeypatch.setattr(downstream, "random", lambda: 0.75)
+    client.say(GET)
+    assert reason(client.heard()) == "backend_invalid"
+    monkeypatch.setattr(downstream, "random", lambda: 0.25)
+    client.say(GET)
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert wire.statuses() == [(500, "backend_invalid"), (200, "")]
+
+
+@given(st.text("ab=&+%2BfC3;?", max_size=20))
+def test_parameters_are_what_the_standard_library_reads_but_the_first_counts(query: str) -> None:
+    pairs = parse_qsl(query, keep_blank_values=True, encoding="latin-1")
+    expected = {name.encode("latin-1"): value.encode("latin-1") for name, value in reversed(pairs)}
+    found = parameters(b"/path?" + query.encode())
+    found.pop(b"", None)
+    expected.pop(b"", None)
+    assert found == expected
+
+
+def test_without_a_query_there_are_no_parameters() -> None:
+    assert parameters(b"/a=b&c") == parameters(b"/?") == {b"": b""}
+
+
+def rule(name: str, headers: tuple[ir.Predicate, ...] = (), query: tuple[ir.Predicate, ...] = ()) -> ir.Rule:
+    made = ir.Rule(name, name, "l|*", "/p", "prefix", (ir.ClusterWeight(name),), slot=0, epoch=1)
+    return replace(made, order=ir.order("", len(headers), len(query)), headers=headers, query=query)
