@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from rauta_control import ir
-from rauta_control.balance import table
+from rauta_control.balance import EXPECTED, parse, table
 from rauta_control.derive import Graph
 from rauta_control.endpointslice import Endpoint, EndpointSlice
 from rauta_control.finding import Finding, finding
@@ -21,7 +21,7 @@ from rauta_control.grants import permitted
 from rauta_control.output import Output
 from rauta_control.reference import BackendObjectReference
 from rauta_control.service import Service, ServicePort
-from rauta_control.settings import resolved, settings
+from rauta_control.settings import DOMAIN, resolved, settings
 from rauta_control.supported import Ability
 from rauta_control.world import SLICES, Key, find, members
 
@@ -38,6 +38,8 @@ TRANSPORTS: dict[str, Transport] = {
     "kubernetes.io/ws": "websocket",
     "ws": "websocket",
 }
+#: The annotation of a Service that says how its requests are balanced (balance.py).
+BALANCE = f"{DOMAIN}/balance"
 _NEEDS = {"h2c": Ability.H2C, "websocket": Ability.WEBSOCKET}
 
 
@@ -123,8 +125,23 @@ def cluster_output(q: Graph, service: Key, number: int) -> Output:
     usable = ready or [pair for pair in listed if _lingering(pair[0])]
     endpoints = _endpoints(q, usable)
     name = cluster_name(service, number)
-    cluster = ir.Cluster(name, endpoints, table(endpoints), transport_of(port) or "http")
-    return Output((cluster,), findings=tuple(_findings(service, port, chosen, endpoints, len(listed), families)))
+    balance, unread = _balance(q, found)
+    cluster = ir.Cluster(name, endpoints, table(endpoints), transport_of(port) or "http", balance)
+    findings = [*_findings(service, port, chosen, endpoints, len(listed), families)]
+    if unread:
+        findings.append(finding(60, service, f"metadata.annotations[{BALANCE}]", unread))
+    return Output((cluster,), findings=tuple(findings))
+
+
+def _balance(q: Graph, service: Service) -> tuple[ir.Balance, str]:
+    """The policy of a Service, and what is wrong with the one it asks for."""
+    asked = service.metadata.annotations.get(BALANCE)
+    if asked is None:
+        return settings(q).balance, ""
+    try:
+        return parse(asked.strip()), ""
+    except ValueError:
+        return settings(q).balance, f"{asked!r} is none of {EXPECTED}"
 
 
 def _family(service: Service, families: set[str]) -> str:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rauta_common import maglev
 from rauta_control import cluster, ir
-from rauta_control.cluster import Cluster, Clusters, Endpoint
+from rauta_control.cluster import Cluster, Clusters, Endpoint, Listed, listed
 
 PORTS = st.lists(st.integers(1, 5), unique=True, max_size=4)
 STEPS = st.lists(st.dictionaries(st.sampled_from(["red", "blue", "green"]), PORTS), max_size=8)
@@ -14,15 +14,15 @@ STEPS = st.lists(st.dictionaries(st.sampled_from(["red", "blue", "green"]), PORT
 def change(clusters: Clusters, new: dict[str, list[int]], slot: int = 0) -> list[Endpoint]:
     """Make `new` all there is."""
     by_name = clusters.preview(new)
-    before: list[Endpoint] = []
+    before: list[Listed] = []
     for name, ports in new.items():
         resources = tuple(ir.Endpoint("192.0.2.1", port, slot=slot) for port in ports)
         shares = maglev.build([resource.name for resource in resources], [1] * len(ports), 1021) if ports else b""
-        before += clusters.fill((by_name[name], resources, maglev.view(shares)))
+        before += clusters.fill((by_name[name], ir.Cluster(name, resources, shares), maglev.view(shares)))
     for name in set(by_name) - set(new):
-        before += by_name.pop(name).endpoints
+        before += listed(by_name.pop(name))
     clusters.by_name = by_name
-    return [endpoint for endpoint in before if clusters.release(endpoint)]
+    return [one[1] for one in before if clusters.release(one)]
 
 
 @given(STEPS)
@@ -36,15 +36,15 @@ def test_an_endpoint_lives_while_any_cluster_lists_it(steps: list[dict[str, list
         for ports in step.values():
             for port in ports:
                 users[f"192.0.2.1:{port}"] += 1
-        assert {name: endpoint.users for name, endpoint in clusters.endpoints.items()} == users
+        assert {name: sum(endpoint.users.values()) for name, endpoint in clusters.endpoints.items()} == users
         assert {endpoint.name for endpoint in released} == before.keys() - users.keys()
-        assert all(endpoint.users == 0 for endpoint in released)
+        assert not any(endpoint.users for endpoint in released)
         assert all(clusters.endpoints[name] is before[name] for name in before.keys() & users.keys())
         for name, ports in step.items():
             live = clusters.by_name[name]
             assert live is seen.get(name, live)  # rules hold on to it
             assert [endpoint.port for endpoint in live.endpoints] == ports
-            assert live.size == (1021 if ports else 0)
+            assert live.slots == (1021 if ports else 0)
         seen = dict(clusters.by_name)
 
 
@@ -54,7 +54,7 @@ def test_a_preview_is_not_seen_before_the_update() -> None:
     preview = clusters.preview(["red", "blue"])
     assert clusters.by_name.keys() == {"red"}
     assert preview["red"] is clusters.by_name["red"]
-    assert preview["blue"].size == 0
+    assert preview["blue"].slots == 0
 
 
 def test_an_endpoint_with_a_new_slot_counts_anew_and_keeps_its_connections() -> None:
@@ -75,7 +75,7 @@ def test_an_address_that_comes_back_while_requests_are_in_flight_is_a_new_endpoi
     assert change(clusters, {"red": []}) == [old]
     change(clusters, {"red": [1]})
     assert clusters.endpoints["192.0.2.1:1"] is not old
-    assert old.users == 0
+    assert not old.users
 
 
 def test_room_is_reserved_up_to_the_limit_and_given_back() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from rauta_control import action, ir
+from rauta_control import action, balance, ir
 from rauta_control.apiresource import GATEWAY_GROUP, Condition
 from rauta_control.condition import Status
 from rauta_control.gateway import GatewayStatus, ListenerStatus
@@ -162,9 +162,9 @@ def _plain(value: Any) -> Any:
 
 
 def _cluster(each: ir.Cluster) -> Any:
-    endpoints = [endpoint.name for endpoint in each.endpoints]
-    line = " ".join(endpoints) or "none"
-    return line if each.protocol == "http" else f"{each.protocol} {line}"
+    endpoints = " ".join(endpoint.name for endpoint in each.endpoints) or "none"
+    policy = "" if each.balance == ir.Balance() else f" by {balance.written(each.balance)}"
+    return f"{'' if each.protocol == 'http' else f'{each.protocol} '}{endpoints}{policy}"
 
 
 def _secret(each: ir.Secret) -> str:

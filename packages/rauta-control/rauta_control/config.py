@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from rauta_control import flags, routespec
+from rauta_control import balance, flags, routespec
 from rauta_control.flags import Flag, Given
+from rauta_control.ir import Balance
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
 from rauta_control.sharedmem import MAX_WORKERS
 
@@ -49,6 +50,14 @@ ROUTE = Flag(
     "Send requests for a path and everything below it to backends: [HOST]/PATH=BACKEND[*WEIGHT][,BACKEND...], for "
     "example /api=127.0.0.1:9001,127.0.0.1:9002 or '*.shop.example/=blue:80*9,green:80*1'. Without weights the "
     "backends are one pool and a client stays with its backend; with weights each request is drawn. Repeatable.",
+)
+BALANCE = Flag(
+    "--balance",
+    "RAUTA_BALANCE",
+    "POLICY",
+    "How a request finds one of a backend's addresses, or one of a pool of backends. maglev: by a hash of the client's "
+    "address and port, so that a connection stays where it is; maglev:ip, maglev:header=NAME or maglev:cookie=NAME: by "
+    "a hash of that; least-request: the less busy of two; round-robin: in turns. Default maglev.",
 )
 DEMO = Flag("--demo", "", "", "Start with demo backends and routes to them.")
 ADMIN_HOST = Flag(
@@ -112,6 +121,7 @@ FLAGS = (
     FROM,
     TO,
     ROUTE,
+    BALANCE,
     DEMO,
     ADDRESSES,
     WORKERS,
@@ -150,6 +160,7 @@ class Settings:
     bind: tuple[Address, ...] = (Address("0.0.0.0", 8080),)  # where to accept requests
     addresses: tuple[str, ...] = ()  # what listeners with a wildcard host bind instead of everything; empty: everything
     routes: tuple[RouteSpec, ...] = ()  # from --to, --route and RAUTA_BACKEND_ADDR; never two of one host and path
+    balance: Balance = field(default_factory=Balance)  # among the endpoints of a backend
     admin_host: str = "127.0.0.1"  # an IP literal
     admin_port: int = 9091  # 0: the kernel chooses
     probe_host: str = "::"  # an IP literal; "::" is IPv4 too
@@ -180,6 +191,7 @@ def parse(
         bind=reader.binds(),
         addresses=reader.one(ADDRESSES, _ips, ()),
         routes=reader.routes(),
+        balance=reader.one(BALANCE, balance.parse, Balance()),
         admin_host=reader.one(ADMIN_HOST, routespec.ip, "127.0.0.1"),
         admin_port=reader.one(ADMIN_PORT, routespec.port, 9091),
         probe_host=reader.one(PROBE_HOST, routespec.ip, "::"),

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from rauta_control import config, flags
+from rauta_control.balance import EXPECTED
 from rauta_control.config import NOTHING_TO_ROUTE_TO, Settings, parse
+from rauta_control.ir import Balance
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
 
 CATCH_ALL = RouteSpec("", "/", (BackendSpec("web", 80),))
@@ -44,6 +46,7 @@ GOOD = [
     ("--probe-host", "RAUTA_PROBE_HOST", "[::1]", "probe_host", "::1"),
     ("--probe-port", "RAUTA_PROBE_PORT", "65535", "probe_port", 65535),
     ("--gateway-class", "RAUTA_GATEWAY_CLASS", "edge.example", "gateway_class", "edge.example"),
+    ("--balance", "RAUTA_BALANCE", "maglev:header=X-User", "balance", Balance(key="header", name="x-user")),
     ("--log", "RAUTA_LOG", "WARN", "log", "warn"),
     ("--access-log", "RAUTA_ACCESS_LOG", "off", "access_log", "off"),
     ("--access-log", "RAUTA_ACCESS_LOG", "/var/log/rauta", "access_log", "/var/log/rauta"),
@@ -85,6 +88,7 @@ BAD = [
         "My Class",
         "the name of a GatewayClass: lower-case letters, digits, '-' and '.'",
     ),
+    ("--balance", "RAUTA_BALANCE", "maglev:header", EXPECTED),
     ("--log", "RAUTA_LOG", "verbose", "error, warn, info or debug"),
     ("--access-log", "RAUTA_ACCESS_LOG", "of", "stdout, off, or the path of a file (with a '/' or a '.' in it)"),
     ("--workers", "RAUTA_WORKERS", "0", "a whole number from 1 to 64"),

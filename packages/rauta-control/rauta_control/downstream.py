@@ -253,10 +253,15 @@ class Downstream(asyncio.Protocol):
         if cluster is None:
             self.fail(rule.nobody)
             return
-        if not cluster.size:
-            self.fail(Reason.NO_ENDPOINTS)
-            return
-        self.endpoint = endpoint = cluster.endpoints[cluster.table[self.flow % cluster.size]]
+        if cluster.slots:
+            endpoint = cluster.endpoints[cluster.table[self.flow % cluster.slots]]
+        else:
+            picked = cluster.pick(cluster.flow(self.flow, self.client, data[: end + 2]))
+            if picked is None:
+                self.fail(Reason.NO_ENDPOINTS)
+                return
+            endpoint = picked
+        self.endpoint = endpoint
         if head.fields is None:
             request = b"%b%b%bX-Request-Id: %b\r\n\r\n" % (data[: end + 2], self.forwarded, forwarded_host, request_id)
         else:

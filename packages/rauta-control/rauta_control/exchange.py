@@ -43,10 +43,11 @@ def treat(
     if cluster is None:
         request.fail(rule.nobody)
         return
-    if not cluster.size:
+    endpoint = cluster.pick(cluster.flow(request.flow, request.client, data[: end + 2]))
+    if endpoint is None:
         request.fail(Reason.NO_ENDPOINTS)
         return
-    request.endpoint = endpoint = cluster.endpoints[cluster.table[request.flow % cluster.size]]
+    request.endpoint = endpoint
     own = head.fields
     if own is None:
         own = data[data.find(b"\n") + 1 : end + 2]

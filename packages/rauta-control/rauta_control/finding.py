@@ -90,6 +90,8 @@ CODES: dict[int, Code] = {
     52: Code(_ERROR, "no address is free", "add addresses to the pool, or remove a Gateway"),
     53: Code(_ERROR, "the parameters are invalid", "remove parametersRef: there are no parameters"),
     54: Code(_WARNING, "the GatewayClass does not exist", "create the GatewayClass, or correct gatewayClassName"),
+    # Policies.
+    60: Code(_WARNING, "the balancing policy is not known", "correct the annotation; until then the default applies"),
 }
 
 

@@ -14,6 +14,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
+from random import random
 from typing import cast
 from weakref import WeakSet
 
@@ -47,7 +48,7 @@ class Follower:
         self._retired: deque[tuple[int, WeakSet[Rule | Endpoint]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
-        self.clusters = Clusters()
+        self.clusters = Clusters(random)
         self.table = Table.empty()
         self.stall = 0.0  # seconds, the longest turn so far
 

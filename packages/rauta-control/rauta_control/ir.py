@@ -180,6 +180,19 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, tag="rule"):
         return (self.order, self.created, self.route, self.index), self.name
 
 
+class Balance(msgspec.Struct, frozen=True, array_like=True):
+    """How a cluster picks an endpoint for a request, always by weight.
+
+    maglev: by consistent hashing, so that requests with the same `key` stay together: `flow` is the client's address
+    and port (a connection), `ip` its address, `header` and `cookie` the value of the one called `name`.
+    least-request: the one with fewer requests in flight, of two that are drawn. round-robin: in turns.
+    """
+
+    policy: Literal["maglev", "least-request", "round-robin"] = "maglev"
+    key: Literal["flow", "ip", "header", "cookie"] = "flow"
+    name: str = ""
+
+
 class Cluster(msgspec.Struct, frozen=True, array_like=True, tag="cluster"):
     """The endpoints behind a name. `table` is a Maglev table (rauta_common.maglev) over their order, empty if none."""
 
@@ -187,6 +200,7 @@ class Cluster(msgspec.Struct, frozen=True, array_like=True, tag="cluster"):
     endpoints: tuple[Endpoint, ...]
     table: bytes = b""
     protocol: Literal["http", "h2c", "websocket"] = "http"
+    balance: Balance = Balance()
 
     @property
     def key(self) -> str:
@@ -301,6 +315,11 @@ def _cluster(cluster: Cluster) -> Iterator[str]:
         yield "endpoints: an address is listed twice"
     if any(endpoint.weight > 0 for endpoint in cluster.endpoints) != bool(cluster.table):
         yield "table must be present exactly when an endpoint has weight"
+    balance = cluster.balance
+    if balance.key != "flow" and balance.policy != "maglev":
+        yield f"balance: {balance.policy} has no key"
+    if bool(balance.name) != (balance.key in ("header", "cookie")):
+        yield f"balance: key {balance.key} must have a name exactly if it is header or cookie"
 
 
 def _port(field: str, port: int, lowest: int) -> Iterable[str]:

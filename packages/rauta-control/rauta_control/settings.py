@@ -13,6 +13,7 @@ import msgspec
 from msgspec import field
 
 from rauta_control.derive import Graph
+from rauta_control.ir import Balance
 from rauta_control.supported import TODAY, Ability
 
 CONTROLLER = "rauta.io/gateway-controller"
@@ -34,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     local: tuple[str, ...] = ()
     #: The port to bind where it is not the one of the listener, as behind a Service.
     ports: Mapping[int, int] = field(default_factory=dict)
+    #: The policy of Services without an annotation about it (backends.py).
+    balance: Balance = Balance()
     abilities: frozenset[Ability] = TODAY
     #: Addresses that Gateways (`namespace/name`) had before, and keep; else those in their status count.
     held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+import msgspec
+
 from rauta_common import hashing
 from rauta_control import balance, ir
 from rauta_control.config import Settings
@@ -24,12 +26,14 @@ PREFIX = "standalone"  # of every name, where a namespace stands in Kubernetes
 class Plan:
     """What routes need: the `resources` by key, without the clusters.
 
-    `clusters` are the backends of each cluster by name, `users` the names of the clusters by host name or address.
+    `clusters` are the backends of each cluster by name, `users` the names of the clusters by host name or address;
+    `balance` is the policy of all clusters.
     """
 
     resources: dict[str, ir.Resource] = field(default_factory=dict)
     clusters: dict[str, tuple[BackendSpec, ...]] = field(default_factory=dict)
     users: dict[str, set[str]] = field(default_factory=dict)
+    balance: ir.Balance = field(default_factory=ir.Balance)
 
 
 def translate(settings: Settings, addresses: Mapping[str, tuple[str, ...]]) -> dict[str, ir.Resource]:
@@ -40,7 +44,7 @@ def translate(settings: Settings, addresses: Mapping[str, tuple[str, ...]]) -> d
 
 def plan(settings: Settings) -> Slices[Plan]:
     """Plan the listeners and routes of `settings`, a route at a time."""
-    made = Plan()
+    made = Plan(balance=settings.balance)
     listeners = list(_listeners(settings.bind, settings.addresses))
     made.resources.update((listener.key, listener) for listener in listeners)
     for spec in settings.routes:
@@ -66,9 +70,9 @@ def clusters(
         if old is None or all(addresses.get(backend.host) for backend in backends):
             found = [ir.Endpoint(address, b.port) for b in backends for address in addresses.get(b.host, ())]
             endpoints = tuple({endpoint.name: endpoint for endpoint in found}.values())
-            resources[key] = ir.Cluster(name, endpoints, balance.table(endpoints))
-        else:
-            resources[key] = old
+            resources[key] = ir.Cluster(name, endpoints, balance.table(endpoints), balance=made.balance)
+        elif isinstance(old, ir.Cluster):
+            resources[key] = msgspec.structs.replace(old, balance=made.balance)
         yield
     return resources
 

@@ -37,6 +37,14 @@ def test_a_route_becomes_a_valid_configuration() -> None:
     assert [endpoint.name for endpoint in pool.endpoints] == ["10.1.0.1:80", "10.1.0.2:80", "10.0.0.1:81"]
 
 
+def test_the_policy_is_that_of_all_clusters_even_while_a_name_is_unknown() -> None:
+    first = translate(settings("/=web:80", "/x=gone:80"), ADDRESSES | {"gone": ("10.9.9.9",)})
+    changed = finish(plan(replace(settings("/=web:80", "/x=gone:80"), balance=ir.Balance("round-robin"))))
+    found = finish(clusters(changed, changed.clusters, ADDRESSES, first))
+    policies = [each.balance.policy for each in found.values() if isinstance(each, ir.Cluster)]
+    assert policies == ["round-robin"] * 2
+
+
 def test_with_weights_each_backend_is_a_cluster() -> None:
     resources = translate(settings("shop.example/api=web:80*90,10.0.0.1:81*10"), ADDRESSES)
     rule = resources["rule/standalone/0.0.0.0:8080|shop.example/api"]
