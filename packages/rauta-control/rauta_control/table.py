@@ -308,11 +308,11 @@ class Draft:
                 self._remove(resource)
             if not count % SLICE:
                 yield
-        yield from self._touch_followers()
         for count, name in enumerate(self._sites, 1):
             self._build(name)
             if not count % SLICE:
                 yield
+        yield from self._build_followers()
 
     def fill(self) -> Slices[None]:
         """Give the clusters their endpoints. Rules of the old table use them from here on, each whole."""
@@ -408,31 +408,40 @@ class Draft:
         self.retired.add(rule)
         self._leaving.append(rule)
 
-    def _touch_followers(self) -> Slices[None]:
-        """Edit, although nothing but memos changes, the hosts that fall back to one that was replaced."""
-        for listener in list(self._names) if self._followed else ():
+    def _build_followers(self) -> Slices[None]:
+        """Replace, although nothing but its memo changes, each host that falls back to one that was replaced."""
+        count = 0
+        for listener, names in self._names.items() if self._followed else ():
             routes = self._listeners.get(listener)
-            for count, (hostname, host) in enumerate(routes.names.items() if routes else (), 1):
-                if host.falls_back_to(self._followed):
-                    name = f"{listener}|{hostname.decode()}"
-                    if name not in self._sites and f"host/{name}" in self._resources:
-                        self._edit(self._host(name))
-                if not count % GLANCES:
+            for hostname, host in routes.names.items() if routes else ():
+                count += 1
+                if host.falls_back_to(self._followed) and names.get(hostname) is host:
+                    self._build(f"{listener}|{hostname.decode()}")
+                    count += GLANCES // SLICE
+                if count >= GLANCES:
+                    count = 0
                     yield
 
     def _build(self, name: str) -> Host:
-        """Return the host of that name, made anew if it is being edited; those that it falls back to come first."""
+        """Return the host of that name, made anew if it or one that it falls back to is; that one comes first."""
         host = self._host(name)
         names, hostname = self._edit_names(host.listener), host.hostname.encode()
         site = self._sites.get(name)
         if site is None:
-            return names[hostname]
-        if site.built is None:
-            fallback = self._build(host.fallback) if host.fallback else None
-            site.built = names[hostname] = Host(
-                site.paths.freeze(), self._memory, _sorted(site.expressions.values()), fallback
-            )
-        return site.built
+            served = names[hostname]
+            if not served.falls_back_to(self._followed):
+                return served
+            self._replaced.append(served)
+            paths, expressions = served.paths, served.expressions
+        elif site.built is not None:
+            return site.built
+        else:
+            paths, expressions = site.paths.freeze(), _sorted(site.expressions.values())
+        fallback = self._build(host.fallback) if host.fallback else None
+        built = names[hostname] = Host(paths, self._memory, expressions, fallback)
+        if site is not None:
+            site.built = built
+        return built
 
     def _host(self, name: str) -> ir.VirtualHost:
         host = self._resources[f"host/{name}"]

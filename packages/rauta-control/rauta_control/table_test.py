@@ -378,6 +378,7 @@ def test_a_draft_that_is_dropped_changes_nothing() -> None:
     ("upserts", "error"),
     [
         ([ir.Rule("r", "r", "l|nowhere", "/", "prefix", ())], KeyError),
+        ([ir.VirtualHost("l", "x.example", "l|*.example")], KeyError),
         ([ir.Rule("r", "r", "l|*", "/", "prefix", (ir.ClusterWeight("none"),))], KeyError),
         ([ir.Cluster("c", (ir.Endpoint("192.0.2.1", 80),), b"odd")], TypeError),
     ],
