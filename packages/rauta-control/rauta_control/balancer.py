@@ -48,6 +48,8 @@ class Available:
 
     def without(self, tried: Collection[Endpoint]) -> Available:
         """Return those that were not tried; if all were, all."""
+        if not tried:
+            return self
         untried = [member for member in self.members if member[0] not in tried]
         return Available(untried) if 0 < len(untried) < len(self.members) else self
 

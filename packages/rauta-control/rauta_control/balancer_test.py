@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -65,6 +65,7 @@ def test_shares_are_the_weights_of_those_that_are_available(policy: str) -> None
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None)
 @given(weights=WEIGHTS, marks=st.lists(st.sampled_from([0, DRAINING, UNHEALTHY, OPEN, DRAINING | OPEN]), min_size=6))
 def test_nobody_is_used_who_should_not_be(policy: str, weights: list[int], marks: list[int]) -> None:
     live = made(weights, policy)
@@ -82,6 +83,7 @@ def test_nobody_is_used_who_should_not_be(policy: str, weights: list[int], marks
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None)
 @given(weights=WEIGHTS, data=st.data())
 def test_a_retry_goes_elsewhere_if_it_can(policy: str, weights: list[int], data: st.DataObject) -> None:
     live = made(weights, policy)

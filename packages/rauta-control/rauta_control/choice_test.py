@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -78,6 +78,7 @@ def test_an_invalid_share_of_the_requests_is_answered_with_500(wire: Wire, monke
     assert wire.statuses() == [(500, "backend_invalid"), (200, "")]
 
 
+@settings(deadline=None)
 @given(st.text("ab=&+%2BfC3;?", max_size=20))
 def test_parameters_are_what_the_standard_library_reads_but_the_first_counts(query: str) -> None:
     pairs = parse_qsl(query, keep_blank_values=True, encoding="latin-1")

@@ -155,21 +155,19 @@ class Cluster:
             if not members:
                 return None
             available = self._available = Available(usable(members))
-        if tried:
-            available = available.without(tried)
         match self.balance.policy:
             case "maglev":
-                return self._walk(flow, available)
+                return self._walk(flow, available, tried)
             case "least-request":
-                return available.least(self._chance(), self._chance())
+                return available.without(tried).least(self._chance(), self._chance())
             case "round-robin" if tried:
-                return available.draw(self._chance())  # a retry is nobody's turn
+                return available.without(tried).draw(self._chance())  # a retry is nobody's turn
             case "round-robin":
                 # The first turn is drawn: workers in step would send all that they have to the same endpoint.
                 self._turn = int(self._chance() * len(available.members)) if self._turn < 0 else self._turn + 1
                 return available.turn(self._turn)
 
-    def _walk(self, flow: int, available: Available) -> Endpoint:
+    def _walk(self, flow: int, available: Available, tried: Collection[Endpoint]) -> Endpoint:
         """Walk the table from the slot of the flow, each flow with its own stride (the size is prime).
 
         So the flows of an endpoint that may not be used spread over all others by weight, and always go the same way.
@@ -181,9 +179,9 @@ class Cluster:
         stride = 1 + mixed % (size - 1)
         for step in range(STEPS):
             endpoint = endpoints[table[(flow + step * stride) % size]]
-            if endpoint in available.endpoints:
+            if endpoint in available.endpoints and endpoint not in tried:
                 return endpoint
-        return available.draw(mixed / 0x1_0000_0000)
+        return available.without(tried).draw(mixed / 0x1_0000_0000)
 
 
 # A prime near 2^32 / golden ratio (Knuth, TAOCP 6.4): what is made with it is independent of the slot of a flow.

@@ -22,10 +22,11 @@ import msgspec
 
 from rauta_control import ir, snapshotfd, state
 from rauta_control.cluster import Clusters, Endpoint
+from rauta_control.draft import Draft
 from rauta_control.frames import FrameDecoder, FrameError, frame
 from rauta_control.messages import PROTOCOL_VERSION, Ack, FromWorker, Hello, Nack, Publish
 from rauta_control.slices import Slices, finish
-from rauta_control.table import Draft, Rule, Table
+from rauta_control.table import Rule, Table
 from rauta_control.turns import in_turns
 
 TURN = 0.001  # seconds of building between two turns of the loop

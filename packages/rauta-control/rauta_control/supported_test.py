@@ -10,11 +10,12 @@ import pytest
 from rauta_control import ir
 from rauta_control.action import UNSET
 from rauta_control.cluster import Clusters
+from rauta_control.draft import Draft
 from rauta_control.finding import CODES, PREFIX, finding, table
 from rauta_control.golden_test import CASES, DATA, translated
 from rauta_control.slices import finish
 from rauta_control.supported import EXPRESSED, FEATURES, TODAY, Ability, features
-from rauta_control.table import Draft, Table
+from rauta_control.table import Table
 from rauta_control.world import Key
 
 SOURCES = sorted(Path(__file__).parent.glob("*.py"))

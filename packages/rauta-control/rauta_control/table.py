@@ -6,10 +6,7 @@ none does, on to the next less specific host that the configuration names. What 
 happens to the table meanwhile.
 
 Two kinds of object are deliberately not part of a table and outlive it (cluster.py): clusters, so that an endpoint
-change touches no route, and endpoints, so that connections go on.
-
-A Draft collects one transaction and turns a Table into the next: `stage` in slices of well under a millisecond, nothing
-visible until `commit`, which only assigns.
+change touches no route, and endpoints, so that connections go on. How a table becomes the next is draft.py's.
 
 What was decided lately is remembered, by the host it is about, so that a memo dies with what it was decided by: a host
 is replaced with any host that it falls back to. What all hosts of a worker remember is bounded (Memory), and so is what
@@ -20,30 +17,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TypeAlias
-from weakref import WeakSet
 
 import msgspec
 
-from rauta_common import maglev
-from rauta_common.radix import Editor, Radix
+from rauta_common.radix import Radix
 from rauta_control import ir, regex
 from rauta_control.choice import Choice, Conditions, Test
-from rauta_control.cluster import Cluster, Clusters, Endpoint, Filling, Listed, listed
+from rauta_control.cluster import Cluster
 from rauta_control.head import split_host
 from rauta_control.reasons import Reason
 from rauta_control.recorder import Counter
-from rauta_control.slices import Slices
 from rauta_control.treatment import Treatment
 
 MEMO_LIMIT = 8_192  # decisions that a worker remembers before it starts anew; as many older ones stay readable
 MEMO_KEY = 256  # bytes of method and path, longer ones are decided each time: 16,384 entries are under 8 MiB
 SEEN_LIMIT = 4_096  # Host fields that a listener remembers before it starts anew; split_host bounds their length
 CHOICE_LIMIT = 32  # rules in a decision that is remembered: with the limits above they are under 6 MiB
-SLICE = 32  # resources built between two yields: about 0.3 ms
-GLANCES = 1_024  # hosts that are only looked at between two yields
 
 _ANY = b"*"
-_RANKS: dict[type[ir.Resource], int] = {ir.Cluster: 0, ir.Secret: 0, ir.Listener: 1, ir.VirtualHost: 2, ir.Rule: 3}
 
 
 class Rule:
@@ -253,235 +244,3 @@ class Table:
     def empty(cls) -> Table:
         """Return the table of a worker that was told nothing yet."""
         return cls(-1, {}, {}, Memory())
-
-
-class _Site:
-    """A host that is being edited."""
-
-    __slots__ = ("built", "expressions", "paths")
-
-    def __init__(self, served: Host | None) -> None:
-        self.paths: Editor[tuple[Rule, ...]] = (served.paths if served else Radix()).edit()
-        self.expressions = {rule.order: rule for rule in (served.expressions if served else ())}
-        self.built: Host | None = None
-
-
-class Draft:
-    """One transaction on a table: `stage`, `fill`, `commit`, `release`, in this order, or `stage` and then drop it.
-
-    `retired` holds, weakly, what the transaction replaces or removes: when it has emptied, no request in flight uses it
-    any more. `gone` are the endpoints among it, once released; their idle connections are the caller's to close.
-    """
-
-    def __init__(self, base: Table, clusters: Clusters) -> None:
-        self.retired: WeakSet[Rule | Endpoint] = WeakSet()
-        self.gone: list[Endpoint] = []
-        self._memory = base.memory
-        self._clusters = clusters
-        self._resources = dict(base.resources)
-        self._listeners = dict(base.listeners)
-        self._names: dict[str, dict[bytes, Host]] = {}  # listeners whose host names are being edited
-        self._sites: dict[str, _Site] = {}  # hosts that are being edited, by IR name
-        self._replaced: list[Host] = []
-        self._followed: set[Host] = set()  # those of them that others may fall back to
-        self._by_name: dict[str, Cluster] = {}
-        self._fillings: list[Filling] = []
-        self._listed: list[Listed] = []  # by clusters that list something else now
-        self._leaving: list[object] = []  # what the old table is made of and the new one is not
-
-    def stage(self, upserts: Iterable[ir.Resource], deletes: Iterable[str]) -> Slices[None]:
-        """Build everything new beside the old; a key in both is an upsert. Nothing of it is visible yet.
-
-        Raises KeyError if a resource refers to one that is not there, TypeError if a Maglev table is none.
-        """
-        coming = sorted(upserts, key=_rank)
-        going = sorted((self._resources[key] for key in deletes if key in self._resources), key=_rank, reverse=True)
-        self._by_name = self._clusters.preview(resource.name for resource in coming if isinstance(resource, ir.Cluster))
-        yield
-        for count, resource in enumerate(coming, 1):
-            self._insert(resource)
-            if not count % SLICE or _compiles(resource):
-                yield
-        kept = {resource.key for resource in coming}
-        for count, resource in enumerate(going, 1):
-            if resource.key not in kept:
-                self._remove(resource)
-            if not count % SLICE:
-                yield
-        for count, name in enumerate(self._sites, 1):
-            self._build(name)
-            if not count % SLICE:
-                yield
-        yield from self._build_followers()
-
-    def fill(self) -> Slices[None]:
-        """Give the clusters their endpoints. Rules of the old table use them from here on, each whole."""
-        for count, filling in enumerate(self._fillings, 1):
-            self._listed += self._clusters.fill(filling)
-            if not count % SLICE:
-                yield
-
-    def commit(self, generation: int) -> Table:
-        """Return the new table. A few assignments for each listener."""
-        for listener, names in self._names.items():
-            if listener in self._listeners:
-                self._listeners[listener] = Routes(names)
-        self._clusters.by_name = self._by_name
-        self._memory.forget(self._replaced)
-        return Table(generation, self._listeners, self._resources, self._memory)
-
-    def release(self) -> Slices[None]:
-        """Let go of what only the old table used, a little at a time: freeing 5,000 routes at once takes 30 ms."""
-        for count, one in enumerate(self._listed, 1):
-            if self._clusters.release(one):
-                self.retired.add(one[1])
-                self.gone.append(one[1])
-            if not count % SLICE:
-                yield
-        self._leaving += self._replaced
-        self._replaced.clear()
-        self._sites.clear()
-        self._followed.clear()
-        while self._leaving:
-            del self._leaving[-SLICE:]
-            yield
-
-    def _insert(self, resource: ir.Resource) -> None:
-        old = self._resources.get(resource.key)
-        if old is not None:
-            self._leaving.append(old)
-        match resource:
-            case ir.Cluster():
-                table = maglev.view(resource.table)
-                self._fillings.append((self._by_name[resource.name], resource, table))
-            case ir.Listener() if old is None:
-                self._listeners[resource.name] = Routes({})
-            case ir.VirtualHost():
-                self._edit(resource)
-            case ir.Rule():
-                if isinstance(old, ir.Rule):
-                    self._remove_rule(old)
-                self._insert_rule(resource)
-        self._resources[resource.key] = resource
-
-    def _remove(self, resource: ir.Resource) -> None:
-        match resource:
-            case ir.Listener():
-                del self._listeners[resource.name]
-            case ir.VirtualHost():
-                self._edit(resource)
-                del self._sites[resource.name]
-                self._edit_names(resource.listener).pop(resource.hostname.encode(), None)
-            case ir.Rule():
-                self._remove_rule(resource)
-            case ir.Cluster():
-                self._listed += listed(self._by_name.pop(resource.name))
-        self._leaving.append(self._resources.pop(resource.key))
-
-    def _insert_rule(self, resource: ir.Rule) -> None:
-        rule = Rule(resource, self._by_name)
-        site = self._edit(self._host(resource.host))
-        if rule.expression:
-            site.expressions[rule.order] = rule
-        else:
-            path = resource.path.encode()
-            rules = (*(site.paths.get(path, exact=rule.exact) or ()), rule)
-            site.paths.insert(path, _sorted(rules), exact=rule.exact)
-
-    def _remove_rule(self, resource: ir.Rule) -> None:
-        site = self._edit(self._host(resource.host))
-        if resource.path_type == "regex":
-            self._retire(site.expressions.pop(resource.precedence))
-            return
-        path, exact = resource.path.encode(), resource.path_type == "exact"
-        before = site.paths.get(path, exact=exact) or ()
-        rules = tuple(rule for rule in before if rule.order != resource.precedence)
-        for rule in before:
-            if rule not in rules:
-                self._retire(rule)
-        if rules:
-            site.paths.insert(path, rules, exact=exact)
-        else:
-            site.paths.remove(path, exact=exact)
-
-    def _retire(self, rule: Rule) -> None:
-        self.retired.add(rule)
-        self._leaving.append(rule)
-
-    def _build_followers(self) -> Slices[None]:
-        """Replace, although nothing but its memo changes, each host that falls back to one that was replaced."""
-        count = 0
-        for listener, names in self._names.items() if self._followed else ():
-            routes = self._listeners.get(listener)
-            for hostname, host in routes.names.items() if routes else ():
-                count += 1
-                if host.falls_back_to(self._followed) and names.get(hostname) is host:
-                    self._build(f"{listener}|{hostname.decode()}")
-                    count += GLANCES // SLICE
-                if count >= GLANCES:
-                    count = 0
-                    yield
-
-    def _build(self, name: str) -> Host:
-        """Return the host of that name, made anew if it or one that it falls back to is; that one comes first."""
-        host = self._host(name)
-        names, hostname = self._edit_names(host.listener), host.hostname.encode()
-        site = self._sites.get(name)
-        if site is None:
-            served = names[hostname]
-            if not served.falls_back_to(self._followed):
-                return served
-            self._replaced.append(served)
-            paths, expressions = served.paths, served.expressions
-        elif site.built is not None:
-            return site.built
-        else:
-            paths, expressions = site.paths.freeze(), _sorted(site.expressions.values())
-        fallback = self._build(host.fallback) if host.fallback else None
-        built = names[hostname] = Host(paths, self._memory, expressions, fallback)
-        if site is not None:
-            site.built = built
-        return built
-
-    def _host(self, name: str) -> ir.VirtualHost:
-        host = self._resources[f"host/{name}"]
-        assert isinstance(host, ir.VirtualHost)  # noqa: S101 - for the type checker
-        return host
-
-    def _edit(self, host: ir.VirtualHost) -> _Site:
-        site = self._sites.get(host.name)
-        if site is None:
-            served = self._edit_names(host.listener).get(host.hostname.encode())
-            if served is not None:
-                self._replaced.append(served)
-                if host.hostname.startswith("*"):  # nothing falls back to an exact name
-                    self._followed.add(served)
-            site = self._sites[host.name] = _Site(served)
-        return site
-
-    def _edit_names(self, listener: str) -> dict[bytes, Host]:
-        names = self._names.get(listener)
-        if names is None:
-            routes = self._listeners.get(listener)
-            names = self._names[listener] = dict(routes.names) if routes else {}
-        return names
-
-
-def _sorted(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    return tuple(sorted(rules, key=_order))
-
-
-def _order(rule: Rule) -> tuple[ir.Place, str]:
-    return rule.order
-
-
-def _rank(resource: ir.Resource) -> int:
-    """What is referred to comes before what refers to it."""
-    return _RANKS[type(resource)]
-
-
-def _compiles(resource: ir.Resource) -> bool:
-    """Whether it has expressions, which take their time."""
-    return isinstance(resource, ir.Rule) and (
-        resource.path_type == "regex" or any(each.regex for each in (*resource.headers, *resource.query))
-    )
