@@ -40,6 +40,10 @@ class Reason(Enum):
     NO_HOST = (20, 404, "no route is attached for this host name")
     NO_ROUTE = (21, 404, "no route matches this path and method")
     NO_BACKENDS = (22, 500, "the route that matches has no backends")
+    # Not faults: what the rule that matches answers itself. A redirect has the status of its filter.
+    REDIRECT = (24, 302, "the route redirects this request")
+    CORS_PREFLIGHT = (25, 200, "the route tells browsers what other origins may do")
+    CORS_ORIGIN = (26, 403, "the route does not allow this origin")
     # The backend.
     NO_ENDPOINTS = (30, 503, "the service behind the route has no endpoints")
     UPSTREAM_CONNECT = (31, 502, "the backend refused or failed the connection")

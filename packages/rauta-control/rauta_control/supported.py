@@ -49,7 +49,20 @@ class Ability(StrEnum):
 
 
 #: What the data plane does today.
-TODAY = frozenset({Ability.METHODS, Ability.WEIGHTS})
+TODAY = frozenset(
+    {
+        Ability.METHODS,
+        Ability.WEIGHTS,
+        Ability.REQUEST_HEADERS,
+        Ability.RESPONSE_HEADERS,
+        Ability.REDIRECT,
+        Ability.REWRITE,
+        Ability.MIRROR,
+        Ability.MIRROR_SHARE,
+        Ability.CORS,
+        Ability.BACKEND_FILTERS,
+    }
+)
 #: What translation can express. An ability outside of it needs more than an entry in TODAY.
 EXPRESSED = frozenset(Ability) - {Ability.EXTERNAL_AUTH, Ability.SESSION, Ability.BACKEND_CLIENT_CERTIFICATE}
 
