@@ -58,12 +58,12 @@ class Mirror(Downstream):
     def start(self, cluster: Cluster, message: bytes) -> None:
         """Send the copy, its head finished, to one endpoint of `cluster`."""
         worker = self.worker
-        worker.mirroring += 1
-        if self.phase == BODY:
-            worker.sweep.add(self)  # the request may end before its body does
-        if not cluster.size or worker.mirroring > MAX_MIRRORS:
+        if not cluster.size or len(worker.mirrors) >= MAX_MIRRORS:
             self._end(answered=False)
             return
+        worker.mirrors.add(self)
+        if self.phase == BODY:
+            worker.sweep.add(self)  # the request may end before its body does
         self.endpoint = endpoint = cluster.endpoints[cluster.table[self.flow % cluster.size]]
         self.dispatch(endpoint, message)
 
@@ -98,13 +98,17 @@ class Mirror(Downstream):
         """The copy could not be sent or was not answered."""
         self._end(answered=False)
 
+    def stop(self) -> None:
+        """The worker ends."""
+        self._end(answered=False)
+
     def _end(self, *, answered: bool) -> None:
         if self.phase == CLOSED:
             return
         upstream = self.upstream
         if upstream is not None and not answered:
             upstream.abandon()
-        self.worker.mirroring -= 1
+        self.worker.mirrors.discard(self)
         self.worker.sweep.discard(self)
         record_copy(self, answered=answered)
         self._reset()

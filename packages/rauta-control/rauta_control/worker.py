@@ -72,7 +72,7 @@ class Worker:
         # x-request-id: 20 random hex digits of the process, then 12 that count.
         self.request_prefix = os.urandom(10).hex().encode()
         self.requests = 0
-        self.mirroring = 0  # copies of requests under way (mirror.py)
+        self.mirrors: set[Mirror] = set()  # copies of requests under way
         sink = accesslog.open_sink(inherited.settings.access_log)
         counts = self.vitals[Vital.LOG_LINES], self.vitals[Vital.LOG_DROPPED]
         self.log = None if sink is None else accesslog.AccessLog(sink, *counts)
@@ -322,6 +322,8 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for downstream in list(self._open):
             downstream.stop()
+        for mirror in list(self.mirrors):
+            mirror.stop()
         self._shed()
         self.follower.close()
         await asyncio.sleep(0)  # the turn in which transports close
