@@ -58,13 +58,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         assert not wire.worker.mirrors
 
 
-def port(wire: Wire, end: End) -> int:
-    return wire.upstream(end).endpoint.port
-
-
 def to(wire: Wire, number: int) -> End:
     """The newest connection to a port."""
-    return [end for end in wire.backends if not end.lost and port(wire, end) == number][-1]
+    return [end for end in wire.backends if not end.lost and end.port == number][-1]
 
 
 def counts(wire: Wire) -> tuple[int, int]:
@@ -131,8 +127,8 @@ def test_a_share_of_the_requests(
     monkeypatch.setattr(exchange, "random", lambda: chances.pop(0))
     client = wire.client()
     client.say(get("/"))
-    assert [port(wire, end) for end in wire.backends].count(8002) == copied
-    assert [port(wire, end) for end in wire.backends].count(8001) == 1
+    assert [end.port for end in wire.backends].count(8002) == copied
+    assert [end.port for end in wire.backends].count(8001) == 1
 
 
 def test_a_body_is_copied_as_it_comes(made: Make) -> None:
