@@ -1,8 +1,8 @@
 """Why RAUTA answered by itself: one documented code for each cause, in the response, the access log and the metrics.
 
-Pure. A response that RAUTA makes carries `x-rauta-reason: CODE` and an RFC 9457 problem body; a response relayed from a
-backend never does, so the two are told apart at a glance. Numbers are words in shared memory (sharedmem.Vital.REASONS +
-number) and never change their meaning.
+Pure. A response that RAUTA makes carries `x-rauta-reason: CODE` and, if it is an error, an RFC 9457 problem body; a
+response relayed from a backend never does, so the two are told apart at a glance. Numbers are words in shared memory
+(sharedmem.Vital.REASONS + number) and never change their meaning.
 """
 
 from __future__ import annotations

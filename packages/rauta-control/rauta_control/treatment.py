@@ -3,12 +3,12 @@
 A rule without any of it has no treatment, and its requests pay one look for that (downstream.py). exchange.py carries
 a treatment out.
 
-The order is RAUTA's own, whatever the order in the manifest (where filters of one rule touch different things, it makes
-no difference):
+The order is the same whatever it is in the manifest (docs/filters.md):
 
-    request   a preflight is answered; a redirect is answered; a share is drawn; the rule's edits of fields, then the
-              share's; host and path, the share's before the rule's; the mirrors copy what comes of all that
-    response  the backend's CORS fields are replaced; the rule's edits of fields, then the share's
+    request   a share is drawn and its filters join the rule's; a preflight is answered; a redirect is answered; host
+              and path are rewritten, by the share rather than the rule; fields are edited by the rule, then by the
+              share; mirrors copy what came of it
+    response  the backend's CORS fields are replaced; fields are edited by the rule, then by the share
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ class Worker:
             upstream.release()
 
     def mirror(self, request: Downstream) -> Mirror:
-        """Return a copy of a request that is about to be sent."""
+        """Return a copy of a request that is about to be sent. (Here, as exchange.py cannot import what imports it.)"""
         return Mirror(request)
 
     def _shed(self) -> None:
