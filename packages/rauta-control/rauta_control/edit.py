@@ -23,13 +23,17 @@ _OURS = frozenset(
         "http2-settings",
         "keep-alive",
         "proxy",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "proxy-connection",
         "te",
         "trailer",
         "transfer-encoding",
         "upgrade",
     )
 )
-_PREFIXES = ("proxy-", "x-rauta-")
+_PREFIX = "x-rauta-"  # what only we say
 
 
 class Edit:
@@ -57,7 +61,7 @@ def unusable(edit: HeaderEdit) -> Iterator[tuple[str, str]]:
         plain = _DISGUISE.sub("-", name.lower())
         if not _TOKEN.fullmatch(name):
             yield name, "is not the name of a header field"
-        elif plain in _OURS or plain.startswith(_PREFIXES):
+        elif plain in _OURS or plain.startswith(_PREFIX):
             yield name, "frames messages or ends with the connection: it is the gateway's to set"
         elif plain == "host":
             yield name, "cannot be edited; a URLRewrite with a hostname changes it"
