@@ -343,6 +343,8 @@ class Downstream(asyncio.Protocol):
         if phase == BODY:
             self.deadline = self.worker.now + BODY_TIMEOUT
             if self._take_body(data):
+                if self.exchange is not None:
+                    self.exchange.copy_body(self.outgoing[-1], last=self.phase == WAIT)
                 self._send_body()
         elif phase == HEAD:
             self._partial(data)
@@ -498,6 +500,19 @@ class Downstream(asyncio.Protocol):
         if self.http10 or self.phase == BODY or self.worker.draining:
             self.keep_alive = False
         response = answer(reason, self.request_id, close=not self.keep_alive, head_only=self.method == b"HEAD")
+        if self.exchange is not None:
+            response = self.exchange.own_answer(response)
+        self._say(reason, response)
+
+    def respond(self, reason: Reason, status: int, head: bytes) -> None:
+        """Answer with `status` and nothing but a head: its status line and field lines. It is no failure."""
+        self.status = status
+        if self.http10 or self.phase == BODY or self.worker.draining:
+            self.keep_alive = False
+        self._say(reason, b"%b%b\r\n" % (head, b"" if self.keep_alive else b"Connection: close\r\n"))
+
+    def _say(self, reason: Reason, response: bytes) -> None:
+        """Give a whole answer of our own, for `reason`."""
         self.bytes_out += len(response)
         self.transport.write(response)
         record(self, reason)

@@ -1,14 +1,39 @@
 """Edits of field lines: what HeaderEdit says, compiled to one pattern and the bytes to append. Pure.
 
-A block of field lines, each with its CRLF, goes in and comes out. Whoever sends a head has taken the fields that frame
-it out of the block, or will not let an edit name them.
+A block of field lines, each with its CRLF, goes in and comes out. `unusable` keeps edits away from the fields that
+frame a message or end at this hop, so whoever sends the block can rely on those.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from rauta_control.action import HeaderEdit
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_DISGUISE = re.compile(r"[^a-z0-9]")  # characters that some server turns into the `_` of a CGI variable (head.py)
+#: RFC 9112 6 and RFC 9110 7.6.1, 10.1.1: framing and hop-by-hop fields; `proxy` is what CGI makes HTTP_PROXY of.
+_OURS = frozenset(
+    (
+        "connection",
+        "content-length",
+        "expect",
+        "http2-settings",
+        "keep-alive",
+        "proxy",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+_PREFIX = "x-rauta-"  # what only we say
 
 
 class Edit:
@@ -28,3 +53,17 @@ class Edit:
         if self._dropped is not None:
             fields = self._dropped.sub(b"", fields)
         return fields + self._added
+
+
+def unusable(edit: HeaderEdit) -> Iterator[tuple[str, str]]:
+    """What of an edit cannot be done, as (name, why)."""
+    for name, value in (*edit.replace, *edit.append, *((name, "") for name in edit.drop)):
+        plain = _DISGUISE.sub("-", name.lower())
+        if not _TOKEN.fullmatch(name):
+            yield name, "is not the name of a header field"
+        elif plain in _OURS or plain.startswith(_PREFIX):
+            yield name, "frames messages or ends with the connection: it is the gateway's to set"
+        elif plain == "host":
+            yield name, "cannot be edited; a URLRewrite with a hostname changes it"
+        elif _CONTROL.search(value):
+            yield name, "has a value with control characters"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rauta_control.action import HeaderEdit
-from rauta_control.edit import Edit
+from rauta_control.edit import Edit, unusable
 
 FIELDS = b"Host: h\r\nX-A: 1\r\nx-a: 2\r\nX-AB: 3\r\nX-B:\r\n"
 
@@ -23,3 +23,43 @@ FIELDS = b"Host: h\r\nX-A: 1\r\nx-a: 2\r\nX-AB: 3\r\nX-B:\r\n"
 )
 def test_edits(edit: HeaderEdit, after: bytes) -> None:
     assert Edit(edit).apply(FIELDS) == after
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Content-Length",
+        "transfer-encoding",
+        "Connection",
+        "Keep-Alive",
+        "Upgrade",
+        "TE",
+        "Trailer",
+        "Expect",
+        "Proxy",
+        "Proxy-Authorization",
+        "proxy_connection",  # what CGI takes for the same
+        "Content_Length",
+        "HTTP2-Settings",
+        "X-Rauta-Reason",
+        "Host",
+        "",
+        "a b",
+        "a:",
+        "a\r\nb",
+    ],
+)
+@pytest.mark.parametrize("kind", ["replace", "append", "drop"])
+def test_some_names_cannot_be_edited(name: str, kind: str) -> None:
+    edit = HeaderEdit(**{kind: (name,) if kind == "drop" else ((name, "1"),)})  # type: ignore[arg-type]
+    assert [each for each, _ in unusable(edit)] == [name]
+
+
+@pytest.mark.parametrize("value", ["a\r\nB: c", "a\nb", "a\0", "\x7f"])
+def test_no_value_can_begin_another_line(value: str) -> None:
+    assert [name for name, _ in unusable(HeaderEdit(replace=(("A", value),)))] == ["A"]
+
+
+def test_other_edits_are_fine() -> None:
+    edit = HeaderEdit((("X-Forwarded-Proto", "https"),), (("Via", "a\tb"),), ("Cookie", "X-Host", "Proxy-Status"))
+    assert list(unusable(edit)) == []

@@ -1,34 +1,59 @@
 """Carries out a treatment: the way of a request whose rule wants more than that it is sent on.
 
 The other requests never come here (downstream.py). Here, and only here, a request may cost an object: what its response
-needs to know is kept in an Exchange until the request is over.
+or the rest of its body needs to know is kept in an Exchange until the request is over. The steps and their order are
+those of treatment.py.
 """
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
 from random import random
 from typing import TYPE_CHECKING
 
-from rauta_control.reasons import Reason
+from rauta_control.cors import is_preflight, share
+from rauta_control.reasons import Reason, Refused
 
 if TYPE_CHECKING:
+    from rauta_control.cluster import Endpoint
     from rauta_control.downstream import Downstream
+    from rauta_control.edit import Edit
     from rauta_control.head import RequestHead
+    from rauta_control.mirror import Mirror
     from rauta_control.treatment import Treatment
+
+_HOST = re.compile(rb"(?mi)^host:[^\n]*\n")
+_LINES = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus}
 
 
 class Exchange:
-    """One treated request. While a request has one, its response head is not passed on as it came."""
+    """One treated request. `granted` are CORS fields, empty where the rule has no such policy."""
 
-    __slots__ = ("treatment",)
+    __slots__ = ("edits", "granted", "mirrors")
 
-    def __init__(self, treatment: Treatment) -> None:
-        self.treatment = treatment
+    def __init__(self, edits: tuple[Edit, ...]) -> None:
+        self.edits = edits
+        self.granted = b""
+        self.mirrors: list[Mirror] = []  # that want the rest of the body
 
     def response_fields(self, fields: bytes) -> bytes:
         """Return status line and field lines for the client; those that frame the response follow later."""
-        edit = self.treatment.response
-        return fields if edit is None else edit.apply(fields)
+        if self.granted:
+            fields = share(fields, self.granted)
+        for edit in self.edits:
+            fields = edit.apply(fields)
+        return fields
+
+    def own_answer(self, response: bytes) -> bytes:
+        """Return an answer of RAUTA's own with what a browser needs to show it to a script. Otherwise it stays ours."""
+        head, blank, body = response.partition(b"\r\n\r\n")
+        return b"%b\r\n%b%b%b" % (head, self.granted, blank[2:], body)
+
+    def copy_body(self, data: bytes, *, last: bool) -> None:
+        """Give the mirrors a piece of the body, framed for a backend."""
+        for mirror in self.mirrors:
+            mirror.take(data, last=last)
 
 
 def treat(
@@ -37,9 +62,18 @@ def treat(
     """Go on with a request whose rule is decided; its head is `data` up to the blank line at `end`."""
     rule = request.rule
     assert rule is not None  # noqa: S101 - for the type checker: the treatment is its own
-    request.exchange = Exchange(treatment)
-    request.plain = False
-    cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
+    if treatment.shares:
+        cluster, treatment = treatment.draw(random())  # noqa: S311 - shares, not secrets
+    else:
+        cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
+    own = head.fields
+    if own is None:
+        own = data[data.find(b"\n") + 1 : end + 2]
+    if treatment.response or treatment.cors is not None:
+        request.exchange = Exchange(treatment.response)
+        request.plain = False
+    if (treatment.cors is not None or treatment.redirect is not None) and _answer(request, treatment, own):
+        return
     if cluster is None:
         request.fail(rule.nobody)
         return
@@ -48,10 +82,58 @@ def treat(
         request.fail(Reason.NO_ENDPOINTS)
         return
     request.endpoint = endpoint
-    own = head.fields
-    if own is None:
-        own = data[data.find(b"\n") + 1 : end + 2]
+    target = request.target if treatment.path is None else treatment.path.apply(request.target)
     fields = b"%b%b%bX-Request-Id: %b\r\n" % (own, request.forwarded, forwarded_host, request.request_id)
-    if treatment.request is not None:
-        fields = treatment.request.apply(fields)
-    request.dispatch(endpoint, b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, fields))
+    if treatment.host:
+        fields = treatment.host + _HOST.sub(b"", fields)
+    for edit in treatment.request:
+        fields = edit.apply(fields)
+    message = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, target, fields)
+    if treatment.mirrors:
+        _dispatch_and_copy(request, treatment, endpoint, message)
+    else:
+        request.dispatch(endpoint, message)
+
+
+def _answer(request: Downstream, treatment: Treatment, fields: bytes) -> bool:
+    """Answer a request with these field lines where the rule does that itself; say whether."""
+    if (sharing := treatment.cors) is not None and (exchange := request.exchange) is not None:
+        origin = sharing.origin(fields)
+        exchange.granted = sharing.granted(origin)
+        if is_preflight(request.method, fields):
+            if origin:
+                exchange.granted = sharing.preflight(fields, origin)
+                _respond(request, Reason.CORS_PREFLIGHT, Reason.CORS_PREFLIGHT.status, b"")
+            else:
+                request.fail(Reason.CORS_ORIGIN)
+            return True
+    if (redirect := treatment.redirect) is None:
+        return False
+    try:
+        location = redirect.location(request.host, request.target)
+    except Refused as refused:
+        request.fail(refused.reason)
+    else:
+        _respond(request, Reason.REDIRECT, redirect.status, b"Location: %b\r\n" % location)
+    return True
+
+
+def _respond(request: Downstream, reason: Reason, status: int, fields: bytes) -> None:
+    fields = _LINES[status] + fields
+    if request.exchange is not None:
+        fields = request.exchange.response_fields(fields)
+    head = b"%bContent-Length: 0\r\nx-rauta-reason: %b\r\n" % (fields, reason.code_bytes)
+    request.respond(reason, status, head)
+
+
+def _dispatch_and_copy(request: Downstream, treatment: Treatment, endpoint: Endpoint, message: bytes) -> None:
+    """Send a request, and after that, so that it does not wait, its copies."""
+    chosen = [cluster for cluster, portion in treatment.mirrors if random() < portion]  # noqa: S311 - shares
+    copies = [(request.worker.mirror(request), cluster) for cluster in chosen]
+    if unfinished := [mirror for mirror, _ in copies if mirror.unfinished]:
+        if request.exchange is None:
+            request.exchange = Exchange(())
+        request.exchange.mirrors = unfinished
+    request.dispatch(endpoint, message)
+    for mirror, cluster in copies:
+        mirror.start(cluster, message)

@@ -48,6 +48,7 @@ class End(asyncio.Transport):
         super().__init__()
         self.loop = loop
         self.protocol = protocol
+        self.port = 0  # of a backend
         self.patient = True
         self.buffer = bytearray()  # written, not taken by the peer yet
         self.peak = 0  # the most that `buffer` ever held
@@ -225,7 +226,7 @@ class FakeLoop(asyncio.SelectorEventLoop):
             if not self._ready:  # type: ignore[attr-defined]
                 break
 
-    async def create_connection(self, protocol_factory: Callable[[], Any], *_: Any, **__: Any) -> Any:
+    async def create_connection(self, protocol_factory: Callable[[], Any], *address: Any, **_: Any) -> Any:
         if self.hang:
             self.connecting.append(self.create_future())
             await self.connecting[-1]
@@ -233,6 +234,7 @@ class FakeLoop(asyncio.SelectorEventLoop):
             raise self.refuse
         protocol = protocol_factory()
         end = End(self, protocol)
+        end.port = address[1]
         self.backends.append(end)
         protocol.connection_made(end)
         return end, protocol

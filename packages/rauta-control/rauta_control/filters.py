@@ -13,6 +13,7 @@ import msgspec
 from rauta_control.action import Cors, Filters, HeaderEdit, Mirror, PathEdit, Redirect, Rewrite
 from rauta_control.backends import Backend, backend
 from rauta_control.derive import Graph
+from rauta_control.edit import unusable
 from rauta_control.httpfilter import (
     HTTPCORSFilter,
     HTTPHeader,
@@ -24,6 +25,7 @@ from rauta_control.httpfilter import (
 )
 from rauta_control.settings import settings
 from rauta_control.supported import Ability
+from rauta_control.target import replacement
 from rauta_control.world import Key
 
 PORTS = {"http": 80, "https": 443}
@@ -63,11 +65,11 @@ class Compiled(msgspec.Struct, frozen=True):
     notes: tuple[Note, ...] = ()
 
 
-def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str) -> Compiled:
-    """Compile the filters at `path` of the route `source`."""
+def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str, *, prefixed: bool) -> Compiled:
+    """Compile the filters at `path` of the route `source`. `prefixed`: all matches of the rule are by a prefix."""
     if not given:
         return Compiled()
-    notes = [*_unsupported(q, given, path), *_dangling(given, path)]
+    notes = [*_unsupported(q, given, path), *_unusable(given, path, prefixed=prefixed), *_dangling(given, path)]
     if notes:
         unable = any(not each.path.endswith(EXTENSION) for each in notes)
         dangling = tuple(
@@ -91,7 +93,7 @@ def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str)
         elif each.url_rewrite is not None:
             parts["rewrite"] = Rewrite(each.url_rewrite.hostname or "", path_edit(each.url_rewrite.path))
         elif each.cors is not None:
-            parts["cors"] = _cors(each.cors)
+            parts["cors"] = _cors(each.cors, f"{where}.cors", notes)
         elif each.request_mirror is not None:
             target = backend(q, source, each.request_mirror.backend_ref)
             mirrored.append(target)
@@ -123,12 +125,12 @@ def redirected(redirect: HTTPRequestRedirectFilter, protocol: str, port: int) ->
 
 
 def path_edit(path: HTTPPathModifier | None) -> PathEdit | None:
-    """A path modifier; an empty replacement is the root."""
+    """A path modifier; an empty replacement is the root. Raises ValueError."""
     if path is None:
         return None
     if path.type == "ReplaceFullPath":
-        return PathEdit(path.replace_full_path or "/")
-    return PathEdit(path.replace_prefix_match or "/", prefix=True)
+        return PathEdit(replacement(path.replace_full_path or ""))
+    return PathEdit(replacement(path.replace_prefix_match or ""), prefix=True)
 
 
 def _unsupported(q: Graph, given: Sequence[HTTPRouteFilter], path: str) -> Iterator[Note]:
@@ -144,6 +146,27 @@ def _unsupported(q: Graph, given: Sequence[HTTPRouteFilter], path: str) -> Itera
             and Ability.MIRROR_SHARE not in able
         ):
             yield Note(2, f"{where}.requestMirror", Ability.MIRROR_SHARE.missing)
+
+
+def _unusable(given: Sequence[HTTPRouteFilter], path: str, *, prefixed: bool) -> Iterator[Note]:
+    """Values that no request or response could have, and a prefix to replace where there is none."""
+    for index, each in enumerate(given):
+        for field, modifier in (
+            ("requestHeaderModifier", each.request_header_modifier),
+            ("responseHeaderModifier", each.response_header_modifier),
+        ):
+            if modifier is not None:
+                for name, why in unusable(_headers(modifier, "", [])):
+                    yield Note(35, f"{path}[{index}].{field}", f"{name!r} {why}")
+        for field, target in (("requestRedirect", each.request_redirect), ("urlRewrite", each.url_rewrite)):
+            try:
+                edit = path_edit(target.path if target else None)
+            except ValueError as error:
+                yield Note(35, f"{path}[{index}].{field}.path", str(error))
+                continue
+            if edit is not None and edit.prefix and not prefixed:
+                text = "ReplacePrefixMatch needs a rule that has matches of type PathPrefix only"
+                yield Note(35, f"{path}[{index}].{field}.path", text)
 
 
 def _dangling(given: Sequence[HTTPRouteFilter], path: str) -> Iterator[Note]:
@@ -173,7 +196,9 @@ def _pairs(given: Iterable[HTTPHeader], path: str, notes: list[Note]) -> tuple[t
     return tuple(pairs.values())
 
 
-def _cors(given: HTTPCORSFilter) -> Cors:
+def _cors(given: HTTPCORSFilter, path: str, notes: list[Note]) -> Cors:
+    if given.allow_credentials and "*" in given.expose_headers:
+        notes.append(Note(3, f"{path}.exposeHeaders", "'*' exposes nothing together with allowCredentials"))
     return Cors(
         given.allow_origins,
         given.allow_methods,

@@ -71,6 +71,7 @@ CODES: dict[int, Code] = {
         _WARNING, "a repeated name is ignored", "remove all but the first: names of headers are compared without case"
     ),
     34: Code(_ERROR, "the expression is invalid", "use the syntax of RE2: https://github.com/google/re2/wiki/Syntax"),
+    35: Code(_ERROR, "the value of a filter cannot be used", "correct it; until then requests are answered with 500"),
     # Listeners.
     40: Code(_ERROR, "the protocol is not supported", "use HTTP"),
     41: Code(

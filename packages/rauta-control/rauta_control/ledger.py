@@ -28,6 +28,7 @@ _BYTES_IN, _BYTES_OUT = int(RouteWord.BYTES_IN), int(RouteWord.BYTES_OUT)
 _DURATION, _BUCKETS = int(RouteWord.DURATION_SUM), int(RouteWord.BUCKETS)
 _TRIES, _WAITED, _FAULTS = int(EndpointWord.REQUESTS), int(EndpointWord.DURATION_SUM), int(EndpointWord.STATUS_5XX)
 _REQUESTS = int(Vital.REQUESTS)
+_MIRRORED, _MIRRORS_DROPPED = int(Vital.MIRRORED), int(Vital.MIRRORS_DROPPED)
 _LAST_BUCKET = 31
 _LINE = (
     b'{"time":"%b.%03dZ",%b%b"client":"%b","method":"%b","host":"%b","path":"%b","status":%d,"reason":"%b",'
@@ -94,6 +95,17 @@ def record(request: Downstream, reason: Reason | None) -> None:
             request.request_id,
         )
     )
+
+
+def record_copy(copy: Downstream, *, answered: bool) -> None:
+    """Enter a copy of a request (mirror.py) that ends now: `answered` by its backend, or given up."""
+    copy.worker.vitals[_MIRRORED if answered else _MIRRORS_DROPPED] += 1
+    if copy.endpoint is not None:
+        words = endpoint_counter(copy.worker, copy.endpoint).words
+        words[_TRIES] += 1
+        words[_WAITED] += int((monotonic() - copy.started) * 1_000_000)
+        if copy.status >= 500:
+            words[_FAULTS] += 1
 
 
 def endpoint_counter(worker: Worker, endpoint: Endpoint) -> Counter:

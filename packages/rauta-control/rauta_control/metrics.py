@@ -225,6 +225,18 @@ FAMILIES = (
         "Requests sent over a connection from the pool.",
         _vital(Vital.UPSTREAM_REUSES),
     ),
+    Family(
+        "rauta_mirrored_requests_total",
+        "counter",
+        "Copies of requests that a backend answered.",
+        _vital(Vital.MIRRORED),
+    ),
+    Family(
+        "rauta_mirrored_requests_dropped_total",
+        "counter",
+        "Copies of requests given up: too many, too slow, or the backend failed.",
+        _vital(Vital.MIRRORS_DROPPED),
+    ),
     Family("rauta_route_cache_hits_total", "counter", "Decisions taken from the cache.", _vital(Vital.MEMO_HITS)),
     Family("rauta_route_cache_misses_total", "counter", "Decisions computed.", _vital(Vital.MEMO_MISSES)),
     Family("rauta_route_cache_entries", "gauge", "Decisions remembered.", _vital(Vital.MEMO_SIZE)),

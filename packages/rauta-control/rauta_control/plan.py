@@ -114,7 +114,7 @@ def plan(q: Graph, key: Key) -> Plan:
 def _rule(q: Graph, key: Key, index: int, rule: HTTPRouteRule, notes: list[Note], backends: list[Backend]) -> Planned:
     path = f"spec.rules[{index}]"
     matches, dropped = _matches(q, index, rule, notes)
-    given = compiled(q, key, rule.filters, f"{path}.filters")
+    given = compiled(q, key, rule.filters, f"{path}.filters", prefixed=_prefixed(rule))
     notes += given.notes
     backends += given.mirrored
     shares, faults = _shares(q, key, rule, path, notes, backends)
@@ -253,7 +253,7 @@ def _shares(
             notes.append(Note(target.code, where, target.message))
             shares.append(ir.ClusterWeight("", ref.weight, fault=f"{target.reason}: {target.message}"))
             continue
-        own = _own(q, key, ref.filters, f"{where}.filters")
+        own = _own(q, key, ref.filters, f"{where}.filters", prefixed=_prefixed(rule))
         notes += own.notes
         backends += own.mirrored
         if own.fault:
@@ -264,14 +264,18 @@ def _shares(
     return shares, faults
 
 
-def _own(q: Graph, key: Key, given: Sequence[HTTPRouteFilter], path: str) -> Compiled:
+def _prefixed(rule: HTTPRouteRule) -> bool:
+    return all(match.path.type == "PathPrefix" for match in rule.matches)
+
+
+def _own(q: Graph, key: Key, given: Sequence[HTTPRouteFilter], path: str, *, prefixed: bool) -> Compiled:
     """The filters of a single backend. (A redirect there: the CRD knows it, no feature of v1.6.1 asks for it.)"""
     if not given:
         return Compiled()
     if Ability.BACKEND_FILTERS not in settings(q).abilities:
         fault = Ability.BACKEND_FILTERS.missing
         return Compiled(fault=fault, unable=True, notes=(Note(2, path, fault),))
-    own = compiled(q, key, given, path)
+    own = compiled(q, key, given, path, prefixed=prefixed)
     if own.redirect is not None:
         fault = "RequestRedirect of a single backend is not supported yet"
         return Compiled(fault=fault, unable=True, notes=(Note(2, path, fault),))

@@ -1,8 +1,8 @@
 """Why RAUTA answered by itself: one documented code for each cause, in the response, the access log and the metrics.
 
-Pure. A response that RAUTA makes carries `x-rauta-reason: CODE` and an RFC 9457 problem body; a response relayed from a
-backend never does, so the two are told apart at a glance. Numbers are words in shared memory (sharedmem.Vital.REASONS +
-number) and never change their meaning.
+Pure. A response that RAUTA makes carries `x-rauta-reason: CODE` and, if it is an error, an RFC 9457 problem body; a
+response relayed from a backend never does, so the two are told apart at a glance. Numbers are words in shared memory
+(sharedmem.Vital.REASONS + number) and never change their meaning.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ class Reason(Enum):
     NO_ROUTE = (21, 404, "no route matches this request")
     NO_BACKENDS = (22, 500, "the route that matches has no backends")
     BACKEND_INVALID = (23, 500, "a backend of the route that matches does not exist or may not be used")
+    # Not faults: what the rule that matches answers itself. A redirect has the status of its filter.
+    REDIRECT = (24, 302, "the route redirects this request")
+    CORS_PREFLIGHT = (25, 200, "the route tells browsers what other origins may do")
+    CORS_ORIGIN = (26, 403, "the route does not allow this origin")
     # The backend.
     NO_ENDPOINTS = (30, 503, "the service behind the route has no endpoints")
     UPSTREAM_CONNECT = (31, 502, "the backend refused or failed the connection")

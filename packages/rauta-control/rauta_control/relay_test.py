@@ -17,9 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rauta_control.fakewire_test import READ, End, Wire, patch_sockets
+from rauta_control import ir
+from rauta_control.action import Filters, HeaderEdit, Mirror
+from rauta_control.fakewire_test import CONFIGURATION, READ, End, Wire, cluster, patch_sockets
 
 SIZES = st.sampled_from([0, 1, 2, 1000, 70_000, 300_000])
+#: Of a rule whose heads are all made anew, and whose requests are copied.
+TREATED = Filters(HeaderEdit((("X-Edited", "1"),)), HeaderEdit((("X-Edited", "1"),)), mirrors=(Mirror("m"),))
 
 
 @dataclass
@@ -142,6 +146,7 @@ class Backend:
     answer_cut=st.sampled_from([9, 1_000, 50_000, 400_000]),
     patient=st.booleans(),
     moves=st.lists(st.integers(0, 3), min_size=4, max_size=12),
+    treated=st.booleans(),
 )
 def test_what_arrives_is_what_was_sent(
     tmp_path: Path,
@@ -151,11 +156,14 @@ def test_what_arrives_is_what_was_sent(
     answer_cut: int,
     patient: bool,
     moves: list[int],
+    treated: bool,
 ) -> None:
     patch_sockets(monkeypatch)
     path = tmp_path / "access.log"
     path.unlink(missing_ok=True)
-    wire = Wire(str(path))
+    share = ir.ClusterWeight("c")
+    rule = ir.Rule("r", "app", "l|*", "/", "prefix", (share,), slot=0, epoch=1, filters=TREATED)
+    wire = Wire(str(path), [*CONFIGURATION, cluster("m", 8002), rule] if treated else CONFIGURATION)
     client = wire.client()
     client.patient = patient
     stream = requests(todo)
@@ -182,13 +190,14 @@ def test_what_arrives_is_what_was_sent(
         idle = idle + 1 if before == after else 0
         if set(moves) <= {2, 3} or (idle >= 10 and at < len(stream)) or client.buffer:  # everybody gets a turn
             moves = [0, 1, 2]
-    seen = sorted(request for backend in backends for request in backend.seen)
-    assert seen == [(exchange.number, exchange.body[: exchange.sent]) for exchange in todo]
+    for port in (8001, 8002) if treated else (8001,):
+        seen = sorted(request for backend in backends if backend.end.port == port for request in backend.seen)
+        assert seen == [(exchange.number, exchange.body[: exchange.sent]) for exchange in todo]
     understood(client.heard(), todo)
     assert client.peak <= 65_536 + READ + 1_000
     assert all(backend.end.peak <= 65_536 + READ + 10_000 for backend in backends)
     assert wire.statuses() == [(exchange.status, "") for exchange in todo]
-    assert len(wire.pool) <= 1
+    assert [upstream.endpoint.port for upstream in wire.pool].count(8001) <= 1
     wire.close()
 
 

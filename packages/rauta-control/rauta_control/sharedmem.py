@@ -59,6 +59,8 @@ class Vital(IntEnum):
     REFUSED = 23  # connections closed at once because a limit was reached
     UPSTREAM_CONNECTS = 24
     UPSTREAM_REUSES = 25
+    MIRRORED = 32  # copies of requests that a backend answered
+    MIRRORS_DROPPED = 33  # copies that were not sent, not taken or not answered
     REASONS = 64  # + Reason.number: RAUTA's own answers by reason
 
 

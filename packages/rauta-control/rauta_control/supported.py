@@ -59,6 +59,14 @@ TODAY = frozenset(
         Ability.QUERY_REGEX,
         Ability.HOST_FALLBACK,
         Ability.WEIGHTS,
+        Ability.REQUEST_HEADERS,
+        Ability.RESPONSE_HEADERS,
+        Ability.REDIRECT,
+        Ability.REWRITE,
+        Ability.MIRROR,
+        Ability.MIRROR_SHARE,
+        Ability.CORS,
+        Ability.BACKEND_FILTERS,
     }
 )
 #: What translation can express. An ability outside of it needs more than an entry in TODAY.

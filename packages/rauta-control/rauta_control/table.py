@@ -82,7 +82,7 @@ class Rule:
         # The common case, one cluster, needs no draw.
         self.cluster = self.shares[0][0] if len(self.shares) == 1 else None
         self.label = b'"route":%b,' % msgspec.json.encode(rule.route)
-        self.treatment = Treatment.of(rule)
+        self.treatment = Treatment.of(rule, clusters)
 
     def draw(self, chance: float) -> Cluster | None:
         """Return a cluster by weight for a random `chance` in [0, 1); None if no backend of the rule takes requests."""

@@ -2,26 +2,85 @@
 
 A rule without any of it has no treatment, and its requests pay one look for that (downstream.py). exchange.py carries
 a treatment out.
+
+The order is the same whatever it is in the manifest (docs/filters.md):
+
+    request   a share is drawn and its filters join the rule's; a preflight is answered; a redirect is answered; host
+              and path are rewritten, by the share rather than the rule; fields are edited by the rule, then by the
+              share; mirrors copy what came of it
+    response  the backend's CORS fields are replaced; fields are edited by the rule, then by the share
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
 from rauta_control import ir
+from rauta_control.action import Filters, Rewrite
+from rauta_control.cors import Sharing
 from rauta_control.edit import Edit
+from rauta_control.redirect import Redirection
+from rauta_control.target import PathChange
+
+if TYPE_CHECKING:
+    from rauta_control.cluster import Cluster
+
+_NOTHING = Filters()
 
 
 class Treatment:
-    """What a rule asks for; None where it does not. Shared by all requests of the rule."""
+    """What a rule asks for; empty or None where it does not. Shared by all requests of the rule.
 
-    __slots__ = ("request", "response")
+    `mirrors` are (cluster, share of the requests). Where shares of the rule have filters of their own, `shares` holds
+    the cluster and the treatment of each, the rule's filters included.
+    """
 
-    def __init__(self, rule: ir.Rule) -> None:
-        filters = rule.filters
-        self.request = Edit(filters.request) if filters and filters.request else None
-        self.response = Edit(filters.response) if filters and filters.response else None
+    __slots__ = ("_bounds", "cors", "host", "mirrors", "path", "redirect", "request", "response", "shares")
+
+    def __init__(self, rule: ir.Rule, levels: tuple[Filters, ...], clusters: Mapping[str, Cluster]) -> None:
+        prefix = rule.path.encode() if rule.path_type == "prefix" else b""
+        rewrites = [filters.rewrite or Rewrite() for filters in reversed(levels)]
+        host = next((rewrite.hostname for rewrite in rewrites if rewrite.hostname), "")
+        path = next((rewrite.path for rewrite in rewrites if rewrite.path), None)
+        cors = next((filters.cors for filters in reversed(levels) if filters.cors), None)
+        redirect = next((filters.redirect for filters in reversed(levels) if filters.redirect), None)
+        self.request = tuple(Edit(filters.request) for filters in levels if filters.request)
+        self.response = tuple(Edit(filters.response) for filters in levels if filters.response)
+        self.host = b"Host: %b\r\n" % host.encode() if host else b""
+        self.path = PathChange(path, prefix) if path else None
+        self.cors = Sharing(cors) if cors else None
+        self.redirect = Redirection(redirect, prefix) if redirect else None
+        self.mirrors = tuple(
+            (clusters[mirror.cluster], mirror.numerator / mirror.denominator)
+            for filters in levels
+            for mirror in filters.mirrors
+        )
+        self.shares: tuple[tuple[Cluster | None, Treatment], ...] = ()
+        self._bounds: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, rule: ir.Rule) -> Treatment | None:
+    def of(cls, rule: ir.Rule, clusters: Mapping[str, Cluster]) -> Treatment | None:
         """Return the treatment of a rule's requests; None if there is nothing to do."""
-        made = cls(rule)
-        return made if any(getattr(made, name) is not None for name in cls.__slots__) else None
+        own = any(share.filters is not None for share in rule.clusters)
+        if rule.filters is None and not own:
+            return None
+        common = (rule.filters or _NOTHING,)
+        made = cls(rule, common, clusters)
+        if own:
+            live = [share for share in rule.clusters if share.weight]
+            made.shares = tuple(
+                (
+                    clusters[share.cluster] if share.cluster else None,
+                    cls(rule, (*common, share.filters), clusters) if share.filters else made,
+                )
+                for share in live
+            )
+            made._bounds = tuple(accumulate(share.weight for share in live))
+        return made
+
+    def draw(self, chance: float) -> tuple[Cluster | None, Treatment]:
+        """Return one of `shares` by weight for a random `chance` in [0, 1)."""
+        return self.shares[min(bisect_right(self._bounds, chance * self._bounds[-1]), len(self.shares) - 1)]

@@ -29,6 +29,7 @@ from rauta_control.head import RequestHead
 from rauta_control.inherit import Inherited
 from rauta_control.ledger import endpoint_counter
 from rauta_control.messages import ControlLink, Drain, Listen, ToWorker, Unlisten
+from rauta_control.mirror import Mirror
 from rauta_control.port import Port, Reserve
 from rauta_control.reasons import Reason, answer
 from rauta_control.recorder import Recorder
@@ -71,6 +72,7 @@ class Worker:
         # x-request-id: 20 random hex digits of the process, then 12 that count.
         self.request_prefix = os.urandom(10).hex().encode()
         self.requests = 0
+        self.mirrors: set[Mirror] = set()  # copies of requests under way
         sink = accesslog.open_sink(inherited.settings.access_log)
         counts = self.vitals[Vital.LOG_LINES], self.vitals[Vital.LOG_DROPPED]
         self.log = None if sink is None else accesslog.AccessLog(sink, *counts)
@@ -128,6 +130,10 @@ class Worker:
             downstream.attached(upstream)
         else:
             upstream.release()
+
+    def mirror(self, request: Downstream) -> Mirror:
+        """Return a copy of a request that is about to be sent. (Here, as exchange.py cannot import what imports it.)"""
+        return Mirror(request)
 
     def _shed(self) -> None:
         """Close what waits in pools: with many endpoints it can take the descriptors that requests need."""
@@ -316,6 +322,8 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for downstream in list(self._open):
             downstream.stop()
+        for mirror in list(self.mirrors):
+            mirror.stop()
         self._shed()
         self.follower.close()
         await asyncio.sleep(0)  # the turn in which transports close
