@@ -49,15 +49,19 @@ class Endpoint:
 
 
 class Cluster:
-    """A name that rules refer to, and the endpoints behind it now. `table` has `size` slots, 0 if nothing is there."""
+    """A name that rules refer to, and the endpoints behind it now. `table` has `size` slots, 0 if nothing is there.
 
-    __slots__ = ("endpoints", "name", "size", "table")
+    `requests` are those in flight that may be retried, `retries` those of them that are (attempts.py).
+    """
+
+    __slots__ = ("endpoints", "name", "requests", "retries", "size", "table")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.endpoints: list[Endpoint] = []
         self.table: Sequence[int] = ()
         self.size = 0
+        self.requests = self.retries = 0
 
 
 Filling: TypeAlias = tuple[Cluster, tuple[ir.Endpoint, ...], Sequence[int]]

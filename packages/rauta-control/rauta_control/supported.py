@@ -49,7 +49,7 @@ class Ability(StrEnum):
 
 
 #: What the data plane does today.
-TODAY = frozenset({Ability.METHODS, Ability.WEIGHTS})
+TODAY = frozenset({Ability.METHODS, Ability.WEIGHTS, Ability.REQUEST_TIMEOUT, Ability.BACKEND_TIMEOUT, Ability.RETRY})
 #: What translation can express. An ability outside of it needs more than an entry in TODAY.
 EXPRESSED = frozenset(Ability) - {Ability.EXTERNAL_AUTH, Ability.SESSION, Ability.BACKEND_CLIENT_CERTIFICATE}
 
