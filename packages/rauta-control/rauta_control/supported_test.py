@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from rauta_control import ir
-from rauta_control.action import UNSET
 from rauta_control.cluster import Clusters
 from rauta_control.finding import CODES, PREFIX, finding, table
 from rauta_control.golden_test import CASES, DATA, translated
@@ -48,8 +47,7 @@ def test_what_is_published_today_is_what_the_table_can_do(name: str) -> None:
         match each:
             case ir.Rule():
                 assert each.path_type in ("exact", "prefix")
-                assert (each.headers, each.query, each.filters, each.retry) == ((), (), None, None)
-                assert (each.request_timeout, each.backend_timeout) == (UNSET, UNSET)
+                assert (each.headers, each.query, each.filters) == ((), (), None)
                 assert all(share.filters is None for share in each.clusters)
             case ir.Listener():
                 assert (each.protocol, each.tls) == ("HTTP", ())
