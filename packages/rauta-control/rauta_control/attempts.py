@@ -88,6 +88,15 @@ class Attempts:
             self._attempt_due = self._request.worker.loop.time() + self.policy.backend
             self._request.worker.wheel.set(self, min(self._attempt_due, self._request_due))
 
+    def replayable(self) -> bool:
+        """Whether there may be an attempt that is due to a stale connection: it waits for nothing, but it counts."""
+        return not self.policy.stanza or self.number < max(1, self.policy.attempts)
+
+    def replayed(self) -> None:
+        """There is one."""
+        if self.policy.stanza:
+            self.number += 1
+
     def again(self, reason: Reason | None, status: int = 0) -> bool:
         """Whether to try again after an attempt that failed with `reason`, or was answered with `status` if None.
 

@@ -299,7 +299,7 @@ def test_a_stale_connection_costs_no_idempotent_request_even_with_a_body(wire: W
         assert wire.backend.heard() == sent
         wire.backend.say(OK)
         assert client.heard() == OK
-    assert "attempts" not in wire.log()[-1]
+    assert [line.get("attempts") for line in wire.log()[1::2]] == [None] * 4 + [2]
 
 
 def test_what_came_of_a_body_goes_again_and_the_rest_follows(wire: Wire) -> None:
@@ -326,6 +326,21 @@ def test_a_body_that_is_too_big_to_keep_is_sent_once(wire: Wire) -> None:
     assert client.heard() == BUSY
     wait(wire, SOON)
     assert asked(wire) == 1
+
+
+def test_an_early_response_is_tried_again_with_what_came_and_what_comes(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"POST /retry HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nab", b"cd")
+    wire.backend.say(BUSY)
+    assert not wire.backend.open  # in the middle of a request
+    client.say(b"ef")
+    wait(wire, SOON)
+    assert wire.backend.heard().endswith(b"\r\n\r\nabcdef")
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    client.say(get("/"))
+    wire.backend.say(OK)
+    assert client.heard() == OK
 
 
 def test_once_the_client_has_heard_anything_there_is_no_other_attempt(wire: Wire) -> None:

@@ -437,7 +437,8 @@ class Downstream(asyncio.Protocol):
 
     def can_replay(self) -> bool:
         """Whether the request may be sent again without anybody having asked for it: idempotent, and still here."""
-        return self.method in policy.IDEMPOTENT and self.retains()
+        attempts = self.attempts
+        return self.method in policy.IDEMPOTENT and self.retains() and (attempts is None or attempts.replayable())
 
     def rewind(self, head: bytes) -> None:
         """Have everything that was sent, which began with `head`, wait to be sent again."""
@@ -449,6 +450,8 @@ class Downstream(asyncio.Protocol):
         """Send the request, which began with `head`, again on a new connection, for which room is reserved."""
         assert self.endpoint is not None  # noqa: S101 - for the type checker: it was sent there before
         self.upstream = None
+        if self.attempts is not None:
+            self.attempts.replayed()
         self.rewind(head)
         self.regulate()
         self.worker.connect(self.endpoint, self)

@@ -15,7 +15,8 @@ Retries (GEP-1731). With a `retry` stanza, a request is tried again
 
 each only while all of the request that was sent is retained (64 KiB of a body) and the client has heard nothing. When
 no attempt is left or the budget is used up, the client gets the last response as it is. Without a stanza, a failed
-connection is tried once more, at once, at another endpoint if there is one. `attempts: 0` forbids that too.
+connection is tried once more, at once, at another endpoint if there is one. `attempts: 0` forbids that too. That an
+idempotent request is sent once more when a pooled connection turns out to be dead is no retry, but counts as one.
 """
 
 from __future__ import annotations
