@@ -69,24 +69,27 @@ class Attempts:
             request.plain = False
         if policy.request:
             self._request_due = request.worker.loop.time() + policy.request
-            request.worker.wheel.set(self, self._request_due)
 
     def begin(self, endpoint: Endpoint, head: bytes) -> None:
         """The first attempt begins: `head`, and what follows it, goes to `endpoint`."""
-        request = self._request
-        assert request.rule is not None  # noqa: S101 - for the type checker: it led to the endpoint
+        rule = self._request.rule
         self._head = head
         self._tried.append(endpoint)
-        self._cluster = cluster = _cluster(request.rule, endpoint)
+        self._cluster = cluster = None if rule is None else _cluster(rule, endpoint)
         if self.policy.stanza and cluster is not None:
             cluster.requests += 1
         self.limit()
 
     def limit(self) -> None:
-        """The present attempt may take its time from now on, if the request is complete."""
-        if self.policy.backend and self._head and not self._waiting and self._request.complete():
-            self._attempt_due = self._request.worker.loop.time() + self.policy.backend
-            self._request.worker.wheel.set(self, min(self._attempt_due, self._request_due))
+        """The time of the present attempt, if there is one, begins if the request is complete."""
+        if self._head and not self._waiting:
+            if self.policy.backend and self._request.complete():
+                self._attempt_due = self._request.worker.loop.time() + self.policy.backend
+            self.watch()
+
+    def watch(self) -> None:
+        """Have `lapse` called when time is up."""
+        self._request.worker.wheel.set(self, min(self._attempt_due, self._request_due))
 
     def replayable(self) -> bool:
         """Whether there may be an attempt that is due to a stale connection: it waits for nothing, but it counts."""
@@ -145,7 +148,6 @@ class Attempts:
             return
         self._tried.append(endpoint)
         request.endpoint = endpoint
-        request.worker.wheel.set(self, self._request_due)
         self.limit()
         request.send(endpoint)
 

@@ -77,6 +77,7 @@ def enter(
             # The worker's one RequestHead will be filled anew while this request waits.
             passing = _pass(request, attempts, treatment, copy(head), data, end, forwarded_host)
             attempts.gate = request.worker.start(passing)
+            attempts.watch()
             request.regulate()
             return
     treat(request, treatment, head, data, end, forwarded_host)

@@ -1,10 +1,11 @@
 """Timeouts and retries of a rule: what they mean, what is tried again and when. Pure; attempts.py carries it out.
 
 Timeouts (GEP-1742). `request` runs from the end of the request's head to the end of its response, over all attempts: it
-is what the client is promised, so slow uploads and downloads are part of it. `backend` runs from the moment an attempt
-begins, its connection included, to the end of its response, but not before the request is complete (as in Envoy): a
-backend is not blamed for a slow upload. Zero means none. Where a rule gives either, the gateway's own limit for heads
-of responses (upstream.py) does not apply. A response that is silent for minutes is cut all the same.
+is what the client is promised, so a slow upload is part of it. `backend` runs from the moment an attempt begins, its
+connection included, to the end of its response, but not before the request is complete (as in Envoy): a backend is not
+blamed for a slow upload. Both go on while the client is slow to take the response (as in Envoy). Zero means none. Where
+a rule gives either, the gateway's own limit for heads of responses (upstream.py) does not apply. A response that is
+silent for minutes is cut all the same.
 
 Retries (GEP-1731). With a `retry` stanza, a request is tried again
 
