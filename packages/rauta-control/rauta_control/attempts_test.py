@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -21,7 +22,7 @@ def rule(path: str, name: str = "c", *, request: int = -1, backend: int = -1, re
     share = (ir.ClusterWeight(name),)
     return ir.Rule(
         path, path, "l|*", path, "prefix", share, request_timeout=request, backend_timeout=backend, retry=retry,
-        slot=hash(path) % 30_000 + 10, epoch=1,
+        slot=crc32(path.encode()) % 30_000 + 10, epoch=1,
     )  # fmt: skip
 
 
