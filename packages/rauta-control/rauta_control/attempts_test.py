@@ -418,6 +418,18 @@ def test_where_no_connection_can_be_made_at_all(wire: Wire, path: str, tries: in
     assert failures(wire) == tries
 
 
+def test_a_busy_answer_and_a_reset_are_not_taken_for_a_connection_that_lives(wire: Wire) -> None:
+    wire.publish(*RESOURCES, rule("/at-once", retry=Retry(2, ALL, 0)))
+    client = wire.client()
+    client.say(get("/at-once"))
+    first = wire.backend
+    first.break_off(BUSY)
+    assert wire.backend is not first
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert wire.log()[0]["attempts"] == 2
+
+
 def test_both_timeouts_hold_across_attempts(wire: Wire) -> None:
     client = wire.client()
     client.say(get("/both"))

@@ -314,7 +314,8 @@ class Upstream(asyncio.Protocol):
         self.interim = 0
         if downstream.blocked:
             self.transport.resume_reading()
-        if not head.keep_alive or not downstream.complete() or self.blocked or head.length > DISCARDED:
+        in_step = head.keep_alive and downstream.complete() and not self.blocked
+        if not in_step or head.length > DISCARDED or self.transport.is_closing():  # the last: see _last_words
             self.close()
             return
         self.phase = DISCARD
