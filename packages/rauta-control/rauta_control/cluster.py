@@ -96,16 +96,30 @@ class Cluster:
     """A name that rules refer to, and the endpoints behind it now.
 
     `slots` is the size of `table` if that alone says where a flow of a connection goes: to
-    `endpoints[table[flow % slots]]`. It is 0 if there is nothing or more to it: ask `pick`.
+    `endpoints[table[flow % slots]]`. It is 0 if there is nothing or more to it: ask `pick`. `requests` are those in
+    flight that may be retried, `retries` those of them that are (attempts.py).
     """
 
-    __slots__ = ("_available", "_chance", "_turn", "_weights", "balance", "endpoints", "name", "slots", "table")
+    __slots__ = (
+        "_available",
+        "_chance",
+        "_turn",
+        "_weights",
+        "balance",
+        "endpoints",
+        "name",
+        "requests",
+        "retries",
+        "slots",
+        "table",
+    )
 
     def __init__(self, name: str, chance: Callable[[], float]) -> None:
         self.name = name
         self.endpoints: list[Endpoint] = []
         self.table: Sequence[int] = ()
         self.slots = 0
+        self.requests = self.retries = 0
         self.balance = _DEFAULT
         self._weights: Sequence[int] = ()
         self._available: Available | None = None  # made when it is needed

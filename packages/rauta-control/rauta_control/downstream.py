@@ -31,10 +31,11 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rauta_common.hashing import flow_hash
-from rauta_control import rawsocket
+from rauta_control import policy, rawsocket
+from rauta_control.attempts import Attempts
 from rauta_control.choice import Choice
-from rauta_control.exchange import treat
 from rauta_control.framing import BadChunkError, ChunkedDecoder
+from rauta_control.gate import enter
 from rauta_control.head import CHUNKED, MAX_HEAD, check_unfinished
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason, Refused, answer
@@ -59,7 +60,6 @@ LINGER_TIME = 10.0  # in which a client may read an early answer before the conn
 FRESH_TIME = 1.0  # for the first byte of a connection that was accepted before draining began
 NEVER = float("inf")
 
-REPLAYABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))  # RFC 9110 9.2.2: idempotent
 MAX_LOGGED_METHOD = 32  # bytes; the longest registered one has 17
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
@@ -80,10 +80,12 @@ class Downstream(asyncio.Protocol):
         "phase",
         "port",
         "reading",
+        "ticket",
         "transport",
         "unsent",
         "worker",
         # -- per request
+        "attempts",
         "bytes_in",
         "bytes_out",
         "decoder",
@@ -97,6 +99,7 @@ class Downstream(asyncio.Protocol):
         "outgoing",
         "plain",
         "request_id",
+        "retained",
         "rule",
         "started",
         "status",
@@ -119,8 +122,10 @@ class Downstream(asyncio.Protocol):
         self.blocked = False  # the client is slow: its write buffer is over the high-water mark
         self.unsent = -1  # bytes the client had still to take when that was last looked at
         self.deadline = worker.now + HEAD_TIMEOUT  # a connection that never says anything is not worth KEEP_ALIVE
+        self.ticket = 0  # of the last attempt to connect, and whatever made it void since
         self.started = 0.0  # of the last request, monotonic; 0: there was none yet
         self.outgoing: list[bytes] = []  # of the request, what no upstream has taken yet
+        self.attempts: Attempts | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -130,8 +135,12 @@ class Downstream(asyncio.Protocol):
         self.upstream: Upstream | None = None
         self.decoder: ChunkedDecoder | None = None
         self.exchange: Exchange | None = None
+        self.retained: list[bytes] | None = None  # of the body, what was sent, while it may have to be sent again
         if self.outgoing:
             self.outgoing = []
+        if self.attempts is not None:
+            self.attempts.stop()
+            self.attempts = None
         self.method = self.target = self.host = self.request_id = b""
         self.left = self.bytes_in = self.bytes_out = 0
         self.status = 0  # of the response, once a byte of it was written
@@ -246,7 +255,7 @@ class Downstream(asyncio.Protocol):
                     return
             if rule.treatment is not None:
                 self.rule = rule
-                treat(self, rule.treatment, head, data, end, forwarded_host)
+                enter(self, rule.treatment, head, data, end, forwarded_host)
                 return
         self.rule = rule
         cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
@@ -279,6 +288,8 @@ class Downstream(asyncio.Protocol):
 
     def dispatch(self, endpoint: Endpoint, request: bytes) -> None:
         """Send a request, its head finished, with what has come of its body, to `endpoint`."""
+        if self.attempts is not None:
+            self.attempts.begin(endpoint, request)
         idle = endpoint.idle
         if idle:
             upstream = idle.pop()
@@ -286,8 +297,15 @@ class Downstream(asyncio.Protocol):
             upstream.send(self, request)
             if self.outgoing:
                 self._send_body()
-        elif endpoint.reserve():
+        else:
             self.outgoing.insert(0, request)
+            self.send(endpoint)
+
+    def send(self, endpoint: Endpoint) -> None:
+        """Send what has gathered of a request to `endpoint`."""
+        if endpoint.idle:
+            self.attached(endpoint.idle.pop())
+        elif endpoint.reserve():
             if self.phase == BODY:
                 self.regulate()  # no more of the body until there is somebody to send it to
             self.worker.connect(endpoint, self)
@@ -333,6 +351,7 @@ class Downstream(asyncio.Protocol):
         self.phase = BODY
         self.deadline = self.worker.now + BODY_TIMEOUT
         self.left = length
+        self.retained = []
         if length == CHUNKED:
             self.decoder = ChunkedDecoder()
         return not data or self._take_body(data)
@@ -379,13 +398,25 @@ class Downstream(asyncio.Protocol):
         self.bytes_in -= len(rest)
         if self.upstream is not None:
             self.upstream.request_sent()
+        if self.attempts is not None:
+            self.attempts.limit()
         self._hold(rest)
 
     def _send_body(self) -> None:
         upstream = self.upstream
         if upstream is not None and self.outgoing:
+            if self.retained is not None:
+                self._retain(self.retained)
             upstream.transport.writelines(self.outgoing)
             self.outgoing = []
+
+    def _retain(self, retained: list[bytes]) -> None:
+        """Keep what is about to be sent of a body, if that is of use and little enough."""
+        repeats = self.method in policy.IDEMPOTENT or (self.attempts is not None and self.attempts.policy.codes)
+        if repeats and self.bytes_in <= policy.RETAINED:
+            retained += self.outgoing
+        else:
+            self.retained = None
 
     def _hold(self, data: bytes) -> None:
         """Keep pipelined bytes and stop reading until this request is answered."""
@@ -409,28 +440,66 @@ class Downstream(asyncio.Protocol):
             self.reading = False
             self.transport.pause_reading()
 
-    def can_replay(self) -> bool:
-        """Whether the request may be sent again: idempotent (RFC 9110 9.2.2) and without a body."""
-        return self.method in REPLAYABLE and not self.bytes_in and self.phase == WAIT
+    # -- further attempts
 
-    def replay(self, request: bytes) -> None:
-        """Send `request` again on a new connection, for which room is reserved."""
+    def complete(self) -> bool:
+        """Whether all of the request is here."""
+        return self.phase == WAIT
+
+    def retains(self) -> bool:
+        """Whether all that was sent of the request is still here."""
+        return self.retained is not None or not self.bytes_in
+
+    def can_replay(self) -> bool:
+        """Whether the request may be sent again without anybody having asked for it: idempotent, and still here."""
+        attempts = self.attempts
+        return self.method in policy.IDEMPOTENT and self.retains() and (attempts is None or attempts.replayable())
+
+    def rewind(self, head: bytes) -> None:
+        """Have everything that was sent, which began with `head`, wait to be sent again."""
+        self.outgoing = [head, *(self.retained or ()), *self.outgoing]
+        if self.retained is not None:
+            self.retained = []
+
+    def replay(self, head: bytes) -> None:
+        """Send the request, which began with `head`, again on a new connection, for which room is reserved."""
         assert self.endpoint is not None  # noqa: S101 - for the type checker: it was sent there before
         self.upstream = None
-        self.outgoing = [request]
+        if self.attempts is not None:
+            self.attempts.replayed()
+        self.rewind(head)
+        self.regulate()
         self.worker.connect(self.endpoint, self)
+
+    def detach(self) -> None:
+        """Have nothing more to do with the connection that the request was sent on, or waits for."""
+        self.ticket += 1
+        upstream = self.upstream
+        if upstream is not None:
+            self.upstream = None
+            upstream.abandon()
+
+    def failed(self, reason: Reason) -> None:
+        """An attempt has failed before it was answered: make another if that is worth it."""
+        if self.attempts is None and reason in policy.CONNECT_FAILURES and self.endpoint is not None:
+            self.attempts = Attempts(self, policy.DEFAULT)
+            self.attempts.begin(self.endpoint, self.outgoing[0])
+        if self.attempts is not None and self.attempts.again(reason):
+            self.attempts.proceed()
+        else:
+            self.fail(reason)
 
     # -- the outcome
 
-    def waits(self) -> bool:
-        """Whether there is still a request to be given to a connection: the client may have left meanwhile."""
-        return self.phase in (BODY, WAIT) and self.upstream is None
+    def waits(self, ticket: int) -> bool:
+        """Whether the request that a connection was to be made for still waits for it: the client may have left."""
+        return self.ticket == ticket and self.phase in (BODY, WAIT)
 
     def attached(self, upstream: Upstream) -> None:
-        """A new connection to the backend is there: send what has gathered."""
+        """A connection to the backend is there: send what has gathered."""
         self.upstream = upstream
-        upstream.send(self, b"".join(self.outgoing))
-        self.outgoing = []
+        upstream.send(self, self.outgoing.pop(0))
+        self._send_body()
         self.regulate()
 
     def finish(self) -> None:
@@ -486,10 +555,9 @@ class Downstream(asyncio.Protocol):
 
     def fail(self, reason: Reason) -> None:
         """Answer with `reason` if nothing was answered yet, or else cut the connection so that the client can tell."""
-        upstream = self.upstream
-        if upstream is not None:
-            self.upstream = None
-            upstream.abandon()
+        self.detach()
+        if self.attempts is not None:
+            self.attempts.stop()
         if self.status:
             record(self, reason)
             if self.http10:
@@ -504,12 +572,12 @@ class Downstream(asyncio.Protocol):
             response = self.exchange.own_answer(response)
         self._say(reason, response)
 
-    def respond(self, reason: Reason, status: int, head: bytes) -> None:
-        """Answer with `status` and nothing but a head: its status line and field lines. It is no failure."""
+    def respond(self, reason: Reason, status: int, head: bytes, body: bytes = b"") -> None:
+        """Answer with `status`: status line and field lines are `head`. It is no failure."""
         self.status = status
         if self.http10 or self.phase == BODY or self.worker.draining:
             self.keep_alive = False
-        self._say(reason, b"%b%b\r\n" % (head, b"" if self.keep_alive else b"Connection: close\r\n"))
+        self._say(reason, b"%b%b\r\n%b" % (head, b"" if self.keep_alive else b"Connection: close\r\n", body))
 
     def _say(self, reason: Reason, response: bytes) -> None:
         """Give a whole answer of our own, for `reason`."""

@@ -346,7 +346,7 @@ def test_a_share_that_is_invalid_is_answered_with_500(made: Make, monkeypatch: p
     shares(monkeypatch, 0.4, 0.5)
     client = wire.client()
     client.say(get("/"))
-    assert reason(client.heard()) == "no_backends"
+    assert reason(client.heard()) == "backend_invalid"
     client.say(get("/"))
     assert parse(wire.backend.heard())[1]["x-a"] == ["1"]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rauta_control.downstream import Downstream
     from rauta_control.reasons import Reason
     from rauta_control.recorder import Counter
+    from rauta_control.table import Rule
     from rauta_control.worker import Worker
 
 MAX_PATH = 1_024  # bytes of a target in the log; with it a line stays below PIPE_BUF (accesslog.py)
@@ -25,6 +26,7 @@ MAX_PATH = 1_024  # bytes of a target in the log; with it a line stays below PIP
 # Plain integers: an IntEnum member as an index costs 60 ns more.
 _STATUS = RouteWord.STATUS_1XX - 1
 _BYTES_IN, _BYTES_OUT = int(RouteWord.BYTES_IN), int(RouteWord.BYTES_OUT)
+_RETRIES = int(RouteWord.RETRIES)
 _DURATION, _BUCKETS = int(RouteWord.DURATION_SUM), int(RouteWord.BUCKETS)
 _TRIES, _WAITED, _FAULTS = int(EndpointWord.REQUESTS), int(EndpointWord.DURATION_SUM), int(EndpointWord.STATUS_5XX)
 _REQUESTS = int(Vital.REQUESTS)
@@ -43,6 +45,9 @@ def record(request: Downstream, reason: Reason | None) -> None:
     status = request.status
     micros = int((now - request.started) * 1_000_000)
     rule, endpoint = request.rule, request.endpoint
+    place = b"" if endpoint is None else endpoint.label
+    if request.attempts is not None:
+        place = request.attempts.label(place)
     if endpoint is not None:
         words = endpoint_counter(worker, endpoint).words
         words[_TRIES] += 1
@@ -82,7 +87,7 @@ def record(request: Downstream, reason: Reason | None) -> None:
             worker.second_text,
             (wall - second) * 1000,
             b"" if rule is None else rule.label,
-            b"" if endpoint is None else endpoint.label,
+            place,
             request.client,
             request.method,
             request.host,
@@ -106,6 +111,28 @@ def record_copy(copy: Downstream, *, answered: bool) -> None:
         words[_WAITED] += int((monotonic() - copy.started) * 1_000_000)
         if copy.status >= 500:
             words[_FAULTS] += 1
+
+
+def record_attempt(request: Downstream, status: int, began: float, *, sent: bool) -> None:
+    """Enter an attempt that another one follows: when it `began`, whether it was `sent`, and the status if any."""
+    worker, rule, endpoint = request.worker, request.rule, request.endpoint
+    if endpoint is not None and sent:
+        words = endpoint_counter(worker, endpoint).words
+        words[_TRIES] += 1
+        words[_WAITED] += int((monotonic() - began) * 1_000_000)
+        if status >= 500:
+            words[_FAULTS] += 1
+    if rule is not None:
+        _route_counter(worker, rule).words[_RETRIES] += 1
+
+
+def _route_counter(worker: Worker, rule: Rule) -> Counter:
+    counter = rule.counter
+    if counter is None:
+        counter = rule.counter = worker.recorder.route(rule.slot, rule.epoch)
+    if not counter.dirty:
+        worker.recorder.touch(counter)
+    return counter
 
 
 def endpoint_counter(worker: Worker, endpoint: Endpoint) -> Counter:

@@ -184,6 +184,13 @@ FAMILIES = (
     ),
     Family("rauta_http_request_bytes_total", "counter", "Bytes received from clients.", _route(RouteWord.BYTES_IN)),
     Family("rauta_http_response_bytes_total", "counter", "Bytes sent to clients.", _route(RouteWord.BYTES_OUT)),
+    Family("rauta_http_retries_total", "counter", "Attempts after the first, by route.", _route(RouteWord.RETRIES)),
+    Family(
+        "rauta_retries_denied_total",
+        "counter",
+        "Retries not made because too many were under way.",
+        _vital(Vital.RETRIES_DENIED),
+    ),
     Family(
         "rauta_upstream_requests_total", "counter", "Requests sent to an endpoint.", _endpoint(EndpointWord.REQUESTS)
     ),

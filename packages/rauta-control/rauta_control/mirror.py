@@ -58,13 +58,13 @@ class Mirror(Downstream):
     def start(self, cluster: Cluster, message: bytes) -> None:
         """Send the copy, its head finished, to one endpoint of `cluster`."""
         worker = self.worker
-        if not cluster.size or len(worker.mirrors) >= MAX_MIRRORS:
+        self.endpoint = endpoint = cluster.pick(self.flow)
+        if endpoint is None or len(worker.mirrors) >= MAX_MIRRORS:
             self._end(answered=False)
             return
         worker.mirrors.add(self)
         if self.phase == BODY:
             worker.sweep.add(self)  # the request may end before its body does
-        self.endpoint = endpoint = cluster.endpoints[cluster.table[self.flow % cluster.size]]
         self.dispatch(endpoint, message)
 
     def take(self, data: bytes, *, last: bool) -> None:
@@ -97,6 +97,10 @@ class Mirror(Downstream):
     def fail(self, reason: Reason) -> None:  # noqa: ARG002
         """The copy could not be sent or was not answered."""
         self._end(answered=False)
+
+    def failed(self, reason: Reason) -> None:
+        """An attempt at it has failed: a copy is not worth another."""
+        self.fail(reason)
 
     def stop(self) -> None:
         """The worker ends."""

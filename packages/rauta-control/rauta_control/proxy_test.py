@@ -108,14 +108,16 @@ def test_a_reset_tells_a_client_of_1_0_that_a_body_without_length_is_cut(proxy: 
 
 def test_stale_connections_cost_no_request(proxy: Proxy, behind: Put) -> None:
     def handler(connection: Client, head: bytes) -> bool:
+        read_body(connection, head)
         connection.send(answer())
         return False  # without having said so
 
     backend = behind(handler)
     with proxy.client() as client:
         for number in range(500):
-            method = (b"GET", b"DELETE", b"OPTIONS")[number % 3]
-            assert client.send(b"%b / HTTP/1.1\r\nHost: h\r\n\r\n" % method).response() == (200, b"ok")
+            method = (b"GET", b"DELETE", b"OPTIONS", b"PUT")[number % 4]
+            rest = b"Content-Length: 2\r\n\r\nhi" if method == b"PUT" else b"\r\n"
+            assert client.send(b"%b / HTTP/1.1\r\nHost: h\r\n%b" % (method, rest)).response() == (200, b"ok")
     assert len(backend.heads) == 500
 
 

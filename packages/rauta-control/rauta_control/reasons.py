@@ -53,8 +53,14 @@ class Reason(Enum):
     UPSTREAM_INVALID = (34, 502, "the backend's response is not valid HTTP")
     UPSTREAM_TIMEOUT = (35, 504, "the backend did not answer in time")
     UPSTREAM_OVERFLOW = (36, 503, "too many connections to the backend are open")
+    REQUEST_TIMEOUT = (37, 504, "the answer was not complete within the time that the route allows")
+    BACKEND_TIMEOUT = (38, 504, "the backend did not answer within the time that the route allows it")
     # The gateway.
     OVERLOADED = (40, 503, "the gateway has as many connections as it can hold")
+    # Gates: what has a say in whether a request may pass (gate.py).
+    GATE_TIMEOUT = (42, 504, "what decides whether the request may pass did not do so in time")
+    GATE_FAILED = (43, 500, "what decides whether the request may pass failed")
+    GATE_ANSWERED = (44, 403, "the request may not pass")  # with whatever status it chose
     # The client left before its answer was complete; only in logs and metrics (the status is nginx's).
     CLIENT_CLOSED = (41, 499, "the client closed the connection")
 

@@ -59,6 +59,7 @@ class Vital(IntEnum):
     REFUSED = 23  # connections closed at once because a limit was reached
     UPSTREAM_CONNECTS = 24
     UPSTREAM_REUSES = 25
+    RETRIES_DENIED = 26  # because the budget was used up
     MIRRORED = 32  # copies of requests that a backend answered
     MIRRORS_DROPPED = 33  # copies that were not sent, not taken or not answered
     REASONS = 64  # + Reason.number: RAUTA's own answers by reason
@@ -76,6 +77,7 @@ class RouteWord(IntEnum):
     BYTES_IN = 8
     BYTES_OUT = 9
     DURATION_SUM = 10  # microseconds
+    RETRIES = 11  # attempts after the first
     BUCKETS = 12
 
 

@@ -67,6 +67,9 @@ TODAY = frozenset(
         Ability.MIRROR_SHARE,
         Ability.CORS,
         Ability.BACKEND_FILTERS,
+        Ability.REQUEST_TIMEOUT,
+        Ability.BACKEND_TIMEOUT,
+        Ability.RETRY,
     }
 )
 #: What translation can express. An ability outside of it needs more than an entry in TODAY.

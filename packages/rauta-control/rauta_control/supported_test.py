@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from rauta_control import ir
-from rauta_control.action import UNSET
 from rauta_control.cluster import Clusters
 from rauta_control.draft import Draft
 from rauta_control.finding import CODES, PREFIX, finding, table
@@ -47,9 +46,6 @@ def test_what_is_published_today_is_what_the_table_can_do(name: str) -> None:
     resources = today(name)
     for each in resources.values():
         match each:
-            case ir.Rule():
-                assert each.retry is None
-                assert (each.request_timeout, each.backend_timeout) == (UNSET, UNSET)
             case ir.Listener():
                 assert (each.protocol, each.tls) == ("HTTP", ())
             case ir.Cluster():

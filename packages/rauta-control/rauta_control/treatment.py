@@ -22,11 +22,13 @@ from rauta_control import ir
 from rauta_control.action import Filters, Rewrite
 from rauta_control.cors import Sharing
 from rauta_control.edit import Edit
+from rauta_control.policy import Policy
 from rauta_control.redirect import Redirection
 from rauta_control.target import PathChange
 
 if TYPE_CHECKING:
     from rauta_control.cluster import Cluster
+    from rauta_control.gate import Gate
 
 _NOTHING = Filters()
 
@@ -38,7 +40,19 @@ class Treatment:
     the cluster and the treatment of each, the rule's filters included.
     """
 
-    __slots__ = ("_bounds", "cors", "host", "mirrors", "path", "redirect", "request", "response", "shares")
+    __slots__ = (
+        "_bounds",
+        "cors",
+        "gates",
+        "host",
+        "mirrors",
+        "path",
+        "policy",
+        "redirect",
+        "request",
+        "response",
+        "shares",
+    )
 
     def __init__(self, rule: ir.Rule, levels: tuple[Filters, ...], clusters: Mapping[str, Cluster]) -> None:
         prefix = rule.path.encode() if rule.path_type == "prefix" else b""
@@ -47,6 +61,8 @@ class Treatment:
         path = next((rewrite.path for rewrite in rewrites if rewrite.path), None)
         cors = next((filters.cors for filters in reversed(levels) if filters.cors), None)
         redirect = next((filters.redirect for filters in reversed(levels) if filters.redirect), None)
+        self.policy: Policy | None = None
+        self.gates: tuple[Gate, ...] = ()  # asked in this order, before anything else is done
         self.request = tuple(Edit(filters.request) for filters in levels if filters.request)
         self.response = tuple(Edit(filters.response) for filters in levels if filters.response)
         self.host = b"Host: %b\r\n" % host.encode() if host else b""
@@ -65,10 +81,12 @@ class Treatment:
     def of(cls, rule: ir.Rule, clusters: Mapping[str, Cluster]) -> Treatment | None:
         """Return the treatment of a rule's requests; None if there is nothing to do."""
         own = any(share.filters is not None for share in rule.clusters)
-        if rule.filters is None and not own:
+        policy = Policy.of(rule)
+        if rule.filters is None and not own and policy is None:
             return None
         common = (rule.filters or _NOTHING,)
         made = cls(rule, common, clusters)
+        made.policy = policy
         if own:
             live = [share for share in rule.clusters if share.weight]
             made.shares = tuple(

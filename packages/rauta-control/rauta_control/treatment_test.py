@@ -11,7 +11,7 @@ from rauta_control.action import Cors, Filters, HeaderEdit, Mirror, PathEdit, Re
 from rauta_control.cluster import Cluster
 from rauta_control.treatment import Treatment
 
-CLUSTERS = {name: Cluster(name) for name in "abm"}
+CLUSTERS = {name: Cluster(name, lambda: 0.5) for name in "abm"}
 
 
 def treatment(filters: Filters | None, *shares: ir.ClusterWeight, **more: str) -> Treatment | None:

@@ -5,8 +5,9 @@ client, most often one read that is a whole response whose bytes are passed on a
 counted, not parsed; chunked and close-delimited ones are framed anew.
 
 Phases: NEW (connected, not used yet), IDLE (in the pool), HEAD (request sent, response head outstanding), LENGTH,
-CHUNKS, STREAM (a body of known length, chunked, until the backend closes), CLOSED (closing, or closed). Only IDLE ones
-are in `Endpoint.idle`, and they leave it the moment anything happens to them.
+CHUNKS, STREAM (a body of known length, chunked, until the backend closes), CLOSED (closing, or closed), DISCARD (the
+rest of a response that nobody wants). Only IDLE ones are in `Endpoint.idle`, and they leave it the moment anything
+happens to them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from rauta_control.downstream import Downstream
     from rauta_control.worker import Worker
 
-NEW, IDLE, HEAD, LENGTH, CHUNKS, STREAM, CLOSED = range(7)
+NEW, IDLE, HEAD, LENGTH, CHUNKS, STREAM, CLOSED, DISCARD = range(8)
 
 # Seconds on the worker's clock, which a sweep compares with: up to one more may pass.
 CONNECT_TIMEOUT = 5.0  # Envoy's default
@@ -36,12 +37,14 @@ STREAM_TIMEOUT = 300.0  # without a byte within a body; Envoy's stream idle time
 IDLE_TIMEOUT = 3.0  # in the pool; with the second of the sweep below the 5 s of Node.js and uvicorn
 MAX_INTERIM = 10  # 1xx responses to one request
 LAST_WORDS = 1 << 20  # bytes of a response read after the connection broke
+DISCARDED = 65_536  # bytes of an unwanted body that are read to keep a connection
+DISCARD_TIMEOUT = 1.0  # for them to come
 
 _REUSES = int(Vital.UPSTREAM_REUSES)  # see ledger.py
 
 
 class Upstream(asyncio.Protocol):
-    """One connection to one endpoint. `replay` is the request while it may be sent again on another connection."""
+    """One connection to one endpoint. `replay` is the request's head while it may be sent again on another one."""
 
     __slots__ = (
         "blocked",
@@ -84,7 +87,7 @@ class Upstream(asyncio.Protocol):
     # -- towards the backend
 
     def send(self, downstream: Downstream, request: bytes) -> None:
-        """Send a request (its head, and on a new connection what is there of its body) and expect the response."""
+        """Send a request's head and expect the response."""
         self.downstream = downstream
         self.phase = HEAD
         self.deadline = self.worker.now + RESPONSE_TIMEOUT
@@ -154,8 +157,11 @@ class Upstream(asyncio.Protocol):
         """Take bytes of the backend."""
         downstream = self.downstream
         phase = self.phase
-        if downstream is None:  # bytes nobody asked for: whatever follows could not be trusted
-            self._leave_pool()
+        if downstream is None:
+            if phase == DISCARD:
+                self._discard(data)
+                return
+            self._leave_pool()  # bytes nobody asked for: whatever follows could not be trusted
             self.phase = CLOSED
             self.transport.abort()
             return
@@ -220,6 +226,11 @@ class Upstream(asyncio.Protocol):
         if head.status < 200:
             self._relay_interim(downstream, head, data, start)
             return
+        attempts = downstream.attempts
+        if attempts is not None and attempts.again(None, head.status):
+            self._let_go(downstream, head, data[start:])
+            attempts.proceed()
+            return
         downstream.status = head.status
         self.keep_alive = head.keep_alive
         self.left = length = head.length
@@ -266,6 +277,8 @@ class Upstream(asyncio.Protocol):
             return
         if not downstream.http10:
             downstream.transport.write((head.fields or data[: start - 2]) + b"\r\n")
+            if downstream.attempts is not None:
+                downstream.attempts.heard = True
         if len(data) > start:
             self.data_received(data[start:])  # at most MAX_INTERIM deep
 
@@ -293,6 +306,39 @@ class Upstream(asyncio.Protocol):
         downstream.transport.write(data)
         self.keep_alive = False
         self._end(downstream)
+
+    def _let_go(self, downstream: Downstream, head: ResponseHead, body: bytes) -> None:
+        """Nobody wants this response, of whose body there is `body`: keep the connection if little more of it comes."""
+        self.downstream = downstream.upstream = None
+        self.replay = self.buffer = b""
+        self.interim = 0
+        if downstream.blocked:
+            self.transport.resume_reading()
+        in_step = head.keep_alive and downstream.complete() and not self.blocked
+        if not in_step or head.length > DISCARDED or self.transport.is_closing():  # the last: see _last_words
+            self.close()
+            return
+        self.phase = DISCARD
+        self.deadline = self.worker.now + DISCARD_TIMEOUT
+        self.decoder = ChunkedDecoder() if head.length == CHUNKED else None
+        self.left = DISCARDED if self.decoder is not None else head.length
+        self._discard(body)
+
+    def _discard(self, data: bytes) -> None:
+        """Read on to the end of a response that nobody wants."""
+        self.left -= len(data)
+        decoder, done, fine = self.decoder, self.left == 0, self.left >= 0
+        if decoder is not None:
+            try:
+                decoder.feed(data)
+            except BadChunkError:
+                fine = False
+            done, fine = decoder.done, fine and not decoder.rest
+        if not fine:
+            self.close()
+        elif done:
+            self.decoder = None
+            self.release()
 
     def _last_words(self) -> None:
         """Relay what the backend said before it broke the connection: a 413, and a reset because we sent on."""
@@ -328,7 +374,7 @@ class Upstream(asyncio.Protocol):
         self.transport.abort()
         self.worker.count_failure(self.endpoint)
         downstream.upstream = None
-        downstream.fail(reason)
+        downstream.failed(reason)
 
     # -- the pool
 
@@ -357,10 +403,15 @@ class Upstream(asyncio.Protocol):
         downstream = self.downstream
         if downstream is None:
             self.close()
-        elif downstream.blocked or (downstream.phase == BODY and not self._stuck()):
+        elif downstream.blocked or (downstream.phase == BODY and not self._stuck()) or self._unlimited(downstream):
             self.deadline = self.worker.now + RESPONSE_TIMEOUT
         else:
             self._failed(downstream, Reason.UPSTREAM_TIMEOUT)
+
+    def _unlimited(self, downstream: Downstream) -> bool:
+        """Whether the rule has its own opinion on how long to wait for a response head."""
+        attempts = downstream.attempts
+        return self.phase == HEAD and attempts is not None and not attempts.policy.limited
 
     def _stuck(self) -> bool:
         """Whether the backend has taken nothing of the request's body since we last looked."""

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
 from time import gmtime, monotonic, monotonic_ns, strftime, time
@@ -38,6 +39,7 @@ from rauta_control.sharedmem import EndpointWord, Vital
 from rauta_control.sweep import Sweep
 from rauta_control.table import Routes, Table
 from rauta_control.upstream import CONNECT_TIMEOUT, Upstream
+from rauta_control.wheel import Wheel
 
 TICK = 0.1  # seconds between two flushes of counters and log, and two steps of the sweep
 LONGEST_TICK = 1.0  # seconds; what a tick is later than that, the machine slept, and no deadline comes closer
@@ -61,6 +63,7 @@ class Worker:
         self.request_head = RequestHead()
         self.response_head = ResponseHead()
         self.sweep = Sweep()
+        self.wheel = Wheel(loop.time, loop.call_at)
         self.draining = False
         self.done = loop.create_future()
         # Coarse clocks, set by each tick. `now` is for deadlines: seconds that this process has been running, not those
@@ -80,7 +83,7 @@ class Worker:
         self._ports = {name: Port(name, sock) for name, sock in inherited.listeners.items()}
         self._accepting: set[str] = set()
         self._open: set[Downstream] = set()  # from the moment they are accepted
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._reserve = Reserve()
         self._limit = _connection_limit()
         self._ticks = 0
@@ -102,9 +105,10 @@ class Worker:
         """Open a connection for which room was reserved, and give it to `downstream` if that still waits."""
         if len(self.sweep) >= 2 * self._limit:
             self._shed()
-        self._start(self._connect(endpoint, downstream))
+        downstream.ticket += 1
+        self.start(self._connect(endpoint, downstream, downstream.ticket))
 
-    async def _connect(self, endpoint: Endpoint, downstream: Downstream) -> None:
+    async def _connect(self, endpoint: Endpoint, downstream: Downstream, ticket: int) -> None:
         upstream = None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -115,13 +119,12 @@ class Worker:
             reason = Reason.UPSTREAM_CONNECT_TIMEOUT
         except (OSError, ValueError):  # ValueError: the address is none
             reason = Reason.UPSTREAM_CONNECT
-        # One connection at a time is made for a client, who has no other request meanwhile: this is about the same one.
-        waits = downstream.waits()
+        waits = downstream.waits(ticket)
         if upstream is None:
             endpoint.forget()
             self.count_failure(endpoint)
             if waits:
-                downstream.fail(reason)
+                downstream.failed(reason)
             return
         self.sweep.add(upstream)
         self.vitals[Vital.UPSTREAM_CONNECTS] += 1
@@ -159,7 +162,7 @@ class Worker:
         self.vitals[Vital.ACCEPTED] += 1
         downstream = Downstream(self, port, address, number)
         self._open.add(downstream)  # from here on draining waits for it
-        self._start(self._adopt(downstream, sock))
+        self.start(self._adopt(downstream, sock))
 
     async def _adopt(self, downstream: Downstream, sock: socket.socket) -> None:
         try:
@@ -206,7 +209,7 @@ class Worker:
             case Unlisten():
                 self._unlisten(message.listener)
             case ControlLink():
-                self._start(self._follow(socket.socket(fileno=fds[0])))
+                self.start(self._follow(socket.socket(fileno=fds[0])))
             case Drain():
                 self.drain(message.timeout)
 
@@ -290,10 +293,12 @@ class Worker:
         self.vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) - len(self._open))
         self.vitals[Vital.MEMO_SIZE] = len(self.follower.table.memory)
 
-    def _start(self, coroutine: object) -> None:
-        task: asyncio.Task[object] = self.loop.create_task(coroutine)  # type: ignore[arg-type]
+    def start(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run `coroutine` as a task, which is cancelled when the worker ends."""
+        task = self.loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def serve(self, inherited: Inherited) -> None:
         """Serve until drained."""

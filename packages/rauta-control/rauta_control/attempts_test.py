@@ -1,0 +1,535 @@
+"""Timeouts and retries over fake transports: how often a backend is asked, when, and what the client hears."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+
+from rauta_control import ir
+from rauta_control.action import Retry
+from rauta_control.fakewire_test import CONFIGURATION, OK, Wire, cluster, failures, get, patch_sockets, reason
+from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
+from rauta_control.table import Rule
+
+ALL = (500, 502, 503, 504)
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
+SOON = 0.2  # seconds: longer than the longest first wait of these rules
+
+
+def rule(path: str, name: str = "c", *, request: int = -1, backend: int = -1, retry: Retry | None = None) -> ir.Rule:
+    share = (ir.ClusterWeight(name),)
+    return ir.Rule(
+        path, path, "l|*", path, "prefix", share, request_timeout=request, backend_timeout=backend, retry=retry,
+        slot=crc32(path.encode()) % 30_000 + 10, epoch=1,
+    )  # fmt: skip
+
+
+RESOURCES = (
+    *CONFIGURATION,
+    cluster("two", 8002, 8003),
+    cluster("three", 8004, 8005, 8006),
+    rule("/request", request=500),
+    rule("/backend", backend=500),
+    rule("/none", request=0),
+    rule("/retry", retry=Retry(2, ALL, 100)),
+    rule("/never", "two", retry=Retry(0, ALL)),
+    rule("/unset", retry=Retry(codes=ALL)),
+    rule("/broken", retry=Retry(2)),
+    rule("/two", "two", retry=Retry(2, ALL, 100)),
+    rule("/three", "three", retry=Retry(2, ALL, 0)),
+    rule("/plain", "two"),
+    rule("/timed", "two", request=1000),
+    rule("/both", request=1000, backend=400, retry=Retry(5, ALL, 100)),
+)
+
+
+@pytest.fixture
+def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    patch_sockets(monkeypatch)
+    made = Wire(str(tmp_path / "access.log"), RESOURCES)
+    yield made
+    made.close()
+    assert not len(made.worker.wheel)
+    assert all(not each.requests and not each.retries for each in made.worker.follower.clusters.by_name.values())
+
+
+def wait(wire: Wire, seconds: float) -> None:
+    """Let time pass, 10 ms at a time, without a sweep."""
+    for _ in range(round(seconds * 100)):
+        wire.loop.now += 0.01
+        wire.worker.now += 0.01
+        wire.loop.settle()
+
+
+def post(path: str, body: bytes) -> bytes:
+    return b"POST %b HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
+
+
+def ports(wire: Wire) -> list[int]:
+    return [wire.upstream(end).endpoint.port for end in wire.backends if not end.lost]
+
+
+def route_word(wire: Wire, path: str, word: int) -> int:
+    found = wire.worker.follower.table.listeners["l"].names[b"*"].decide(b"GET", path.encode())
+    assert isinstance(found, Rule)
+    return 0 if found.counter is None else found.counter.words[word]
+
+
+def asked(wire: Wire) -> int:
+    """How many requests backends have received; forgets them."""
+    return sum(end.heard().count(b" HTTP/1.1\r\n") for end in wire.backends)
+
+
+# -- timeouts
+
+
+def test_request_timeout_answers_504_and_the_connection_goes_on(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/request"))
+    wait(wire, 0.48)
+    assert not client.heard()
+    wait(wire, 0.05)
+    answer = client.heard()
+    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert reason(answer) == "request_timeout"
+    assert not wire.backend.open
+    assert failures(wire) == 1
+    client.say(get("/"))
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_request_timeout_cuts_a_response_that_has_begun(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/request"))
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+    for _ in range(9):
+        wait(wire, 0.06)
+        if wire.backend.open:
+            wire.backend.say(b"x")
+    assert client.ended
+    assert client.heard().count(b"x") < 9
+    assert wire.statuses() == [(200, "request_timeout")]
+
+
+def test_request_timeout_includes_the_upload(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"PUT /request HTTP/1.1\r\nHost: h\r\nContent-Length: 90\r\n\r\n")
+    wait(wire, 0.55)
+    assert reason(client.heard()) == "request_timeout"
+    assert failures(wire) == 0  # it was not the backend's turn
+
+
+def test_backend_timeout_begins_when_the_request_is_complete(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"PUT /backend HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx")
+    wait(wire, 2)
+    client.say(b"y")
+    wait(wire, 0.45)
+    assert not client.heard()
+    wait(wire, 0.1)
+    assert reason(client.heard()) == "backend_timeout"
+    assert failures(wire) == 1
+
+
+def test_a_response_in_time_ends_the_deadline(wire: Wire) -> None:
+    client = wire.client()
+    for path in ("/request", "/backend"):
+        client.say(get(path))
+        wait(wire, 0.4)
+        wire.backend.say(OK)
+        wait(wire, 0.4)
+        assert client.heard() == OK
+    assert not len(wire.worker.wheel)
+
+
+def test_zero_means_no_limit_not_even_our_own(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/none"))
+    wire.wait(1000)
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_a_dripped_response_head_does_not_extend_the_limit(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/"))
+    for _ in range(70):
+        wire.wait(1)
+        if wire.backend.open:
+            wire.backend.say(b"HTTP/1.1 200 OK\r\nX: " if not wire.upstream(wire.backend).buffer else b"y")
+        if answer := client.heard():
+            break
+    assert reason(answer) == "upstream_timeout"
+    assert 60 <= wire.worker.now <= 61.5
+
+
+def test_a_deadline_that_passes_while_connecting_frees_the_request_for_good(wire: Wire) -> None:
+    client = wire.client()
+    wire.loop.hang = True
+    client.say(get("/request"))
+    wait(wire, 0.55)
+    assert reason(client.heard()) == "request_timeout"
+    client.say(get("/plain"))
+    wire.loop.connecting[0].set_result(None)  # of the first request: not for this one
+    wire.loop.settle()
+    assert not wire.backend.received
+    wire.loop.connecting[1].set_result(None)
+    wire.loop.settle()
+    assert wire.backend.received
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+# -- retries
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_a_listed_code_is_tried_again_whatever_the_method(wire: Wire, method: str) -> None:
+    client = wire.client()
+    client.say(b"%b /retry HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi" % method.encode())
+    request = wire.backend.heard()
+    assert request.endswith(b"hi")
+    wire.backend.say(BUSY)
+    wait(wire, 0.09)
+    assert asked(wire) == 0
+    wait(wire, SOON)
+    assert wire.backend.heard() == request
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert len(wire.backends) == 1  # the unwanted response was read, and the connection used again
+    (line,) = wire.log()
+    assert (line["status"], line["attempts"]) == (200, 2)
+    assert route_word(wire, "/retry", RouteWord.RETRIES) == 1
+    endpoint = wire.worker.follower.clusters.endpoints["192.0.2.1:8001"]
+    assert endpoint.counter is not None
+    assert endpoint.counter.words[EndpointWord.REQUESTS] == 2
+    assert endpoint.counter.words[EndpointWord.STATUS_5XX] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "fails", "attempts", "status"),
+    [
+        ("/retry", 1, 2, 200),
+        ("/retry", 2, 3, 200),
+        ("/retry", 3, 3, 503),
+        ("/unset", 2, 3, 200),
+        ("/unset", 3, 3, 503),
+        ("/never", 1, 1, 503),
+        ("/broken", 1, 1, 503),
+        ("/plain", 1, 1, 503),
+        ("/both", 2, 3, 200),
+    ],
+)
+def test_attempts_are_counted_exactly(wire: Wire, path: str, fails: int, attempts: int, status: int) -> None:
+    client = wire.client()
+    client.say(get(path))
+    made = 0
+    answer = b""
+    while not answer:
+        for end in wire.backends:
+            if end.heard():
+                made += 1
+                end.say(BUSY if made <= fails else OK)
+        answer = client.heard()
+        wait(wire, 0.05)
+    assert made == attempts
+    assert answer == (BUSY if status == 503 else OK)
+    assert wire.log()[0].get("attempts", 1) == attempts
+
+
+def test_a_code_that_is_not_listed_is_relayed(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/retry"))
+    wire.backend.say(OK.replace(b"200 OK", b"404 Not Found"))
+    assert client.heard().startswith(b"HTTP/1.1 404 ")
+    assert "attempts" not in wire.log()[0]
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_broken_connection_is_tried_again_for_a_get(wire: Wire, *, reset: bool) -> None:
+    client = wire.client()
+    client.say(get("/broken"))
+    for _ in range(2):
+        assert asked(wire) == 1
+        if reset:
+            wire.backend.break_off()
+        else:
+            wire.backend.half_close()
+        wait(wire, SOON)
+    assert asked(wire) == 1
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert failures(wire) == 2
+
+
+def test_a_post_reaches_a_backend_that_breaks_off_exactly_once(wire: Wire) -> None:
+    """Fault 6: also on a connection from the pool, and where a rule wants retries."""
+    client = wire.client()
+    for path in ("/", "/broken", "/retry"):
+        for pooled in (False, True):
+            if pooled:
+                client.say(get("/"))
+                wire.backend.say(OK)
+                client.heard()
+            asked(wire)
+            client.say(post(path, b"hi"))
+            wire.backend.break_off()
+            wait(wire, SOON)
+            assert asked(wire) <= 1
+            assert reason(client.heard()) == "upstream_reset"
+
+
+def test_a_stale_connection_costs_no_idempotent_request_even_with_a_body(wire: Wire) -> None:
+    """Fault 7."""
+    client = wire.client()
+    for request in (
+        get("/"),
+        b"DELETE / HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+        b"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"PUT /retry HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+    ):
+        client.say(get("/"))
+        wire.backend.say(OK)
+        client.heard()
+        stale = wire.backend
+        stale.heard()
+        client.say(request)
+        sent = stale.heard()
+        stale.half_close()
+        assert wire.backend is not stale
+        assert wire.backend.heard() == sent
+        wire.backend.say(OK)
+        assert client.heard() == OK
+    assert [line.get("attempts") for line in wire.log()[1::2]] == [None] * 4 + [2]
+
+
+def test_what_came_of_a_body_goes_again_and_the_rest_follows(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/"))
+    wire.backend.say(OK)
+    client.heard()
+    stale = wire.backend
+    stale.heard()
+    client.say(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nab")
+    client.say(b"cd")
+    stale.break_off()
+    client.say(b"ef")
+    assert wire.backend.heard().endswith(b"\r\n\r\nabcdef")
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_a_body_that_is_too_big_to_keep_is_sent_once(wire: Wire) -> None:
+    client = wire.client()
+    big = b"x" * 65_537
+    client.say(b"PUT /retry HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (len(big), big))
+    wire.backend.say(BUSY)
+    assert client.heard() == BUSY
+    wait(wire, SOON)
+    assert asked(wire) == 1
+
+
+def test_an_early_response_is_tried_again_with_what_came_and_what_comes(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"POST /retry HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nab", b"cd")
+    wire.backend.say(BUSY)
+    assert not wire.backend.open  # in the middle of a request
+    client.say(b"ef")
+    wait(wire, SOON)
+    assert wire.backend.heard().endswith(b"\r\n\r\nabcdef")
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    client.say(get("/"))
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_once_the_client_has_heard_anything_there_is_no_other_attempt(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/retry"))
+    wire.backend.say(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + BUSY)
+    wait(wire, SOON)
+    assert asked(wire) == 1
+    assert client.heard().endswith(BUSY)
+    client.say(get("/broken"))
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
+    wire.backend.break_off()
+    wait(wire, SOON)
+    assert asked(wire) == 1
+    assert client.ended
+
+
+def test_another_endpoint_comes_first_then_the_same(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/two"))
+    first = ports(wire)
+    wire.backend.say(BUSY)
+    wait(wire, SOON)
+    assert sorted(ports(wire)) == [8002, 8003]
+    wire.backend.say(BUSY)
+    wait(wire, 2 * SOON)
+    assert [wire.upstream(end).endpoint.port for end in wire.backends if end.received][:1] == first
+    next(end for end in wire.backends if wire.upstream(end).downstream is not None).say(OK)
+    assert client.heard() == OK
+    asked(wire)
+
+
+def test_no_backoff_means_at_once_and_everywhere_once(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/three"))
+    for _ in range(2):
+        wire.backend.say(BUSY)
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert sorted(ports(wire)) == [8004, 8005, 8006]
+
+
+@pytest.mark.parametrize("path", ["/plain", "/timed", "/two"])
+def test_where_no_connection_can_be_made_another_endpoint_gets_even_a_post(wire: Wire, path: str) -> None:
+    client = wire.client()
+    wire.loop.refuse = OSError("refused")
+    wire.loop.hang = True
+    client.say(post(path, b"hi"))
+    wire.loop.connecting[0].set_result(None)
+    wire.loop.settle()
+    wait(wire, SOON)
+    wire.loop.refuse = None
+    wire.loop.connecting[1].set_result(None)
+    wire.loop.settle()
+    assert wire.backend.heard().endswith(b"hi")
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    (line,) = wire.log()
+    assert (line["status"], line["attempts"]) == (200, 2)
+    assert failures(wire) == 1
+
+
+@pytest.mark.parametrize(("path", "tries"), [("/plain", 2), ("/", 1), ("/never", 1), ("/two", 3)])
+def test_where_no_connection_can_be_made_at_all(wire: Wire, path: str, tries: int) -> None:
+    client = wire.client()
+    wire.loop.refuse = OSError("refused")
+    client.say(get(path))
+    wait(wire, 3 * SOON)
+    assert reason(client.heard()) == "upstream_connect"
+    assert failures(wire) == tries
+
+
+def test_a_busy_answer_and_a_reset_are_not_taken_for_a_connection_that_lives(wire: Wire) -> None:
+    wire.publish(*RESOURCES, rule("/at-once", retry=Retry(2, ALL, 0)))
+    client = wire.client()
+    client.say(get("/at-once"))
+    first = wire.backend
+    first.break_off(BUSY)
+    assert wire.backend is not first
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert wire.log()[0]["attempts"] == 2
+
+
+def test_both_timeouts_hold_across_attempts(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/both"))
+    wait(wire, 0.39)
+    assert asked(wire) == 1
+    wait(wire, 0.03)  # the first attempt is over, the second waits
+    assert not wire.backends[0].open
+    wait(wire, 0.17)
+    assert asked(wire) == 1
+    wait(wire, 0.38)
+    assert not client.heard()
+    wait(wire, 0.05)
+    assert reason(client.heard()) == "request_timeout"
+    (line,) = wire.log()
+    assert line["attempts"] >= 2
+
+
+def test_an_attempt_that_takes_too_long_is_tried_again_until_none_is_left(wire: Wire) -> None:
+    wire.publish(*RESOURCES, rule("/slow", backend=200, retry=Retry(2)))
+    client = wire.client()
+    client.say(get("/slow"))
+    wait(wire, 1)
+    assert asked(wire) == 3
+    assert reason(client.heard()) == "backend_timeout"
+    assert failures(wire) == 3
+
+
+def test_a_client_that_leaves_while_another_attempt_waits(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/retry"))
+    wire.backend.say(BUSY)
+    client.break_off()
+    wait(wire, 1)
+    assert asked(wire) == 1
+    assert wire.statuses() == [(499, "client_closed")]
+
+
+@pytest.mark.parametrize(
+    ("rest", "kept"),
+    [
+        ((b"Content-Length: 4\r\n\r\nbu", b"sy"), True),
+        ((b"Transfer-Encoding: chunked\r\n\r\n2\r\nbu", b"\r\n2\r\nsy\r\n0\r\n\r\n"), True),
+        ((b"Content-Length: 4\r\n\r\nbu", b"syHTTP"), False),
+        ((b"Transfer-Encoding: chunked\r\n\r\n2\r\nbu", b"junk"), False),
+        ((b"Content-Length: 65537\r\n\r\nbu",), False),
+        ((b"Connection: close\r\nContent-Length: 4\r\n\r\nbusy",), False),
+        ((b"\r\nbusy",), False),
+        ((b"Content-Length: 0\r\n\r\n",), True),
+    ],
+)
+def test_what_is_left_of_an_unwanted_response(wire: Wire, rest: tuple[bytes, ...], kept: bool) -> None:
+    client = wire.client()
+    client.say(get("/retry"))
+    first = wire.backend
+    first.say(b"HTTP/1.1 503 \r\n" + rest[0])
+    for piece in rest[1:]:
+        assert wire.pool == []
+        first.say(piece)
+    assert bool(wire.pool) is kept
+    assert first.open is kept
+    wait(wire, SOON)
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_an_unwanted_response_that_does_not_end_is_not_waited_for(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/retry"))
+    first = wire.backend
+    first.say(b"HTTP/1.1 503 \r\nContent-Length: 4\r\n\r\nbu")
+    wait(wire, SOON)
+    assert wire.backend is not first
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    wire.wait(3)
+    assert not first.open
+
+
+def test_the_budget_holds_and_says_so(wire: Wire) -> None:
+    """Fault 24: attempts at most 1.2 times the requests, and 3."""
+    clients = [wire.client(f"198.51.100.{number}") for number in range(50)]
+    for client in clients:
+        client.say(get("/retry"))
+    seen = 0
+    for _ in range(6):
+        for end in list(wire.backends):
+            if end.heard():
+                seen += 1
+                end.say(BUSY)
+        wait(wire, SOON)
+    assert all(client.heard() == BUSY for client in clients)
+    assert 50 < seen <= 50 * 1.2 + 3 + 2 * 3  # the last ones in flight are few, and have the minimum for themselves
+    assert wire.vital(Vital.RETRIES_DENIED)
+
+
+def test_no_endpoint_is_left_for_the_next_attempt(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/retry"))
+    wire.backend.say(BUSY)
+    wire.publish(*(each for each in RESOURCES if each.key != "cluster/c"), cluster("c"))
+    wait(wire, SOON)
+    assert reason(client.heard()) == "no_endpoints"

@@ -1,0 +1,190 @@
+"""Gates over fake transports: what they are asked, what they may say, and who waits for them meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rauta_control import ir
+from rauta_control.action import HeaderEdit
+from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, get, patch_sockets, reason
+from rauta_control.gate import Answer, Inquiry, Verdict
+from rauta_control.table import Rule
+
+
+class Waiting:
+    """A gate that decides when it is told."""
+
+    timeout = 5.0
+
+    def __init__(self) -> None:
+        self.asked: list[Inquiry] = []
+        self.verdicts: list[asyncio.Future[Verdict]] = []
+
+    async def ask(self, inquiry: Inquiry) -> Verdict:
+        self.asked.append(inquiry)
+        self.verdicts.append(asyncio.get_running_loop().create_future())
+        return await self.verdicts[-1]
+
+
+@pytest.fixture
+def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    patch_sockets(monkeypatch)
+    gated = ir.Rule("g", "gated", "l|*", "/gated", "prefix", (ir.ClusterWeight("c"),), request_timeout=9_000, slot=3)
+    made = Wire(str(tmp_path / "access.log"), (*CONFIGURATION, gated))
+    yield made
+    made.close()
+    assert not len(made.worker.wheel)
+    assert not made.worker._tasks
+
+
+@pytest.fixture
+def gate(wire: Wire) -> Waiting:
+    return gates(wire, 1)[0]
+
+
+def gates(wire: Wire, count: int) -> list[Waiting]:
+    """Give the rule so many gates."""
+    rule = wire.worker.follower.table.listeners["l"].names[b"*"].decide(b"GET", b"/gated")
+    assert isinstance(rule, Rule)
+    assert rule.treatment is not None
+    made = [Waiting() for _ in range(count)]
+    rule.treatment.gates = tuple(made)
+    return made
+
+
+def decide(wire: Wire, gate: Waiting, verdict: Verdict | Exception) -> None:
+    if isinstance(verdict, Exception):
+        gate.verdicts[-1].set_exception(verdict)
+    else:
+        gate.verdicts[-1].set_result(verdict)
+    wire.loop.settle()
+
+
+def test_a_request_waits_for_its_gate_and_others_do_not(wire: Wire, gate: Waiting) -> None:
+    client, other = wire.client(), wire.client()
+    client.say(get("/gated?a", "X-User: me"))
+    assert not wire.backends
+    other.say(get("/", "X-Other: 1"))  # the worker's one parsed head is of this request now
+    wire.backend.say(OK)
+    wire.backend.heard()
+    (inquiry,) = gate.asked
+    assert (inquiry.method, inquiry.target, inquiry.client) == (b"GET", b"/gated?a", b"198.51.100.7")
+    assert (inquiry.host, inquiry.fields) == (b"h", b"Host: h\r\nX-User: me\r\n")
+    decide(wire, gate, None)
+    head = wire.backend.heard()
+    assert head.startswith(b"GET /gated?a HTTP/1.1\r\nHost: h\r\nX-User: me\r\n")
+    assert b"X-Other" not in head
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_a_gate_may_change_fields(wire: Wire, gate: Waiting) -> None:
+    client = wire.client()
+    client.say(get("/gated", "X-User: root", "Cookie: secret"))
+    decide(wire, gate, HeaderEdit(replace=(("X-User", "me"),), drop=("cookie",)))
+    head = wire.backend.heard()
+    assert head.startswith(b"GET /gated HTTP/1.1\r\nHost: h\r\nX-User: me\r\n")
+    assert b"secret" not in head
+    wire.backend.say(OK)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_a_gate_may_answer(wire: Wire, gate: Waiting, method: bytes) -> None:
+    client = wire.client()
+    client.say(get("/gated").replace(b"GET", method))
+    decide(wire, gate, Answer(403, (("WWW-Authenticate", "Bearer"),), b"no"))
+    head, _, body = client.heard().partition(b"\r\n\r\n")
+    assert head.split(b"\r\n") == [
+        b"HTTP/1.1 403 Forbidden",
+        b"WWW-Authenticate: Bearer",
+        b"x-rauta-reason: gate_answered",
+        b"Content-Length: 2",
+    ]
+    assert body == (b"" if method == b"HEAD" else b"no")
+    assert not wire.backends
+    assert wire.statuses() == [(403, "gate_answered")]
+    client.say(GET)
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_gates_are_asked_in_turn_and_see_what_those_before_did(wire: Wire) -> None:
+    first, second = gates(wire, 2)
+    client = wire.client()
+    client.say(get("/gated"))
+    assert not second.asked
+    decide(wire, first, HeaderEdit(append=(("X-Seen", "1"),)))
+    assert second.asked[0].fields == b"Host: h\r\nX-Seen: 1\r\n"
+    decide(wire, second, Answer(401))
+    assert client.heard().startswith(b"HTTP/1.1 401 ")
+
+
+def test_reading_stops_and_the_body_follows(wire: Wire, gate: Waiting) -> None:
+    client = wire.client()
+    client.say(b"POST /gated HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nab", b"cd", b"ef")
+    assert not client.reading
+    assert len(client.inbox) == 2
+    decide(wire, gate, None)
+    assert wire.backend.heard().endswith(b"\r\n\r\nabcdef")
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_a_body_goes_on_over_a_pooled_connection(wire: Wire, gate: Waiting) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(OK)
+    wire.backend.heard()
+    client.heard()
+    client.say(b"POST /gated HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab", b"cd")
+    decide(wire, gate, None)
+    assert wire.backend.heard().endswith(b"\r\n\r\nabcd")
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert len(wire.backends) == 1
+
+
+def test_a_client_that_leaves_cancels_it(wire: Wire, gate: Waiting) -> None:
+    client = wire.client()
+    client.say(get("/gated"))
+    client.break_off()
+    assert gate.verdicts[0].cancelled()
+    assert wire.statuses() == [(499, "client_closed")]
+
+
+def test_its_own_time_is_limited(wire: Wire, gate: Waiting) -> None:
+    client = wire.client()
+    client.say(get("/gated"))
+    wire.wait(4.9, 0.1)
+    assert not client.heard()
+    wire.wait(0.2, 0.1)
+    answer = client.heard()
+    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert reason(answer) == "gate_timeout"
+    assert gate.verdicts[0].cancelled()
+
+
+def test_the_request_has_its_deadline_all_the_while(wire: Wire, gate: Waiting) -> None:
+    gate.timeout = 60
+    client = wire.client()
+    client.say(get("/gated"))
+    wire.wait(8.9, 0.1)
+    assert not client.heard()
+    wire.wait(0.2, 0.1)
+    assert reason(client.heard()) == "request_timeout"
+    assert gate.verdicts[0].cancelled()
+
+
+def test_one_that_breaks_lets_nothing_pass(wire: Wire, gate: Waiting, caplog: pytest.LogCaptureFixture) -> None:
+    client = wire.client()
+    client.say(get("/gated"))
+    decide(wire, gate, RuntimeError("broken"))
+    answer = client.heard()
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert reason(answer) == "gate_failed"
+    assert "broken" in caplog.text
+    assert not wire.backends
