@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rauta_control.treatment import Treatment
 
 _REASON = ("x-rauta-reason", Reason.GATE_ANSWERED.code)
+_BODILESS = (204, 304)  # RFC 9110 8.6: without a length
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The gate answers the request itself. `fields` must not frame the response; that is done here."""
+    """The gate answers the request itself, with a final status. `fields` are valid, and do not frame the response."""
 
     status: int
     fields: tuple[tuple[str, str], ...] = ()
@@ -121,10 +122,12 @@ async def _pass(
 
 def _response(answer: Answer, method: bytes) -> tuple[bytes, bytes]:
     """Return the head of a response to `method`, without its blank line, and the body."""
-    fields = (*answer.fields, _REASON, ("Content-Length", str(len(answer.body))))
+    bodiless = answer.status in _BODILESS
+    length = () if bodiless else (("Content-Length", str(len(answer.body))),)
+    fields = (*answer.fields, _REASON, *length)
     lines = [
         f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}",
         *(f"{name}: {value}" for name, value in fields),
         "",
     ]
-    return "\r\n".join(lines).encode(), b"" if method == b"HEAD" else answer.body
+    return "\r\n".join(lines).encode(), b"" if bodiless or method == b"HEAD" else answer.body

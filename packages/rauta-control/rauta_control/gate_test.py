@@ -112,6 +112,13 @@ def test_a_gate_may_answer(wire: Wire, gate: Waiting, method: bytes) -> None:
     assert client.heard() == OK
 
 
+def test_a_gate_may_answer_without_a_body(wire: Wire, gate: Waiting) -> None:
+    client = wire.client()
+    client.say(get("/gated"))
+    decide(wire, gate, Answer(204, body=b"none"))
+    assert client.heard() == b"HTTP/1.1 204 No Content\r\nx-rauta-reason: gate_answered\r\n\r\n"
+
+
 def test_gates_are_asked_in_turn_and_see_what_those_before_did(wire: Wire) -> None:
     first, second = gates(wire, 2)
     client = wire.client()
