@@ -47,6 +47,8 @@ class KindEntry(msgspec.Struct, frozen=True):
     served: tuple[str, ...]
     namespaced: bool = True
     core: bool = False  # built into the API server rather than defined by a CRD
+    needed: bool = False  # without permission to read it from an API server, nothing is served
+    selector: str = ""  # a field selector of an API server: objects that RAUTA never reads need not come
     name_form: NameForm = subdomain_name
     settle: Callable[[Any], Any] | None = None  # what the API server writes into an object beside its defaults
     transition: Callable[[Any, Any], Iterable[Problem]] | None = None  # what it forbids to change
@@ -57,14 +59,29 @@ _BOTH = (GATEWAY_V1, f"{GATEWAY_GROUP}/v1beta1")
 KINDS: dict[str, KindEntry] = {
     entry.struct.__name__: entry
     for entry in (
-        KindEntry(GatewayClass, GATEWAY_V1, _BOTH, namespaced=False, transition=gatewayclass.controller_name_kept),
-        KindEntry(Gateway, GATEWAY_V1, _BOTH),
-        KindEntry(HTTPRoute, GATEWAY_V1, _BOTH),
+        KindEntry(
+            GatewayClass,
+            GATEWAY_V1,
+            _BOTH,
+            namespaced=False,
+            needed=True,
+            transition=gatewayclass.controller_name_kept,
+        ),
+        KindEntry(Gateway, GATEWAY_V1, _BOTH, needed=True),
+        KindEntry(HTTPRoute, GATEWAY_V1, _BOTH, needed=True),
         KindEntry(ListenerSet, GATEWAY_V1, (GATEWAY_V1,)),
         KindEntry(ReferenceGrant, GATEWAY_V1, _BOTH),
-        KindEntry(Service, "v1", ("v1",), core=True, name_form=label_name),
-        KindEntry(EndpointSlice, "discovery.k8s.io/v1", ("discovery.k8s.io/v1",), core=True),
-        KindEntry(Secret, "v1", ("v1",), core=True, settle=secret.merged),
+        KindEntry(Service, "v1", ("v1",), core=True, needed=True, name_form=label_name),
+        KindEntry(EndpointSlice, "discovery.k8s.io/v1", ("discovery.k8s.io/v1",), core=True, needed=True),
+        KindEntry(
+            Secret,
+            "v1",
+            ("v1",),
+            core=True,
+            needed=True,
+            selector="type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token",
+            settle=secret.merged,
+        ),
         KindEntry(ConfigMap, "v1", ("v1",), core=True),
         KindEntry(
             Namespace, "v1", ("v1",), core=True, namespaced=False, name_form=label_name, settle=namespace.labelled
