@@ -140,7 +140,8 @@ class Reflector:
         self._continue = ""  # where the list goes on
         self._listing: dict[Key, Held | None] = {}  # the pages so far; None: refused by admission
         self._paged = True
-        self._expired = False
+        self._gone = False  # the watch was ended by a 410
+        self._expired = False  # the last watch was, or one shortly before
         self._refusals = 0
         self._failed_watches = 0
         self._backoff = Backoff()
@@ -154,6 +155,7 @@ class Reflector:
         params = {"fieldSelector": selector} if selector else {}
         if self._version:
             self._rest = b""
+            self._gone = False
             self.watching = True
             seconds = SHORTEST_WATCH + int((LONGEST_WATCH - SHORTEST_WATCH) * chance)
             params |= {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": self._version}
@@ -215,10 +217,10 @@ class Reflector:
             self._expired = False
             self.due = now
             return
-        if self._version:
-            self._fail(f"the watch ended after {lasted:.1f} s" if not self.error else self.error, now, chance)
-        else:
+        if self._gone:
             self._expire(self.error, now, chance)
+        else:
+            self._fail(self.error or f"the watch ended after {lasted:.1f} s", now, chance)
 
     def broken(self, error: str, lasted: float, now: float, chance: float) -> None:
         """There was no answer, or the connection broke `lasted` seconds after the answer began."""
@@ -301,7 +303,8 @@ class Reflector:
         self.watching = False
         self.error = f"{status.code} {status.message}"
         self._failed_watches += 1
-        if status.code == 410 or self._failed_watches >= PATIENCE:
+        self._gone = status.code == 410
+        if self._gone or self._failed_watches >= PATIENCE:
             self._restart()
 
     def _garbled(self, what: str) -> None:
