@@ -30,6 +30,10 @@ def made(kind: str = "HTTPRoute", store: Store | None = None, scope: Scope | Non
     return Reflector(scope or Scope(kind), KINDS[kind], PLACES[kind], {} if store is None else store)
 
 
+def stored() -> Store:
+    return {}
+
+
 def route(name: str, version: int, changes: dict[str, Any] | None = None, kind: str = "HTTPRoute") -> dict[str, Any]:
     changes = {"metadata.name": name, "metadata.namespace": "shop", "metadata.resourceVersion": str(version)} | (
         changes or {}
@@ -93,7 +97,7 @@ def test_a_watch_asks_for_bookmarks_and_a_random_end_of_five_to_ten_minutes() ->
 
 
 def test_events_change_objects_and_the_version_to_go_on_from() -> None:
-    reflector = made(store=(store := {}))
+    reflector = made(store=(store := stored()))
     listed(reflector, 7, route("a", 1), route("b", 2))
     watching(reflector)
     changed = route("a", 9, {"spec.hostnames": ["other.example"]})
@@ -127,7 +131,7 @@ def test_what_translation_does_not_read_is_no_change_but_is_seen() -> None:
         "lastTransitionTime": "2026-01-01T00:00:00Z",
     }
     parent = {"parentRef": {"name": "gw"}, "controllerName": "rauta.io/gateway-controller", "conditions": [condition]}
-    reflector = made(store=(store := {}))
+    reflector = made(store=(store := stored()))
     listed(reflector, 7, route("a", 1))
     reflector.seen.clear()
     watching(reflector)
@@ -148,7 +152,7 @@ def test_addresses_in_the_status_of_a_gateway_are_a_change() -> None:
 
 @pytest.mark.parametrize("as_event", [True, False])
 def test_an_expired_version_is_listed_anew_and_missed_deletions_are_seen(as_event: bool) -> None:
-    reflector = made(store=(store := {}))
+    reflector = made(store=(store := stored()))
     listed(reflector, 7, route("a", 1), route("b", 2))
     watching(reflector)
     if as_event:
@@ -248,7 +252,7 @@ def test_a_server_that_never_had_the_version_is_asked_for_a_list() -> None:
 
 
 def test_a_refusal_keeps_objects_says_what_to_grant_and_settles_what_one_can_do_without() -> None:
-    secret, configmap = made("Secret"), made("ConfigMap", store := {})
+    secret, configmap = made("Secret"), made("ConfigMap", store := stored())
     for reflector in (secret, configmap):
         for _ in range(SETTLES):
             reflector.ask(0.0)
@@ -278,7 +282,7 @@ def test_items_of_lists_of_built_in_kinds_need_not_say_what_they_are() -> None:
 
 
 def test_an_object_that_admission_does_not_take_leaves_the_last_good_one() -> None:
-    reflector = made(store=(store := {}))
+    reflector = made(store=(store := stored()))
     listed(reflector, 7, route("a", 1))
     bad = route("a", 9, {"spec.rules[0].matches[0].path.type": "Glob"})
     watching(reflector)
@@ -304,7 +308,7 @@ def test_one_namespace_and_one_name_are_asked_for_alone() -> None:
 
 def a_minute(behave: Callable[[Reflector, Ask, float], None], chance: float) -> int:
     """How many requests a reflector with one object makes in a minute of `behave`; nothing is lost in it."""
-    reflector = made(store=(store := {}))
+    reflector = made(store=(store := stored()))
     listed(reflector, 7, route("a", 1))
     now, asked = 0.0, 0
     while now < 60:
