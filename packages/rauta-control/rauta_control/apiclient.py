@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from rauta_control.answer import Answer
 from rauta_control.clusteraccess import AccessError, ClusterAccess
 
 CONNECT = 5.0  # seconds; a SYN that was lost has been sent three times by then
@@ -26,27 +27,6 @@ JSON = "application/json"
 
 #: What can happen to a connection.
 BROKEN = (aiohttp.ClientError, TimeoutError, OSError, AccessError)
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A response, whole. `retry_after` is in seconds, None where the server names none."""
-
-    status: int
-    body: bytes
-    retry_after: float | None = None
-
-    @property
-    def message(self) -> str:
-        """What the server says is wrong: the message of its Status object, else the status code."""
-        try:
-            found = msgspec.json.decode(self.body, type=_Status).message
-        except msgspec.MsgspecError:
-            found = ""
-        return f"{self.status} {found}".rstrip()
-
-
-class _Status(msgspec.Struct, frozen=True):
-    message: str = ""
 
 
 class Stream:

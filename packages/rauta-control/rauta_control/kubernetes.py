@@ -18,7 +18,8 @@ from typing import Literal, Protocol, TypeAlias
 import msgspec
 
 from rauta_control import discovery
-from rauta_control.apiclient import BROKEN, Answer, ApiClient
+from rauta_control.answer import Answer
+from rauta_control.apiclient import BROKEN, ApiClient
 from rauta_control.backoff import Backoff
 from rauta_control.discovery import Place
 from rauta_control.kinds import KINDS, AnyResource, KindEntry

@@ -239,6 +239,7 @@ def test_a_kind_that_is_not_there_is_skipped_reported_and_found_when_it_comes() 
         world.api.put("ListenerSet", "more")
         await world.until(lambda: world.sink.names("ListenerSet") == {"more"})
         assert world.health("ListenerSet").state == "following"
+        await world.following("ListenerSet")
         del world.api.kinds["ListenerSet"]
         (watch,) = world.api.open("ListenerSet")
         watch.close()
