@@ -67,14 +67,19 @@ class Leader:
         self.election.answered(request, answer, self._timing.clock())
 
     async def _release(self) -> None:
-        request = self.election.release(self._wall())
-        self._tell()
-        if request is not None:
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    await self._client.call(request.method, self._path, body=request.body)
-            except BROKEN:
-                pass  # then the others wait until it has run out
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for _ in range(2):  # a renewal that was under way may have made it another version
+                    request = self.election.release(self._wall())
+                    self._tell()
+                    if request is None:
+                        return
+                    answer = await self._client.call(request.method, self._path, body=request.body)
+                    if answer.status != 409:
+                        return
+                    await self._do(Request("GET"))
+        except BROKEN:
+            pass  # then the others wait until it has run out
 
     def _tell(self) -> None:
         leads = self.leading()

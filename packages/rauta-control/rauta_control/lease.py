@@ -98,9 +98,9 @@ class Election:
 
     def release(self, wall: datetime) -> Request | None:
         """Stop leading; what to tell the others, so that they need not wait."""
-        if self._renewed is None or self._lease is None:
-            return None
         self._renewed = None
+        if self._lease is None or self.holder != self.identity:
+            return None
         body = self._record(self._lease, wall)
         body["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
         return Request("PUT", body)

@@ -132,7 +132,7 @@ def test_who_lets_go_is_followed_at_the_next_look() -> None:
     assert led is not None
     assert led <= 22.1
     assert two.election.release(WALL) is not None
-    assert two.election.release(WALL) is None
+    assert not two.election.leading(led), "whoever lets go leads no more, heard or not"
 
 
 def test_a_renewal_whose_answer_was_lost_costs_a_look_and_no_more() -> None:

@@ -318,16 +318,19 @@ class Reflector:
     def _read(self, raw: bytes) -> tuple[Key, Held | None]:
         """An object; None if admission does not take it, which is then in `faults`."""
         key, envelope = self._key(raw)
-        verdict = admit(self._prefix + raw.lstrip()[1:], CLUSTER)
-        if isinstance(verdict, Refused):
-            self.faults[key] = verdict.problems
-            return key, None
-        if verdict.warnings:
-            self.faults[key] = verdict.warnings
+        document = self._prefix + raw.lstrip()[1:]
+        verdict = admit(document, CLUSTER)
+        problems = verdict.problems if isinstance(verdict, Refused) else verdict.warnings
+        if isinstance(verdict, Refused) and self._has_status:
+            # What some controller wrote there is no reason to do without the object.
+            verdict = admit({**msgspec.json.decode(document), "status": None}, CLUSTER)
+        if problems:
+            self.faults[key] = problems
         else:
             self.faults.pop(key, None)
-        status = bytes(envelope.status) if self._has_status else b""
-        return key, Held(verdict.resource, status)
+        if isinstance(verdict, Refused):
+            return key, None
+        return key, Held(verdict.resource, bytes(envelope.status) if self._has_status else b"")
 
     def _key(self, raw: bytes) -> tuple[Key, _Envelope]:
         envelope = _envelope.decode(raw)

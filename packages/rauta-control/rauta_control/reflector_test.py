@@ -298,6 +298,15 @@ def test_an_object_that_admission_does_not_take_leaves_the_last_good_one() -> No
     assert key in store
 
 
+def test_a_status_that_some_controller_got_wrong_does_not_cost_the_object() -> None:
+    reflector = made(store=(store := stored()))
+    wrong = {"parents": [{"parentRef": {"name": "gw"}, "controllerName": "other.example/x", "conditions": []}]}
+    assert names(listed(reflector, 7, route("a", 1, {"status": wrong}))) == {"a": True}
+    (key,) = store
+    assert json.loads(store[key].status) == wrong
+    assert "status.parents[0]" in str(reflector.faults[key][0])
+
+
 def test_one_namespace_and_one_name_are_asked_for_alone() -> None:
     ask = made("Secret", scope=Scope("Secret", "shop")).ask(0.0)
     assert ask.path == "/api/v1/namespaces/shop/secrets"

@@ -100,7 +100,6 @@ class StatusWriter:
 
     def restart(self) -> None:
         """Look at everything: it is this replica now that writes."""
-        self._there.clear()
         self._pauses.clear()
         self._later.clear()
         self._postponed.clear()

@@ -1,0 +1,230 @@
+"""The whole cluster side of a replica, from source to statuses with translation in between; one or two of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rauta_control.apiclient import ApiClient
+from rauta_control.fakeapi_test import FakeApi, Fault, beside
+from rauta_control.kinds import AnyResource
+from rauta_control.kubernetes import Kubernetes
+from rauta_control.leader import NAME, Leader
+from rauta_control.settings import CONTROLLER, Settings
+from rauta_control.statuswriter import StatusWriter
+from rauta_control.translate import Translator
+from rauta_control.world import Key
+from rauta_control.writeback import WriteBack
+
+OURS = {"spec.controllerName": CONTROLLER}
+
+
+class Replica:
+    """What a control process wires together; a translator alone is in the place of the pipeline."""
+
+    def __init__(self, api: FakeApi, name: str, client: ApiClient) -> None:
+        self.api = api
+        self.translator = Translator(Settings(wildcard="10.0.0.1"))
+        self.pending: dict[Key, AnyResource | None] = {}
+        self.is_synced = False
+        self.source = Kubernetes(client, self, api.pace.timing, seen=self.seen)
+        self.writer = StatusWriter(self.source.store)
+        self.leader = Leader(client, name, api.namespace, api.pace.timing, self.lead, wall=self.wall)
+        self.back = WriteBack(client, self.writer, self.source.places, self.leader.leading, api.pace.timing, self.wall)
+        self.led: list[bool] = []
+
+    def edit(self, changes: Mapping[Key, AnyResource | None]) -> None:
+        self.pending.update(changes)
+        if self.is_synced:
+            self.translate()
+
+    def synced(self) -> None:
+        self.is_synced = True
+        self.translate()
+
+    def translate(self) -> None:
+        pending, self.pending = self.pending, {}
+        self.back.want(self.translator.update(pending, self.wall()).statuses)
+
+    def seen(self, keys: Any) -> None:
+        self.back.seen(keys)
+
+    def lead(self, leads: bool) -> None:
+        self.led.append(leads)
+        self.back.leads(leads)
+
+    def wall(self) -> datetime:
+        return datetime.fromtimestamp(1_790_000_000 + self.api.pace.now, UTC)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for part in (self.source, self.leader, self.back):
+                tasks.create_task(part.run())
+
+
+def api_with_a_gateway() -> FakeApi:
+    api = FakeApi()
+    api.put("GatewayClass", "rauta", OURS)
+    api.put("Gateway", "gw", {"spec.listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]})
+    api.put("Service", "cart")
+    api.put("HTTPRoute", "a")
+    return api
+
+
+def run(api: FakeApi, body: Callable[[Replica], Awaitable[None]]) -> None:
+    async def test() -> None:
+        async with ApiClient(api) as client:
+            replica = Replica(api, "one", client)
+            await beside(replica.run(), lambda: body(replica))
+
+    api.run(test)
+
+
+def status_writes(api: FakeApi, kind: str = "") -> int:
+    return sum(path.endswith("/status") and kind in path for path, _ in api.writes)
+
+
+def attached(api: FakeApi) -> int:
+    listeners = api.get("Gateway", "gw").get("status", {}).get("listeners", [])
+    return listeners[0]["attachedRoutes"] if listeners else -1
+
+
+def quiet(api: FakeApi) -> Callable[[], Awaitable[None]]:
+    """A function that waits until nothing is written any more."""
+
+    async def wait() -> None:
+        while True:
+            before = len(api.requests)
+            await api.pace.settle(1.9)  # shorter than the leader's rest, so it sees a round without its renewal
+            if not any("/status" in each for each in api.requests[before:]):
+                return
+
+    return wait
+
+
+def conditions(document: dict[str, Any]) -> dict[str, str]:
+    status = document["status"]
+    found = status["conditions"] if "conditions" in status else status["parents"][-1]["conditions"]
+    return {each["type"]: each["status"] for each in found}
+
+
+def test_statuses_are_written_and_a_replica_that_starts_anew_writes_nothing() -> None:
+    api = api_with_a_gateway()
+    other = {"controllerName": "other.example/x", "parentRef": {"name": "elsewhere"}, "conditions": []}
+    api.get("HTTPRoute", "a")["status"] = {"parents": [other]}
+
+    async def body(replica: Replica) -> None:
+        await api.pace.until(lambda: attached(api) == 1)
+        await quiet(api)()
+        assert conditions(api.get("GatewayClass", "rauta"))["Accepted"] == "True"
+        assert conditions(api.get("Gateway", "gw"))["Accepted"] == "True"
+        assert conditions(api.get("HTTPRoute", "a"))["Accepted"] == "True"
+        assert api.get("HTTPRoute", "a")["status"]["parents"][0] == other
+        assert status_writes(api) == 3
+
+    async def again(replica: Replica) -> None:
+        await api.pace.until(lambda: replica.led == [True])
+        await quiet(api)()
+        assert status_writes(api) == 3
+
+    run(api, body)
+    run(api, again)
+
+
+def test_objects_of_other_controllers_are_never_written() -> None:
+    api = api_with_a_gateway()
+    api.put("GatewayClass", "other", {"spec.controllerName": "other.example/x"})
+    api.put("Gateway", "foreign", {"spec.gatewayClassName": "other"})
+    api.put("HTTPRoute", "b", {"spec.parentRefs": [{"name": "foreign"}]})
+
+    async def body(replica: Replica) -> None:
+        await api.pace.until(lambda: attached(api) == 1)
+        await quiet(api)()
+        assert status_writes(api) == 3
+        assert not any(name in path for path, _ in api.writes for name in ("foreign", "other", "/b/"))
+
+    run(api, body)
+
+
+def test_many_routes_take_few_writes_of_the_gateway() -> None:
+    api = api_with_a_gateway()
+
+    async def body(replica: Replica) -> None:
+        await api.pace.until(lambda: attached(api) == 1)
+        for index in range(200):
+            api.put("HTTPRoute", f"r{index}")
+            if index % 10 == 0:
+                await api.pace.settle(0.2)
+        await api.pace.until(lambda: attached(api) == 201)
+        await quiet(api)()
+        assert status_writes(api, "/gateways/") < 15
+        assert status_writes(api, "/httproutes/") == 201
+
+    run(api, body)
+
+
+def test_conflicts_lost_answers_and_a_server_in_trouble_leave_the_right_status() -> None:
+    api = api_with_a_gateway()
+    conflicts = 3
+
+    def meddle(path: str) -> None:
+        nonlocal conflicts
+        if path.endswith("/a/status") and conflicts:
+            conflicts -= 1
+            api.put("HTTPRoute", "a", {"metadata.labels": {"round": str(conflicts)}})
+
+    api.before_write = meddle
+    api.faults.append(Fault("PATCH", 500, times=2))
+
+    async def body(replica: Replica) -> None:
+        await api.pace.until(lambda: "status" in api.get("HTTPRoute", "a"))
+        await quiet(api)()
+        assert conflicts == 0
+        assert status_writes(api) == 3
+        assert replica.writer.problems == {}
+
+    run(api, body)
+
+
+def test_nothing_is_written_by_who_does_not_lead_and_everything_by_who_comes_to() -> None:
+    api = api_with_a_gateway()
+
+    async def test() -> None:
+        async with ApiClient(api) as client:
+            one, two = Replica(api, "one", client), Replica(api, "two", client)
+            first = asyncio.ensure_future(one.run())
+            await api.pace.until(lambda: one.led == [True] and attached(api) == 1)
+            second = asyncio.ensure_future(two.run())
+            await quiet(api)()
+            written = status_writes(api)
+            one.leader.election._lease = None  # as if killed: it tells nobody
+            killed = api.pace.now
+            first.cancel()
+            await asyncio.wait((first,))
+            api.put("HTTPRoute", "b")
+            await api.pace.until(lambda: "status" in api.get("HTTPRoute", "b"))
+            assert two.led == [True]
+            assert api.pace.now - killed <= 18  # 17, and the steps of the tests' clock
+            await quiet(api)()
+            assert status_writes(api) == written + 2, "the new route, and the number of the Gateway"
+            assert api.get("Lease", NAME, api.namespace)["spec"]["leaseTransitions"] == 1
+            second.cancel()
+            await asyncio.wait((second,))
+            assert api.get("Lease", NAME, api.namespace)["spec"]["holderIdentity"] == "", "let go at a clean stop"
+
+    api.run(test)
+
+
+def test_without_permission_for_the_lease_nothing_is_written_and_the_reason_is_known() -> None:
+    api = api_with_a_gateway()
+    api.denied.add("get leases")
+
+    async def body(replica: Replica) -> None:
+        await api.pace.until(lambda: replica.is_synced)
+        await api.pace.settle(10)
+        assert status_writes(api) == 0
+        assert replica.leader.election.error == "403 cannot get leases"
+
+    run(api, body)
