@@ -156,7 +156,8 @@ class FromKubeconfig:
         self.base_url = auth.server.rstrip("/")
         self.server_name = auth.tls_server_name
         self.proxy = auth.proxy
-        self.namespace = auth.namespace
+        # kr8s takes the namespace of the current context for that of any.
+        self.namespace = auth.kubeconfig.get_context(auth.active_context).get("namespace") or "default"
         self._headers = {"Authorization": f"Bearer {auth.token}"} if auth.token else {}
 
 

@@ -1,0 +1,206 @@
+"""Cluster access: pods, kubeconfigs with certificates, tokens and plug-ins, and what is said when there is no way."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime
+import json
+import ssl
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from rauta_control.clusteraccess import REFRESH, REREAD, AccessError, FromKubeconfig, InCluster, find
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pair() -> tuple[bytes, bytes]:
+    """A self-signed certificate and its key, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    return certificate.public_bytes(pem), key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Path:
+    (tmp_path / "token").write_text("first\n")
+    (tmp_path / "namespace").write_text("rauta-system")
+    (tmp_path / "ca.crt").write_bytes(pair()[0])
+    return tmp_path
+
+
+def kubeconfig(folder: Path, user: dict[str, Any], cluster: dict[str, Any] | None = None) -> str:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [
+            {"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "edge"}},
+            {"name": "there", "context": {"cluster": "c", "user": "u"}},
+        ],
+        "clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1:6443/", **(cluster or {})}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    path = folder / "config"
+    path.write_text(yaml.safe_dump(document))
+    return str(path)
+
+
+def loaded(path: str, context: str = "") -> FromKubeconfig:
+    access = FromKubeconfig(path, context)
+    asyncio.run(access.load())
+    return access
+
+
+def test_in_a_pod_the_token_is_read_again_each_minute(account: Path) -> None:
+    access = InCluster("10.0.0.1", "443", account, clock := Clock())
+    assert access.base_url == "https://10.0.0.1:443"
+    assert access.namespace == "rauta-system"
+    assert access.headers() == {"Authorization": "Bearer first"}
+    (account / "token").write_text("second")
+    clock.now = REREAD - 1
+    assert access.headers() == {"Authorization": "Bearer first"}
+    clock.now = REREAD
+    assert access.headers() == {"Authorization": "Bearer second"}
+    (account / "token").write_text("third")
+    asyncio.run(access.refresh())
+    assert access.headers() == {"Authorization": "Bearer third"}
+
+
+def test_a_token_that_is_away_for_a_moment_leaves_the_old_one(account: Path) -> None:
+    access = InCluster("fd00::1", "443", account, clock := Clock())
+    assert access.base_url == "https://[fd00::1]:443"
+    (account / "token").unlink()
+    clock.now = REREAD
+    assert access.headers() == {"Authorization": "Bearer first"}
+    (account / "token").write_text("second")
+    clock.now += 1
+    assert access.headers() == {"Authorization": "Bearer second"}
+
+
+def test_new_authorities_are_taken(account: Path) -> None:
+    access = InCluster("10.0.0.1", "443", account, clock := Clock())
+    before = access.ssl
+    clock.now = REREAD
+    access.headers()
+    assert access.ssl is before
+    (account / "ca.crt").write_bytes(pair()[0])
+    clock.now = 2 * REREAD
+    access.headers()
+    assert access.ssl is not before
+
+
+def test_a_pod_without_a_token_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AccessError, match="mount its token"):
+        InCluster("10.0.0.1", "443", tmp_path)
+
+
+def test_a_kubeconfig_with_certificates_leaves_no_key_behind(tmp_path: Path) -> None:
+    certificate, key = (base64.b64encode(each).decode() for each in pair())
+    before = set(Path(tempfile.gettempdir()).iterdir())
+    access = loaded(
+        kubeconfig(
+            tmp_path,
+            {"client-certificate-data": certificate, "client-key-data": key},
+            {"certificate-authority-data": certificate, "tls-server-name": "api.example"},
+        )
+    )
+    assert access.base_url == "https://10.0.0.1:6443"
+    assert isinstance(access.ssl, ssl.SSLContext)
+    assert access.server_name == "api.example"
+    assert access.namespace == "edge"
+    assert access.headers() == {}
+    left = {each for each in Path(tempfile.gettempdir()).iterdir() if each.is_file()} - before
+    assert not any(b"PRIVATE KEY" in each.read_bytes() for each in left)
+
+
+def test_a_kubeconfig_with_a_token_and_another_context(tmp_path: Path) -> None:
+    access = loaded(kubeconfig(tmp_path, {"token": "abc"}), "there")
+    assert access.headers() == {"Authorization": "Bearer abc"}
+    assert access.namespace == "default"
+
+
+def test_a_plug_in_is_asked_again_when_its_token_was_refused_but_not_for_each_request(tmp_path: Path) -> None:
+    counter, script = tmp_path / "count", tmp_path / "plugin.py"
+    counter.write_text("0")
+    script.write_text(
+        f"import json, pathlib; p = pathlib.Path({str(counter)!r}); n = int(p.read_text()) + 1; p.write_text(str(n))\n"
+        'print(json.dumps({"status": {"token": f"token{n}"}}))\n'
+    )
+    run = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": [str(script)]}
+
+    async def main() -> None:
+        access = FromKubeconfig(kubeconfig(tmp_path, {"exec": run}), "", clock := Clock())
+        await access.load()
+        assert access.headers() == {"Authorization": "Bearer token1"}
+        await access.refresh()
+        assert access.headers() == {"Authorization": "Bearer token1"}
+        clock.now = REFRESH
+        await access.refresh()
+        assert access.headers() == {"Authorization": "Bearer token2"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "Unable to find valid credentials"),
+        ("not: [yaml", "cannot use the kubeconfig"),
+        (json.dumps({"contexts": []}), "cannot use the kubeconfig"),
+    ],
+)
+def test_a_kubeconfig_that_is_of_no_use_is_named_with_the_reason(tmp_path: Path, content: str | None, why: str) -> None:
+    path = tmp_path / "config"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(AccessError, match=why) as caught:
+        loaded(str(path))
+    assert f"kubectl --kubeconfig {path}" in str(caught.value)
+
+
+def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AccessError, match="nowhere"):
+        loaded(kubeconfig(tmp_path, {"token": "abc"}), "nowhere")
+
+
+def test_a_kubeconfig_that_was_named_comes_before_the_pod_and_the_pod_before_the_home(
+    tmp_path: Path, account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rauta_control.clusteraccess.SERVICE_ACCOUNT", account)
+    monkeypatch.setattr("rauta_control.clusteraccess.InCluster.__init__.__defaults__", (account, Clock()))
+    path = kubeconfig(tmp_path, {"token": "abc"})
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.9"}
+    assert isinstance(asyncio.run(find("", "", pod)), InCluster)
+    assert isinstance(asyncio.run(find(path, "", pod)), FromKubeconfig)
+    assert isinstance(asyncio.run(find("", "", pod | {"KUBECONFIG": path})), FromKubeconfig)
