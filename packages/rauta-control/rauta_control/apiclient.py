@@ -29,6 +29,13 @@ JSON = "application/json"
 BROKEN = (aiohttp.ClientError, TimeoutError, OSError, AccessError)
 
 
+def described(error: BaseException) -> str:
+    """What went wrong, in a few words."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect to {error.host} port {error.port}: {error.os_error.strerror or error.os_error}"
+    return str(error) or type(error).__name__  # a TimeoutError says nothing
+
+
 class Stream:
     """The body of a watch, in pieces as they come."""
 

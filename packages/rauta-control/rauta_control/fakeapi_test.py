@@ -1,8 +1,8 @@
 """A strict stand-in for an API server, on loopback, with the faults of real ones; what tests of the cluster side use.
 
 Versions are one counter for everything, as in etcd. Lists are paged and their tokens expire, watches replay from a
-version, end with bookmarks and 410s, status writes need the right version and change nothing else. Nothing is allowed
-that `allowed` does not allow. `pace` is virtual time: what sleeps, sleeps in it.
+version, end with bookmarks and 410s, status writes need the right version and change nothing else. `pace` is
+virtual time: what sleeps, sleeps in it.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ class FakeApi:
         self.faults: list[Fault] = []
         self.watches: list[Watch] = []
         self.kinds = {kind: entry.version for kind, entry in KINDS.items()} | {"Lease": LEASE}
-        self.denied: set[str] = set()  # `list secrets`, `patch gateways/status`
+        self.verbs: set[str] = set()  # what was asked for, as RBAC names it: `list secrets`, `patch gateways/status`
+        self.denied: set[str] = set()  # what is answered with 403
         self.token = "token"  # noqa: S105 - of a fake
         self.before_write: Callable[[str], None] = lambda _: None
 
@@ -224,7 +225,9 @@ class FakeApi:
             return refusal(404, "the server could not find the requested resource")
         verb = "watch" if "watch" in request.query else VERBS[request.method] if name else "list"
         verb = "create" if request.method == "POST" else verb
-        if f"{verb} {plural_name}{'/status' if name.endswith('/status') else ''}" in self.denied:
+        wanted = f"{verb} {plural_name}{'/status' if name.endswith('/status') else ''}"
+        self.verbs.add(wanted)
+        if wanted in self.denied:
             return refusal(403, f"cannot {verb} {plural_name}")
         if verb == "list":
             return self._list(request, kind, namespace)

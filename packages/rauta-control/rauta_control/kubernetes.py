@@ -2,7 +2,7 @@
 
 A shell around reflector.py, which decides. Each kind in each scope has a task of its own, so that what happens to one,
 a refusal or a slow answer, happens to no other. A kind the API server does not have is skipped, reported, and looked
-for again; it may come with the next `kubectl apply` of CRDs.
+for again; it may come with the next `kubectl apply` of CRDs. One that was there is gone only if discovery says so too.
 
     source = Kubernetes(access, sink)
     await source.run()      until cancelled; `source.store`, `source.health()` and `source.faults()` at any time
@@ -19,7 +19,7 @@ import msgspec
 
 from rauta_control import discovery
 from rauta_control.answer import Answer
-from rauta_control.apiclient import BROKEN, ApiClient
+from rauta_control.apiclient import BROKEN, ApiClient, described
 from rauta_control.backoff import Backoff
 from rauta_control.discovery import Place
 from rauta_control.kinds import KINDS, AnyResource, KindEntry
@@ -29,7 +29,7 @@ from rauta_control.slices import Slices
 from rauta_control.turns import in_turns
 from rauta_control.world import Key
 
-RECHECK = 30.0  # seconds until a kind the server does not have is looked for again
+RECHECK = 10.0  # seconds until a kind the server does not have is looked for again
 FRESH = 5.0  # seconds for which what a server has is not asked again
 
 State: TypeAlias = Literal["listing", "following", "failing", "absent"]
@@ -118,8 +118,8 @@ class Kubernetes:
 
     def health(self) -> list[Health]:
         """How each kind is followed, sorted by kind and scope."""
-        found = [*self._missing.values(), *map(_health, self._reflectors.values())]
-        return sorted(found, key=lambda each: str(each.scope))
+        found = {scope: _health(each) for scope, each in self._reflectors.items()} | self._missing
+        return sorted(found.values(), key=lambda each: str(each.scope))
 
     def faults(self) -> dict[Key, tuple[Problem, ...]]:
         """Objects with faults. Of one that could not be taken at all the last good one counts."""
@@ -127,30 +127,39 @@ class Kubernetes:
 
     async def _scope(self, scope: Scope) -> None:
         """Follow one kind in one scope for ever, whether it is there or not."""
-        timing, backoff = self._timing, Backoff()
+        timing = self._timing
         while True:
-            try:
-                place = await self._place(scope.kind)
-            except (*BROKEN, msgspec.MsgspecError, _RefusedError) as trouble:
-                self._missing[scope] = Health(
-                    scope=scope, state="failing", error=_text(trouble), failed_at=timing.clock()
-                )
-                await timing.sleep(backoff.failed(timing.chance()))
-                continue
-            backoff.reset()
+            place = await self._located(scope)
             if place is not None:
                 self._missing.pop(scope, None)
                 self.places[scope.kind] = place
                 await self._follow(Reflector(scope, self._kinds[scope.kind], place, self.store))
+                self._served.clear()
+                continue
+            self._forget(scope)
             served = " and ".join(self._kinds[scope.kind].served)
             error = f"the API server has no {scope.kind} ({served}); install the CRDs of Gateway API to use it"
             self._missing[scope] = Health(scope=scope, state="absent", error=error, failed_at=timing.clock())
             self._settle(scope)
             await timing.sleep(RECHECK * (1 - timing.chance() / 4))
 
+    async def _located(self, scope: Scope) -> Place | None:
+        """Where the server has the kind; None if it says that it does not."""
+        timing, backoff = self._timing, Backoff()
+        while True:
+            try:
+                return await self._place(scope.kind)
+            except (*BROKEN, msgspec.MsgspecError, _RefusedError) as error:
+                self._missing[scope] = Health(
+                    scope=scope, state="failing", error=described(error), failed_at=timing.clock()
+                )
+                await timing.sleep(backoff.failed(timing.chance()))
+
     async def _follow(self, reflector: Reflector) -> None:
-        """Do what a reflector asks for until the kind is gone, or until cancelled; then take its objects away."""
+        """Do what a reflector asks for until the server says that there is no such kind, or until cancelled."""
         timing = self._timing
+        if reflector.scope in self._reflectors:
+            reflector.succeed(self._reflectors[reflector.scope])
         self._reflectors[reflector.scope] = reflector
         while not reflector.absent:
             wait = reflector.due - timing.clock()
@@ -159,7 +168,6 @@ class Kubernetes:
             await self._step(reflector)
             if reflector.settled:
                 self._settle(reflector.scope)
-        self._forget(reflector.scope)
 
     def _forget(self, scope: Scope) -> None:
         """Take away the objects of a scope that is not followed any more. (Not when all ends: then they stay.)"""
@@ -189,7 +197,7 @@ class Kubernetes:
             else:
                 self._refuse(reflector, answer)
         except (*BROKEN, msgspec.MsgspecError) as error:
-            reflector.broken(_text(error), clock() - started, clock(), chance())
+            reflector.broken(described(error), clock() - started, clock(), chance())
 
     def _refuse(self, reflector: Reflector, answer: Answer) -> None:
         reflector.refused(
@@ -279,8 +287,3 @@ def _health(reflector: Reflector) -> Health:
         succeeded_at=reflector.succeeded_at,
         lists=reflector.lists,
     )
-
-
-def _text(error: BaseException) -> str:
-    """What an exception says, or its name: a TimeoutError says nothing."""
-    return str(error) or type(error).__name__

@@ -249,6 +249,27 @@ def test_a_kind_that_is_not_there_is_skipped_reported_and_found_when_it_comes() 
     world.run(body)
 
 
+def test_a_kind_that_is_only_said_to_be_gone_keeps_its_objects() -> None:
+    world = World()
+
+    async def body() -> None:
+        world.api.put("HTTPRoute", "a")
+        await world.following()
+        edits = world.sink.edits
+        world.api.faults.append(fault := Fault("/httproutes?", 404))
+        (watch,) = world.api.open("HTTPRoute")
+        watch.close()
+        before = len(world.api.requests)
+        await world.api.pace.settle(60)
+        assert world.sink.names("HTTPRoute") == {"a"}
+        assert sum("/httproutes?" in each for each in world.api.requests[before:]) <= 12
+        fault.times = 0
+        await world.until(lambda: world.health("HTTPRoute").state == "following")
+        assert world.sink.edits == edits
+
+    world.run(body)
+
+
 def test_an_older_version_is_taken_where_there_is_no_newer_one() -> None:
     world = World()
     world.api.kinds["ReferenceGrant"] = "gateway.networking.k8s.io/v1beta1"

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from rauta_control.apiclient import BROKEN, ApiClient
+from rauta_control.apiclient import BROKEN, ApiClient, described
 from rauta_control.kubernetes import Timing
 from rauta_control.lease import VERSION, Election, Request
 
@@ -54,7 +54,7 @@ class Leader:
                 try:
                     await self._do(request)
                 except BROKEN as error:
-                    election.failed(str(error) or type(error).__name__, timing.clock())
+                    election.failed(described(error), timing.clock())
                 self._tell()
                 await timing.sleep(max(0.0, election.due - timing.clock()))
         finally:

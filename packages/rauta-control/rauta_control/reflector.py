@@ -254,6 +254,11 @@ class Reflector:
         if retry_after is not None:
             self.due = now + min(retry_after, MAX_RETRY_AFTER)
 
+    def succeed(self, old: Reflector) -> None:
+        """Go on where another one, of the same scope, ended: with its objects, and its back-off."""
+        self._keys, self.settled, self.faults = old._keys, old.settled, old.faults
+        self._backoff, self.due, self.lists = old._backoff, old.due, old.lists
+
     def clear(self) -> Edits:
         """Forget all objects: nobody follows them any more."""
         self._restart()

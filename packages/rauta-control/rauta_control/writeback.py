@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-from rauta_control.apiclient import BROKEN, MERGE_PATCH, ApiClient
+from rauta_control.apiclient import BROKEN, MERGE_PATCH, ApiClient, described
 from rauta_control.condition import Status
 from rauta_control.discovery import Place
 from rauta_control.kubernetes import Timing
@@ -105,7 +105,7 @@ class WriteBack:
                 else:
                     writer.broken(key, found.message, clock(), chance())
         except BROKEN as error:
-            writer.broken(key, str(error) or type(error).__name__, clock(), chance())
+            writer.broken(key, described(error), clock(), chance())
         finally:
             self._flying -= 1
             self._wake.set()

@@ -188,6 +188,25 @@ def test_conflicts_lost_answers_and_a_server_in_trouble_leave_the_right_status()
     run(api, body)
 
 
+def test_no_more_permissions_are_needed_than_these() -> None:
+    api = api_with_a_gateway()
+    api.faults.append(Fault("PATCH /apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes", 409, times=1))
+
+    async def body(replica: Replica) -> None:
+        await api.pace.until(lambda: "status" in api.get("HTTPRoute", "a"))
+        await api.pace.settle(5)
+
+    run(api, body)
+    followed = ["gatewayclasses", "gateways", "httproutes", "listenersets", "referencegrants"]
+    followed += ["services", "endpointslices", "secrets", "configmaps", "namespaces"]
+    assert api.verbs == {
+        *(f"{verb} {each}" for each in followed for verb in ("list", "watch")),
+        *(f"patch {each}/status" for each in ("gatewayclasses", "gateways", "httproutes")),
+        "get httproutes",
+        *(f"{verb} leases" for verb in ("get", "create", "update")),
+    }
+
+
 def test_nothing_is_written_by_who_does_not_lead_and_everything_by_who_comes_to() -> None:
     api = api_with_a_gateway()
 
