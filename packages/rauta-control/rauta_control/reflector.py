@@ -22,7 +22,7 @@ from rauta_control.backoff import Backoff
 from rauta_control.discovery import Place
 from rauta_control.kinds import AnyResource, KindEntry
 from rauta_control.problem import Problem
-from rauta_control.slices import Slices
+from rauta_control.slices import Slices, finish
 from rauta_control.world import Key
 
 PAGE = 500  # objects, as client-go's pager
@@ -184,7 +184,7 @@ class Reflector:
         self._paged = self.settled = True
         self.lists += 1
         self.error = ""
-        return self._compared(listing)
+        return (yield from self._compared(listing))
 
     def opened(self, now: float) -> None:
         """The watch was answered with 200."""
@@ -262,7 +262,7 @@ class Reflector:
     def clear(self) -> Edits:
         """Forget all objects: nobody follows them any more."""
         self._restart()
-        return self._compared({})
+        return finish(self._compared({}))
 
     def _restart(self) -> None:
         self._version = self._continue = ""
@@ -341,12 +341,14 @@ class Reflector:
         envelope = _envelope.decode(raw)
         return Key(self.scope.kind, envelope.metadata.namespace, envelope.metadata.name), envelope
 
-    def _compared(self, listing: Mapping[Key, Held | None]) -> Edits:
+    def _compared(self, listing: Mapping[Key, Held | None]) -> Slices[Edits]:
         edits: Edits = {}
         for key in self._keys - listing.keys():
             self._drop(key, edits)
+            yield
         for key, held in listing.items():
             self._set(key, held, edits)
+            yield
         return edits
 
     def _set(self, key: Key, held: Held | None, edits: Edits) -> None:
