@@ -39,7 +39,7 @@ class Sink(Protocol):
     """Who takes the objects. Both are called on the loop, and must not take long."""
 
     def edit(self, changes: Mapping[Key, AnyResource | None]) -> None:
-        """These are the objects of their keys now; None: it is gone."""
+        """These are the objects of their keys now; None: it is gone, or came and went between two calls."""
 
     def synced(self) -> None:
         """All objects that there are have been handed over. Called once."""

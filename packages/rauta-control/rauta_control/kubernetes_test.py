@@ -27,7 +27,7 @@ class Taken:
         self.edits += 1
         for key, resource in changes.items():
             if resource is None:
-                del self.objects[key]
+                self.objects.pop(key, None)
             else:
                 self.objects[key] = resource
 

@@ -7,33 +7,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rauta_control.apiclient import ApiClient
 from rauta_control.fakeapi_test import FakeApi, Fault, beside
 from rauta_control.kinds import AnyResource
-from rauta_control.kubernetes import Kubernetes
-from rauta_control.leader import NAME, Leader
+from rauta_control.leader import NAME
+from rauta_control.replica import Replica
 from rauta_control.settings import CONTROLLER, Settings
-from rauta_control.statuswriter import StatusWriter
 from rauta_control.translate import Translator
 from rauta_control.world import Key
-from rauta_control.writeback import WriteBack
 
 OURS = {"spec.controllerName": CONTROLLER}
 
 
-class Replica:
+class Pod:
     """What a control process wires together; a translator alone is in the place of the pipeline."""
 
-    def __init__(self, api: FakeApi, name: str, client: ApiClient) -> None:
+    def __init__(self, api: FakeApi, name: str, **options: Any) -> None:
         self.api = api
         self.translator = Translator(Settings(wildcard="10.0.0.1"))
         self.pending: dict[Key, AnyResource | None] = {}
         self.is_synced = False
-        self.source = Kubernetes(client, self, api.pace.timing, seen=self.seen)
-        self.writer = StatusWriter(self.source.store)
-        self.leader = Leader(client, name, api.namespace, api.pace.timing, self.lead, wall=self.wall)
-        self.back = WriteBack(client, self.writer, self.source.places, self.leader.leading, api.pace.timing, self.wall)
-        self.led: list[bool] = []
+        self.replica = Replica(api, self, identity=name, timing=api.pace.timing, wall=self.wall, **options)
+        self.leader = self.replica.leader
+        self.run = self.replica.run
 
     def edit(self, changes: Mapping[Key, AnyResource | None]) -> None:
         self.pending.update(changes)
@@ -46,22 +41,10 @@ class Replica:
 
     def translate(self) -> None:
         pending, self.pending = self.pending, {}
-        self.back.want(self.translator.update(pending, self.wall()).statuses)
-
-    def seen(self, keys: Any) -> None:
-        self.back.seen(keys)
-
-    def lead(self, leads: bool) -> None:
-        self.led.append(leads)
-        self.back.leads(leads)
+        self.replica.want(self.translator.update(pending, self.wall()).statuses)
 
     def wall(self) -> datetime:
         return datetime.fromtimestamp(1_790_000_000 + self.api.pace.now, UTC)
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for part in (self.source, self.leader, self.back):
-                tasks.create_task(part.run())
 
 
 def api_with_a_gateway() -> FakeApi:
@@ -73,11 +56,10 @@ def api_with_a_gateway() -> FakeApi:
     return api
 
 
-def run(api: FakeApi, body: Callable[[Replica], Awaitable[None]]) -> None:
+def run(api: FakeApi, body: Callable[[Pod], Awaitable[None]], **options: Any) -> None:
     async def test() -> None:
-        async with ApiClient(api) as client:
-            replica = Replica(api, "one", client)
-            await beside(replica.run(), lambda: body(replica))
+        pod = Pod(api, "one", **options)
+        await beside(pod.run(), lambda: body(pod))
 
     api.run(test)
 
@@ -115,7 +97,7 @@ def test_statuses_are_written_and_a_replica_that_starts_anew_writes_nothing() ->
     other = {"controllerName": "other.example/x", "parentRef": {"name": "elsewhere"}, "conditions": []}
     api.get("HTTPRoute", "a")["status"] = {"parents": [other]}
 
-    async def body(replica: Replica) -> None:
+    async def body(pod: Pod) -> None:
         await api.pace.until(lambda: attached(api) == 1)
         await quiet(api)()
         assert conditions(api.get("GatewayClass", "rauta"))["Accepted"] == "True"
@@ -124,8 +106,8 @@ def test_statuses_are_written_and_a_replica_that_starts_anew_writes_nothing() ->
         assert api.get("HTTPRoute", "a")["status"]["parents"][0] == other
         assert status_writes(api) == 3
 
-    async def again(replica: Replica) -> None:
-        await api.pace.until(lambda: replica.led == [True])
+    async def again(pod: Pod) -> None:
+        await api.pace.until(pod.leader.leading)
         await quiet(api)()
         assert status_writes(api) == 3
 
@@ -139,7 +121,7 @@ def test_objects_of_other_controllers_are_never_written() -> None:
     api.put("Gateway", "foreign", {"spec.gatewayClassName": "other"})
     api.put("HTTPRoute", "b", {"spec.parentRefs": [{"name": "foreign"}]})
 
-    async def body(replica: Replica) -> None:
+    async def body(pod: Pod) -> None:
         await api.pace.until(lambda: attached(api) == 1)
         await quiet(api)()
         assert status_writes(api) == 3
@@ -151,7 +133,7 @@ def test_objects_of_other_controllers_are_never_written() -> None:
 def test_many_routes_take_few_writes_of_the_gateway() -> None:
     api = api_with_a_gateway()
 
-    async def body(replica: Replica) -> None:
+    async def body(pod: Pod) -> None:
         await api.pace.until(lambda: attached(api) == 1)
         for index in range(200):
             api.put("HTTPRoute", f"r{index}")
@@ -178,12 +160,12 @@ def test_conflicts_lost_answers_and_a_server_in_trouble_leave_the_right_status()
     api.before_write = meddle
     api.faults.append(Fault("PATCH", 500, times=2))
 
-    async def body(replica: Replica) -> None:
+    async def body(pod: Pod) -> None:
         await api.pace.until(lambda: "status" in api.get("HTTPRoute", "a"))
         await quiet(api)()
         assert conflicts == 0
         assert status_writes(api) == 3
-        assert replica.writer.problems == {}
+        assert pod.replica.problems() == []
 
     run(api, body)
 
@@ -192,7 +174,7 @@ def test_no_more_permissions_are_needed_than_these() -> None:
     api = api_with_a_gateway()
     api.faults.append(Fault("PATCH /apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes", 409, times=1))
 
-    async def body(replica: Replica) -> None:
+    async def body(pod: Pod) -> None:
         await api.pace.until(lambda: "status" in api.get("HTTPRoute", "a"))
         await api.pace.settle(5)
 
@@ -211,27 +193,26 @@ def test_nothing_is_written_by_who_does_not_lead_and_everything_by_who_comes_to(
     api = api_with_a_gateway()
 
     async def test() -> None:
-        async with ApiClient(api) as client:
-            one, two = Replica(api, "one", client), Replica(api, "two", client)
-            first = asyncio.ensure_future(one.run())
-            await api.pace.until(lambda: one.led == [True] and attached(api) == 1)
-            second = asyncio.ensure_future(two.run())
-            await quiet(api)()
-            written = status_writes(api)
-            one.leader.election._lease = None  # as if killed: it tells nobody
-            killed = api.pace.now
-            first.cancel()
-            await asyncio.wait((first,))
-            api.put("HTTPRoute", "b")
-            await api.pace.until(lambda: "status" in api.get("HTTPRoute", "b"))
-            assert two.led == [True]
-            assert api.pace.now - killed <= 18  # 17, and the steps of the tests' clock
-            await quiet(api)()
-            assert status_writes(api) == written + 2, "the new route, and the number of the Gateway"
-            assert api.get("Lease", NAME, api.namespace)["spec"]["leaseTransitions"] == 1
-            second.cancel()
-            await asyncio.wait((second,))
-            assert api.get("Lease", NAME, api.namespace)["spec"]["holderIdentity"] == "", "let go at a clean stop"
+        one, two = Pod(api, "one"), Pod(api, "two")
+        first = asyncio.ensure_future(one.run())
+        await api.pace.until(lambda: one.leader.leading() and attached(api) == 1)
+        second = asyncio.ensure_future(two.run())
+        await quiet(api)()
+        written = status_writes(api)
+        one.leader.election._lease = None  # as if killed: it tells nobody
+        killed = api.pace.now
+        first.cancel()
+        await asyncio.wait((first,))
+        api.put("HTTPRoute", "b")
+        await api.pace.until(lambda: "status" in api.get("HTTPRoute", "b"))
+        assert two.leader.leading()
+        assert api.pace.now - killed <= 18  # 17, and the steps of the tests' clock
+        await quiet(api)()
+        assert status_writes(api) == written + 2, "the new route, and the number of the Gateway"
+        assert api.get("Lease", NAME, api.namespace)["spec"]["leaseTransitions"] == 1
+        second.cancel()
+        await asyncio.wait((second,))
+        assert api.get("Lease", NAME, api.namespace)["spec"]["holderIdentity"] == "", "let go at a clean stop"
 
     api.run(test)
 
@@ -240,10 +221,42 @@ def test_without_permission_for_the_lease_nothing_is_written_and_the_reason_is_k
     api = api_with_a_gateway()
     api.denied.add("get leases")
 
-    async def body(replica: Replica) -> None:
-        await api.pace.until(lambda: replica.is_synced)
+    async def body(pod: Pod) -> None:
+        await api.pace.until(lambda: pod.is_synced)
         await api.pace.settle(10)
         assert status_writes(api) == 0
-        assert replica.leader.election.error == "403 cannot get leases"
+        (problem,) = pod.replica.problems()
+        assert problem == "cannot take part in the election of who writes statuses: 403 cannot get leases"
 
     run(api, body)
+
+
+def test_what_is_wrong_with_the_cluster_is_said() -> None:
+    api = api_with_a_gateway()
+    del api.kinds["ListenerSet"], api.kinds["ReferenceGrant"]
+    api.denied |= {"list configmaps", "patch gateways/status"}
+    api.put("HTTPRoute", "odd", {"spec.rules[0].matches[0].path.type": "Glob"})
+
+    async def body(pod: Pod) -> None:
+        await api.pace.until(lambda: "status" in api.get("HTTPRoute", "a"))
+        await api.pace.until(lambda: len(pod.replica.problems()) == 3)
+        forbidden, odd, status = pod.replica.problems()
+        assert forbidden.startswith("cannot read ConfigMap: 403 cannot list configmaps; grant get, list and watch")
+        assert odd.startswith("HTTPRoute shop/odd: spec.rules[0].matches[0].path.type: Unsupported value")
+        assert status == "cannot write the status of Gateway: 403 cannot patch gateways"
+
+    run(api, body)
+
+
+def test_secrets_are_read_by_name_where_that_was_asked_for() -> None:
+    api = api_with_a_gateway()
+    api.put("Gateway", "gw")  # with a certificate
+    api.put("Secret", "certificate")
+    api.put("Secret", "other")
+
+    async def body(pod: Pod) -> None:
+        await api.pace.until(lambda: attached(api) == 1)
+        assert [key.name for key in pod.replica.source.store if key.kind == "Secret"] == ["certificate"]
+        assert api.asked("/secrets?") == api.asked("/namespaces/shop/secrets?fieldSelector=metadata.name%3D")
+
+    run(api, body, by_name=True)

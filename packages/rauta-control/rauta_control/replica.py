@@ -1,0 +1,105 @@
+"""This replica's side of a cluster, whole: follows the objects, takes part in the election, writes statuses. A shell.
+
+replica = Replica(await clusteraccess.find(...), sink)
+task = create_task(replica.run())      cancelling it lets go of the Lease
+replica.want(change.statuses)          whenever translation changed some, and workers have them
+replica.problems()                     for people to read
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime
+
+from rauta_control import mentions
+from rauta_control.apiclient import ApiClient
+from rauta_control.clusteraccess import ClusterAccess
+from rauta_control.condition import Status
+from rauta_control.kinds import KINDS
+from rauta_control.kubernetes import Health, Kubernetes, Sink, Timing
+from rauta_control.leader import Leader
+from rauta_control.settings import CONTROLLER
+from rauta_control.statuswriter import StatusWriter
+from rauta_control.world import Key
+from rauta_control.writeback import WriteBack
+
+
+def _identity() -> str:
+    """A name no other candidate has, nor this one after a restart; people find the pod by it."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Replica:
+    """`namespaces`: read only these, none: all. `by_name`: read only Secrets and ConfigMaps that are mentioned."""
+
+    def __init__(
+        self,
+        access: ClusterAccess,
+        sink: Sink,
+        *,
+        namespaces: Collection[str] = (),
+        by_name: bool = False,
+        controller: str = CONTROLLER,
+        identity: str = "",
+        timing: Timing | None = None,
+        wall: Callable[[], datetime] = _now,
+    ) -> None:
+        timing = timing or Timing(time.monotonic)
+        self._client = ApiClient(access)
+        self.source = Kubernetes(
+            self._client,
+            sink,
+            timing,
+            namespaces=namespaces,
+            by_name=mentions.KINDS if by_name else (),
+            references=mentions.mentioned,
+            seen=self._seen,
+        )
+        self.writer = StatusWriter(self.source.store, controller)
+        self.leader = Leader(self._client, identity or _identity(), access.namespace, timing, self._leads, wall=wall)
+        self._back = WriteBack(self._client, self.writer, self.source.places, self.leader.leading, timing, wall)
+
+    async def run(self) -> None:
+        """Do it all until cancelled."""
+        async with self._client, asyncio.TaskGroup() as tasks:
+            for part in (self.source, self.leader, self._back):
+                tasks.create_task(part.run())
+
+    def want(self, statuses: Mapping[Key, Status | None]) -> None:
+        """These are the statuses now; None: there is none. Not to be called before the sink was told `synced`: what
+        translation says of half of the objects would take statuses away.
+        """
+        self._back.want(statuses)
+
+    def problems(self) -> list[str]:
+        """What is wrong between us and the cluster, a sentence each."""
+        return list(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        for health in self.source.health():
+            if health.error and (health.state != "absent" or KINDS[health.scope.kind].needed):
+                yield _read(health)
+        for key, found in sorted(self.source.faults().items()):
+            yield from (f"{key}: {problem}" for problem in found if problem.level == "error")
+        for what, message in self.writer.problems.items():
+            yield f"cannot write the status of {what or 'anything'}: {message}"
+        if self.leader.election.error:
+            yield f"cannot take part in the election of who writes statuses: {self.leader.election.error}"
+
+    def _seen(self, keys: Collection[Key]) -> None:
+        self._back.seen(keys)
+
+    def _leads(self, leads: bool) -> None:
+        self._back.leads(leads)
+
+
+def _read(health: Health) -> str:
+    return health.error if health.state == "absent" else f"cannot read {health.scope}: {health.error}"
