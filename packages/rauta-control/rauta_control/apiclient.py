@@ -19,7 +19,7 @@ from rauta_control.answer import Answer
 from rauta_control.clusteraccess import AccessError, ClusterAccess
 
 CONNECT = 5.0  # seconds; a SYN that was lost has been sent three times by then
-TOTAL = 60.0  # seconds for a request that is not a watch
+TOTAL = 30.0  # seconds for a request that is not a watch; one on a connection that died unnoticed takes them all
 SILENCE = 60.0  # seconds without a byte after which a watch is taken for dead; bookmarks come about once a minute
 READ_BUFFER = 2 * 1024 * 1024  # bytes; an object is at most 1.5 MiB
 MERGE_PATCH = "application/merge-patch+json"

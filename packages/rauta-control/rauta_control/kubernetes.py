@@ -42,7 +42,7 @@ class Sink(Protocol):
         """These are the objects of their keys now; None: it is gone, or came and went between two calls."""
 
     def synced(self) -> None:
-        """All objects that there are have been handed over. Called once."""
+        """All objects that there are have been handed over; until then it was a part of them. Called once."""
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,25 +179,27 @@ class Kubernetes:
     async def _step(self, reflector: Reflector) -> None:
         clock, chance = self._timing.clock, self._timing.chance
         ask = reflector.ask(chance())
-        started = clock()
+        opened: float | None = None
         try:
-            if ask.watch:
-                async with self._client.stream(ask.path, ask.params) as stream:
-                    if isinstance(stream, Answer):
-                        self._refuse(reflector, stream)
-                        return
-                    reflector.opened(clock())
-                    while reflector.watching and (data := await stream.read()):
-                        await self._take(reflector, reflector.events(data, clock()))
-                reflector.ended(clock() - started, clock(), chance())
+            if not ask.watch:
+                answer = await self._client.call("GET", ask.path, ask.params)
+                if answer.status == 200:
+                    await self._take(reflector, reflector.page(answer.body, clock()))
+                else:
+                    self._refuse(reflector, answer)
                 return
-            answer = await self._client.call("GET", ask.path, ask.params)
-            if answer.status == 200:
-                await self._take(reflector, reflector.page(answer.body, clock()))
-            else:
-                self._refuse(reflector, answer)
+            async with self._client.stream(ask.path, ask.params) as stream:
+                if isinstance(stream, Answer):
+                    self._refuse(reflector, stream)
+                    return
+                opened = clock()
+                reflector.opened(opened)
+                while reflector.watching and (data := await stream.read()):
+                    await self._take(reflector, reflector.events(data, clock()))
+            reflector.ended(clock() - opened, clock(), chance())
         except (*BROKEN, msgspec.MsgspecError) as error:
-            reflector.broken(described(error), clock() - started, clock(), chance())
+            lasted = 0.0 if opened is None else clock() - opened
+            reflector.broken(described(error), lasted, clock(), chance())
 
     def _refuse(self, reflector: Reflector, answer: Answer) -> None:
         reflector.refused(
@@ -217,9 +219,10 @@ class Kubernetes:
         if self._by_name:
             for key, resource in edits.items():
                 named = frozenset() if resource is None else frozenset(self._references(resource))
-                if named != self._named.get(key, frozenset()):
-                    self._named[key] = named
+                if named != self._named.pop(key, frozenset()):
                     self._named_changed.set()
+                if named:
+                    self._named[key] = named
 
     def _settle(self, scope: Scope) -> None:
         self._unsettled.discard(scope)

@@ -175,6 +175,21 @@ def test_a_silent_watch_is_opened_again() -> None:
     world.run(body)
 
 
+def test_a_server_that_takes_requests_and_answers_none_is_in_trouble() -> None:
+    world = World(kinds={"HTTPRoute": KINDS["HTTPRoute"]})
+    world.silence = 0.05
+    world.api.faults.append(fault := Fault("/httproutes?watch", hang=True))
+
+    async def body() -> None:
+        await world.until(lambda: world.api.asked("/httproutes?watch") >= 3)
+        await world.until(lambda: world.health("HTTPRoute").state == "failing")
+        assert world.health("HTTPRoute").error == "TimeoutError"
+        fault.times = 0
+        await world.following()
+
+    world.run(body)
+
+
 def test_too_many_requests_waits_as_told_and_lists_nothing() -> None:
     world = World()
 

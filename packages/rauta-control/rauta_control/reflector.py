@@ -223,7 +223,7 @@ class Reflector:
             self._fail(self.error or f"the watch ended after {lasted:.1f} s", now, chance)
 
     def broken(self, error: str, lasted: float, now: float, chance: float) -> None:
-        """There was no answer, or the connection broke `lasted` seconds after the answer began."""
+        """There was no answer (`lasted` is 0), or the connection broke so many seconds after the answer began."""
         if self.watching and lasted >= LIVED:
             self.ended(lasted, now, chance)
             return
