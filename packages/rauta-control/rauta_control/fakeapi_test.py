@@ -51,7 +51,7 @@ class Pace:
                 future.set_result(None)
 
     async def until(self, condition: Callable[[], object], pace: float = 0.05) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.001)
                 self.advance(pace)
@@ -178,7 +178,7 @@ class FakeApi:
             (sock,) = site._server.sockets  # type: ignore[union-attr]
             self.base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
             try:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(120):
                     await test()
             finally:
                 for watch in list(self.watches):

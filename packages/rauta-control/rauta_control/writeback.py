@@ -87,11 +87,15 @@ class WriteBack:
             await self._wake.wait()
             return
         alarm = asyncio.ensure_future(self._timing.sleep(max(0.0, due - self._timing.clock())))
-        alarm.add_done_callback(lambda _: self._wake.set())
+        alarm.add_done_callback(self._rung)
         try:
             await self._wake.wait()
         finally:
             alarm.cancel()
+
+    def _rung(self, alarm: asyncio.Future[None]) -> None:
+        if not alarm.cancelled():
+            self._wake.set()
 
     async def _write(self, write: Write) -> None:
         key, place = write.key, self._places[write.key.kind]
