@@ -190,7 +190,7 @@ class StatusWriter:
     def _look(self, key: Key) -> None:
         if key in self._flying:
             self._flying[key] = True
-        elif key.kind == "HTTPRoute":
+        elif key.kind.endswith("Route"):
             self._routes[key] = None
         else:
             self._first[key] = None
