@@ -1,0 +1,113 @@
+"""`python -m scripts.conformance`: the official Gateway API conformance suite against RAUTA. See docs/conformance.md."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from . import cache, gobuild, network, run
+from .problem import ConformanceError
+
+HTTP = "GATEWAY-HTTP"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(
+        prog="conformance",
+        description="The official Gateway API conformance suite, on an API server made for the run.",
+        epilog="Everything after -- goes to the suite as it is, e.g. -- -timeout-config-overrides='RequestTimeout:5'",
+    )
+    found.add_argument("--run", metavar="A,B", default="", help="only these tests, by name; no report is written")
+    found.add_argument("--profile", metavar="A,B", default=HTTP, help=f"conformance profiles (default {HTTP})")
+    found.add_argument(
+        "--supported-features", metavar="A,B", default="", help="instead of those in the GatewayClass's status"
+    )
+    found.add_argument(
+        "--implementation",
+        metavar="COMMAND",
+        default="rauta-control --kubernetes",
+        help="what to test; it finds KUBECONFIG in its environment (default: %(default)s; empty: nothing)",
+    )
+    found.add_argument("--apply", metavar="FILE", type=Path, action="append", default=[], help="manifests to apply first")
+    found.add_argument(
+        "--service-account", metavar="NAMESPACE/NAME", default="", help="whom KUBECONFIG makes of the implementation"
+    )
+    found.add_argument("--gateway-class", metavar="NAME", default="rauta", help="made if no manifest has it")
+    found.add_argument("--controller", metavar="NAME", default="rauta.io/gateway-controller", help="of that class")
+    suites = list(gobuild.SUITES)
+    found.add_argument("--suite", choices=suites, default=suites[0], help="release of suite and CRDs (%(default)s)")
+    found.add_argument("--channel", choices=gobuild.CHANNELS, default=gobuild.CHANNELS[0], help="of the CRDs")
+    found.add_argument("--report", metavar="FILE", type=Path, help="where to write the official report")
+    found.add_argument("--version", metavar="V", default="v0.1.0", help="of the implementation, for the report")
+    found.add_argument("--timeout", metavar="SECONDS", type=int, default=3600, help="for all tests (%(default)s)")
+    found.add_argument("--parallel", metavar="N", type=int, default=4, help="parallel tests at a time (%(default)s)")
+    found.add_argument("--build", action="store_true", help="only build, and end")
+    found.add_argument("--exec", metavar="COMMAND", default="", help="run this instead of the suite, with KUBECONFIG set")
+    found.add_argument("suite_flags", nargs="*", metavar="FLAG", help=argparse.SUPPRESS)
+    return found
+
+
+def plan(options: argparse.Namespace, programs: dict[str, Path], kept: cache.Cache) -> run.Plan:
+    """What the options ask for."""
+    return run.Plan(
+        programs=programs,
+        crds=kept.crds(options.suite, options.channel),
+        folder=kept.new_run(),
+        implementation=options.implementation,
+        apply=tuple(options.apply),
+        service_account=options.service_account,
+        gateway_class=options.gateway_class,
+        controller=options.controller,
+        tests=tuple(filter(None, options.run.split(","))),
+        profiles=options.profile,
+        features=options.supported_features,
+        report=options.report,
+        version=options.version,
+        timeout=options.timeout,
+        parallel=options.parallel,
+        suite_flags=tuple(options.suite_flags),
+        command=options.exec,
+    )
+
+
+async def until(lifeline: int, plan_: run.Plan) -> int:
+    """The run, cancelled when the outer process wants it to end or is gone."""
+    loop, running = asyncio.get_running_loop(), asyncio.create_task(run.run(plan_))
+
+    def end() -> None:
+        loop.remove_reader(lifeline)
+        running.cancel()
+
+    loop.add_reader(lifeline, end)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        return 130
+
+
+def main() -> int:
+    """The exit status: 0, 1 for failed tests, 2 if it could not be run, 130 if it was interrupted."""
+    options = parser().parse_args()
+    kept = cache.Cache(cache.default())
+    try:
+        if sys.platform != "linux":
+            raise ConformanceError("network namespaces: Linux only. The suite itself runs anywhere, docs/conformance.md")
+        lifeline = network.lifeline()
+        if lifeline is None:
+            gobuild.build(kept, options.suite, run.say)
+            return 0 if options.build else network.enter("scripts.conformance", sys.argv[1:])
+        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the outer process too, which tells us in order
+        os.set_inheritable(lifeline, False)  # noqa: FBT003
+        return asyncio.run(until(lifeline, plan(options, gobuild.paths(kept, options.suite), kept)))
+    except ConformanceError as trouble:
+        print(f"conformance: {trouble}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:  # while building
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
