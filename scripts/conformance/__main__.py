@@ -5,9 +5,10 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
-from . import cache, gobuild, network, run
+from . import cache, gobuild, network, run, tally
 from .problem import ConformanceError
 
 HTTP = "GATEWAY-HTTP"
@@ -18,7 +19,6 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="conformance",
         description="The official Gateway API conformance suite, on an API server made for the run.",
-        epilog="Everything after -- goes to the suite as it is, e.g. -- -timeout-config-overrides='RequestTimeout:5'",
     )
     found.add_argument("--run", metavar="A,B", default="", help="only these tests, by name; no report is written")
     found.add_argument("--profile", metavar="A,B", default=HTTP, help=f"conformance profiles (default {HTTP})")
@@ -44,9 +44,16 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--version", metavar="V", default="v0.1.0", help="of the implementation, for the report")
     found.add_argument("--timeout", metavar="SECONDS", type=int, default=3600, help="for all tests (%(default)s)")
     found.add_argument("--parallel", metavar="N", type=int, default=4, help="parallel tests at a time (%(default)s)")
+    found.add_argument("--list", action="store_true", help="name the tests of the profile, and end")
     found.add_argument("--build", action="store_true", help="only build, and end")
     found.add_argument("--exec", metavar="COMMAND", default="", help="run this instead of the suite, with KUBECONFIG set")
-    found.add_argument("suite_flags", nargs="*", metavar="FLAG", help=argparse.SUPPRESS)
+    found.add_argument(
+        "--suite-flag",
+        metavar="FLAG",
+        action="append",
+        default=[],
+        help="one more for the suite itself, e.g. --suite-flag=-timeout-config-overrides=RequestTimeout:5",
+    )
     return found
 
 
@@ -62,15 +69,23 @@ def plan(options: argparse.Namespace, programs: dict[str, Path], kept: cache.Cac
         gateway_class=options.gateway_class,
         controller=options.controller,
         tests=tuple(filter(None, options.run.split(","))),
-        profiles=options.profile,
+        profiles=tuple(options.profile.split(",")),
         features=options.supported_features,
         report=options.report,
         version=options.version,
         timeout=options.timeout,
         parallel=options.parallel,
-        suite_flags=tuple(options.suite_flags),
+        suite_flags=tuple(options.suite_flag),
         command=options.exec,
     )
+
+
+def show(options: argparse.Namespace, kept: cache.Cache) -> int:
+    """Print the tests of the profiles."""
+    with tempfile.TemporaryDirectory() as folder:
+        tests = run.catalogue(gobuild.paths(kept, options.suite)["suite"], Path(folder))
+    print("\n".join(tally.listing(tests.values(), tuple(options.profile.split(",")))))
+    return 0
 
 
 async def until(lifeline: int, plan_: run.Plan) -> int:
@@ -98,6 +113,8 @@ def main() -> int:
         lifeline = network.lifeline()
         if lifeline is None:
             gobuild.build(kept, options.suite, run.say)
+            if options.list:
+                return show(options, kept)
             return 0 if options.build else network.enter("scripts.conformance", sys.argv[1:])
         signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the outer process too, which tells us in order
         os.set_inheritable(lifeline, False)  # noqa: FBT003

@@ -85,7 +85,8 @@ class Kubelet:
                 self._end(metadata["uid"])
                 await self._forget(item)
             elif metadata["uid"] not in self._tasks:
-                self._tasks[metadata["uid"]] = asyncio.create_task(self._keep(item))
+                self._tasks[metadata["uid"]] = task = asyncio.create_task(self._keep(item))
+                task.add_done_callback(self._surprise)
 
     async def stop(self) -> None:
         """End all Pods."""
@@ -93,6 +94,11 @@ class Kubelet:
         for uid in list(self._tasks):
             self._end(uid)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _surprise(self, task: asyncio.Task[None]) -> None:
+        """A bug of this kubelet, told rather than lost."""
+        if not task.cancelled() and (error := task.exception()):
+            self._say(f"kubelet: {error!r}")
 
     def _end(self, uid: str) -> None:
         if task := self._tasks.pop(uid, None):

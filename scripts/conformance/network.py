@@ -89,11 +89,11 @@ async def connect(pid: int, number: int) -> str:
     own = os.readlink("/proc/self/ns/net")
     while os.readlink(f"/proc/{pid}/ns/net") == own:  # until unshare has done its work
         await asyncio.sleep(0.002)
-    address, link = pod_address(number), f"pod{number}"
+    address, link = pod_address(number), f"veth{pid}"  # not the Pod's number: of its last life, the kernel cleans up later
     _ip(
         f"link add {link} type veth peer name eth0 netns {pid}",
         f"link set {link} up",
-        f"route add {address}/32 dev {link} src {HOST}",
+        f"route replace {address}/32 dev {link} src {HOST}",
     )
     _ip(
         "link set lo up",

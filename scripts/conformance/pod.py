@@ -83,11 +83,12 @@ class Container:
         process.stdin.write(b"\n")
         await process.stdin.drain()
         process.stdin.close()
-        before = 0
-        while not 0 < before == (before := listening(process.pid)):  # the same number twice: it has opened them all
+        before, now = 0, listening(process.pid)
+        while not now or now != before:  # the same number twice: it has opened all its ports
+            await asyncio.sleep(POLL)
             if process.returncode is not None:
                 raise ConnectionAbortedError(f"ended with status {process.returncode}")
-            await asyncio.sleep(POLL)
+            before, now = now, listening(process.pid)
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101 - PIPE in start

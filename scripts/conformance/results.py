@@ -1,31 +1,39 @@
-"""What `go test -json` says of the suite's tests, which the suite's own report may contradict. Pure.
+"""What `go test -json` says of the suite's tests. Pure.
 
-At v1.6.1 the suite writes its report before its parallel tests have run and counts them as passed (corrected in
-v1.6.2), so a report alone is no evidence.
+The suite's own report is no evidence alone: at v1.6.1 it is written before the parallel tests have run, and counts
+them as passed (corrected in v1.6.2).
 """
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 ROOT = "TestConformance"
 SETUP = "(setup)"  # what failed before or between tests
-LINE = re.compile(r"^\s*[\w-]+\.go:\d+: (?P<message>.*\S)")  # t.Log and friends
-STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d): ")  # of the suite's own logger
-FIELD = re.compile(r"^\s+(?P<name>Error|Messages):\s+(?P<text>.*\S)")  # of testify
+LOG = re.compile(r"^\s*[\w-]+\.go:\d+: (?:\d{4}-\d\d-\d\dT\S+: )?(?P<text>.*\S)")  # t.Log and the suite's own logger
+FIELD = re.compile(r"^\s+(?P<name>Error|Messages|Test):\s+(?P<text>.*\S)")  # of testify's block for a failed assertion
+NOISE = ("Applying ", "Creating ", "Updating ", "Deleting ", "Running ", "Gateways and Pods in ")  # tell no cause
 VERDICTS = {"pass": "passed", "fail": "failed", "skip": "skipped"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One test of the suite: passed, failed or skipped, and for the last two why."""
+    """One test of the suite."""
 
     name: str
-    verdict: str
+    verdict: str  # passed, failed or skipped
     seconds: float
-    reason: str = ""
+    reason: str = ""  # of a failure: the first failed assertion; of a skip: what the suite says
+    where: str = ""  # the subtest that failed first, if not the test itself
+    before: str = ""  # what was logged last before it failed
+
+
+@dataclass(slots=True)
+class _Running:
+    """A test that has not ended."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)  # (subtest, line) in order
+    failed: list[str] = field(default_factory=list)  # subtests, the first to end first
 
 
 class Results:
@@ -33,37 +41,35 @@ class Results:
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
-        self._lines: dict[str, list[str]] = {}  # by test of the suite; SETUP: outside of all
-        self._open: dict[str, None] = {}  # tests that have begun and not ended, in order
+        self._running: dict[str, _Running] = {SETUP: _Running()}
 
     def feed(self, line: str) -> Outcome | None:
         """One line of `go test -json`; the outcome of a test of the suite, if that is what it tells."""
         try:
             event = json.loads(line)
         except ValueError:
-            return None  # a panic of test2json itself, or an empty line
-        path = event.get("Test", "").split("/")
-        name = path[1] if len(path) > 1 else SETUP
+            return None  # an empty line
+        path = event.get("Test", "").split("/", 2)
+        name, subtest = (path[1] if len(path) > 1 else SETUP), (path[2] if len(path) > 2 else "")
+        test = self._running.setdefault(name, _Running())
         action = event["Action"]
         if action == "output":
-            self._lines.setdefault(name, []).append(event["Output"].rstrip("\n"))
-        elif action == "run" and len(path) == 2:
-            self._open[name] = None
+            test.lines.append((subtest, event["Output"].rstrip("\n")))
+        elif action == "fail" and subtest:
+            test.failed.append(subtest)
         elif action in VERDICTS and len(path) == 2:
-            self._open.pop(name, None)
-            verdict = VERDICTS[action]
-            lines = self._lines.pop(name, [])
-            reason = "" if verdict == "passed" else first_failure(lines) if verdict == "failed" else last_message(lines)
-            outcome = Outcome(name, verdict, float(event.get("Elapsed", 0.0)), reason)
+            del self._running[name]
+            outcome = _outcome(name, VERDICTS[action], float(event.get("Elapsed", 0.0)), test)
             self.outcomes.append(outcome)
             return outcome
         return None
 
     def finish(self, status: int) -> list[Outcome]:
         """After the last event, with the exit status: what failed without saying so."""
-        late = [Outcome(name, "failed", 0.0, "did not end") for name in self._open]
-        if status and not late and not self.count("failed"):
-            late.append(Outcome(SETUP, "failed", 0.0, first_failure(self._lines.get(SETUP, []))))
+        setup = self._running.pop(SETUP)
+        late = [Outcome(name, "failed", 0.0, "it did not end") for name in self._running]
+        if status and (late or not self.count("failed")):
+            late.append(_outcome(SETUP, "failed", 0.0, setup))
         self.outcomes += late
         return late
 
@@ -72,47 +78,44 @@ class Results:
         return sum(outcome.verdict == verdict for outcome in self.outcomes)
 
 
-def message_of(line: str) -> str | None:
-    """What a line of `t.Log` says, without its place and time; None for other lines."""
-    found = LINE.match(line)
-    return STAMP.sub("", found["message"]) if found else None
+def _outcome(name: str, verdict: str, seconds: float, test: _Running) -> Outcome:
+    if verdict == "passed":
+        return Outcome(name, verdict, seconds)
+    if verdict == "skipped":
+        return Outcome(name, verdict, seconds, _last_log(test.lines))
+    panic = next((line for _, line in test.lines if line.startswith("panic: ")), "")
+    start = next((at for at, (_, line) in enumerate(test.lines) if (it := FIELD.match(line)) and it["name"] == "Error"), None)
+    if panic or start is None:
+        where = test.failed[0] if test.failed else ""
+        return Outcome(name, verdict, seconds, panic or _last_log(test.lines, where) or "it does not say why", where)
+    where = test.lines[start][0]
+    own = [line for subtest, line in test.lines[start:] if subtest == where]
+    return Outcome(name, verdict, seconds, _assertion(own), where, _last_log(test.lines[:start], where))
 
 
-def last_message(lines: Iterable[str]) -> str:
-    """The last thing that was logged: of a skipped test, why."""
-    return next((text for line in reversed(list(lines)) if (text := message_of(line))), "")
-
-
-def first_failure(lines: list[str]) -> str:
-    """The first failed assertion with its message, else the last thing that was logged, else the last line."""
-    found: dict[str, str] = {}
+def _assertion(lines: list[str]) -> str:
+    """Testify's message and error, from the line of the error on."""
+    found: dict[str, list[str]] = {}
+    name = ""
     for line in lines:
-        field = FIELD.match(line)
-        if field and field["name"] in found:
-            break  # the second assertion
-        if field:
-            found[field["name"]] = field["text"]
-    if found:
-        return ": ".join(found[name] for name in ("Messages", "Error") if name in found)
-    panic = next((line for line in lines if line.startswith("panic: ")), "")
-    return panic or last_message(lines) or (lines[-1].strip() if lines else "no output")
+        if matched := FIELD.match(line):
+            if (name := matched["name"]) == "Test" and found.get("Messages"):
+                break
+            if name in found:
+                break  # the next assertion
+            found[name] = [matched["text"]]
+        elif name == "Messages" or not line.startswith("   "):
+            break
+        elif name:
+            found[name].append(line.strip())
+    error = " ".join(found.get("Error", ())).replace("Received unexpected error: ", "")
+    return ": ".join(filter(None, (" ".join(found.get("Messages", ())), error)))
 
 
-def table(outcomes: Iterable[Outcome], width: int = 160) -> list[str]:
-    """Lines for people: the failed last, where they are seen."""
-    order = {"skipped": 0, "passed": 1, "failed": 2}
-    ranked = sorted(outcomes, key=lambda each: (order[each.verdict], each.name))
-    room = max((len(each.name) for each in ranked), default=0)
-    lines = [f"{each.verdict:8}{each.seconds:7.1f} s  {each.name:{room}}  {each.reason}".rstrip() for each in ranked]
-    return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
-
-
-def contradictions(outcomes: Iterable[Outcome], report: dict[str, Any]) -> list[str]:
-    """Tests that failed, but not according to the report (an object of kind ConformanceReport)."""
-    listed = {
-        name
-        for profile in report.get("profiles", ())
-        for level in ("core", "extended")
-        for name in (profile.get(level) or {}).get("failedTests", ())
-    }
-    return sorted(each.name for each in outcomes if each.verdict == "failed" and each.name not in listed)
+def _last_log(lines: list[tuple[str, str]], where: str | None = None) -> str:
+    """The last thing logged that could be a cause, by the subtest if one is given."""
+    for subtest, line in reversed(lines):
+        matched = LOG.match(line) if where is None or subtest == where else None
+        if matched and not matched["text"].startswith(NOISE):
+            return matched["text"]
+    return ""

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shlex
+import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,7 +19,8 @@ from .api import Api, Object
 from .kubelet import Kubelet
 from .problem import ConformanceError
 from .process import Process
-from .results import Results, contradictions, table
+from .results import Results
+from .tally import Test, contradictions, summary, table, tests_of
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 CLASSES = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
@@ -41,7 +44,7 @@ class Plan:
     gateway_class: str
     controller: str
     tests: tuple[str, ...]  # empty: all
-    profiles: str
+    profiles: tuple[str, ...]
     features: str  # empty: those of the GatewayClass
     report: Path | None
     version: str
@@ -159,7 +162,7 @@ def suite_command(plan: Plan, report: Path) -> list[str]:
         f"-test.timeout={plan.timeout}s",
         f"-test.parallel={plan.parallel}",
         f"-gateway-class={plan.gateway_class}",
-        f"-conformance-profiles={plan.profiles}",
+        f"-conformance-profiles={','.join(plan.profiles)}",
         f"-usable-address={USABLE}",
         f"-unusable-address={UNUSABLE}",
         "-cleanup-base-resources=false",  # the whole cluster goes
@@ -207,13 +210,23 @@ async def run_suite(plan: Plan, made: cluster.Cluster) -> int:
             process.kill()
             await process.wait()
     results.finish(status)
-    return conclude(plan, results, status, report)
+    return conclude(plan, results, status, report, catalogue(plan.programs["suite"], plan.folder))
 
 
-def conclude(plan: Plan, results: Results, status: int, report: Path) -> int:
+def catalogue(suite: Path, folder: Path) -> dict[str, Test]:
+    """What tests the suite has, by name, as it says itself."""
+    target = folder / "catalogue.json"
+    command = [str(suite), "-test.run=^TestCatalogue$", f"-catalogue={target}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConformanceError(f"the suite does not list its tests:\n{done.stdout}{done.stderr}")
+    return tests_of(json.loads(target.read_text()))
+
+
+def conclude(plan: Plan, results: Results, status: int, report: Path, tests: dict[str, Test]) -> int:
     """Print the table, judge the report; the exit status: 0 only if something passed and nothing failed."""
-    say("\n" + "\n".join(table(results.outcomes)))
-    say(", ".join(f"{results.count(verdict)} {verdict}" for verdict in ("passed", "failed", "skipped")))
+    say("\n" + "\n".join(table(results.outcomes, tests, plan.profiles)))
+    say("\n" + "\n".join(summary(results.outcomes, tests, plan.profiles)))
     if report.exists():
         wrong = contradictions(results.outcomes, yaml.safe_load(report.read_text()))
         if wrong:
