@@ -1,4 +1,4 @@
-"""`python -m scripts.conformance`: the official Gateway API conformance suite against RAUTA. See docs/conformance.md."""
+"""`python -m scripts.conformance`: the Gateway API conformance suite against RAUTA. See docs/conformance.md."""
 
 import argparse
 import asyncio
@@ -8,7 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import cache, gobuild, network, run, tally
+from . import cache, gobuild, network, run, tally, trial
+from .plan import Plan
 from .problem import ConformanceError
 
 HTTP = "GATEWAY-HTTP"
@@ -31,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
         default="rauta-control --kubernetes",
         help="what to test; it finds KUBECONFIG in its environment (default: %(default)s; empty: nothing)",
     )
-    found.add_argument("--apply", metavar="FILE", type=Path, action="append", default=[], help="manifests to apply first")
+    found.add_argument(
+        "--apply", metavar="FILE", type=Path, action="append", default=[], help="manifests to apply first"
+    )
     found.add_argument(
         "--service-account", metavar="NAMESPACE/NAME", default="", help="whom KUBECONFIG makes of the implementation"
     )
@@ -44,9 +47,14 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--version", metavar="V", default="v0.1.0", help="of the implementation, for the report")
     found.add_argument("--timeout", metavar="SECONDS", type=int, default=3600, help="for all tests (%(default)s)")
     found.add_argument("--parallel", metavar="N", type=int, default=4, help="parallel tests at a time (%(default)s)")
+    found.add_argument(
+        "--kubeconfig", metavar="FILE", type=Path, help="test what runs in this cluster instead; nothing is made"
+    )
     found.add_argument("--list", action="store_true", help="name the tests of the profile, and end")
     found.add_argument("--build", action="store_true", help="only build, and end")
-    found.add_argument("--exec", metavar="COMMAND", default="", help="run this instead of the suite, with KUBECONFIG set")
+    found.add_argument(
+        "--exec", metavar="COMMAND", default="", help="run this instead of the suite, with KUBECONFIG set"
+    )
     found.add_argument(
         "--suite-flag",
         metavar="FLAG",
@@ -57,9 +65,9 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def plan(options: argparse.Namespace, programs: dict[str, Path], kept: cache.Cache) -> run.Plan:
+def plan(options: argparse.Namespace, programs: dict[str, Path], kept: cache.Cache) -> Plan:
     """What the options ask for."""
-    return run.Plan(
+    return Plan(
         programs=programs,
         crds=kept.crds(options.suite, options.channel),
         folder=kept.new_run(),
@@ -83,14 +91,14 @@ def plan(options: argparse.Namespace, programs: dict[str, Path], kept: cache.Cac
 def show(options: argparse.Namespace, kept: cache.Cache) -> int:
     """Print the tests of the profiles."""
     with tempfile.TemporaryDirectory() as folder:
-        tests = run.catalogue(gobuild.paths(kept, options.suite)["suite"], Path(folder))
+        tests = trial.catalogue(gobuild.paths(kept, options.suite)["suite"], Path(folder))
     print("\n".join(tally.listing(tests.values(), tuple(options.profile.split(",")))))
     return 0
 
 
-async def until(lifeline: int, plan_: run.Plan) -> int:
+async def until(lifeline: int, wanted: Plan) -> int:
     """The run, cancelled when the outer process wants it to end or is gone."""
-    loop, running = asyncio.get_running_loop(), asyncio.create_task(run.run(plan_))
+    loop, running = asyncio.get_running_loop(), asyncio.create_task(run.run(wanted))
 
     def end() -> None:
         loop.remove_reader(lifeline)
@@ -109,15 +117,17 @@ def main() -> int:
     kept = cache.Cache(cache.default())
     try:
         if sys.platform != "linux":
-            raise ConformanceError("network namespaces: Linux only. The suite itself runs anywhere, docs/conformance.md")
+            raise ConformanceError(
+                "network namespaces: Linux only. The suite itself runs anywhere, docs/conformance.md"
+            )
         lifeline = network.lifeline()
         if lifeline is None:
-            gobuild.build(kept, options.suite, run.say)
+            gobuild.build(kept, options.suite, trial.say)
             if options.list:
                 return show(options, kept)
             return 0 if options.build else network.enter("scripts.conformance", sys.argv[1:])
         signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the outer process too, which tells us in order
-        os.set_inheritable(lifeline, False)  # noqa: FBT003
+        os.set_inheritable(lifeline, False)
         return asyncio.run(until(lifeline, plan(options, gobuild.paths(kept, options.suite), kept)))
     except ConformanceError as trouble:
         print(f"conformance: {trouble}", file=sys.stderr)

@@ -67,7 +67,7 @@ class Api:
     async def healthy(self) -> bool:
         """Whether the API server says that it is ready."""
         try:
-            return (await self.request("GET", "/readyz"))["text"] == "ok"
+            return bool((await self.request("GET", "/readyz"))["text"] == "ok")
         except (ApiError, aiohttp.ClientError, TimeoutError):
             return False
 
@@ -95,7 +95,10 @@ class Api:
         return await self.request("PATCH", path, body, PATCHES["merge"])
 
     async def watch(self, path: str) -> AsyncIterator[tuple[str, Object]]:
-        """(ADDED, MODIFIED or DELETED, object) for ever. What is there comes first; after a gap all of it comes again."""
+        """(ADDED, MODIFIED or DELETED, object) for ever. First what is there; after a gap, again.
+
+        After what is there comes (LISTED, the whole list), so that the caller sees what went unseen.
+        """
         while True:
             try:
                 listed = await self.request("GET", path)

@@ -39,6 +39,6 @@ class Cache:
         runs.mkdir(parents=True, exist_ok=True)
         for old in sorted(runs.iterdir())[: -KEPT + 1]:
             shutil.rmtree(old, ignore_errors=True)
-        made = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06}"
+        made = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000_000:09}"
         made.mkdir()
         return made

@@ -4,8 +4,9 @@ The controllers that run are the ones whose work the suite or an installed gatew
 EndpointSlices of Services, namespaces empty when they end. What needs a machine (scheduler, kubelet) is `kubelet`'s.
 """
 
+import shutil
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,9 @@ def _etcd(binary: Path, folder: Path, client: str, peer: str) -> list[str]:
     ]
 
 
-def _apiserver(binary: Path, etcd: str, port: int, folder: Path, authority: Path, serving: Pair, kubelet: Pair) -> list[str]:
+def _apiserver(
+    binary: Path, etcd: str, port: int, folder: Path, authority: Path, serving: Pair, kubelet: Pair
+) -> list[str]:
     return [
         str(binary),
         f"--etcd-servers={etcd}",
@@ -118,7 +121,7 @@ def _controllers(binary: Path, kubeconfig: Path, folder: Path, authority: Path) 
 
 
 @asynccontextmanager
-async def running(programs: dict[str, Path], folder: Path) -> AsyncIterator[Cluster]:
+async def running(programs: Mapping[str, Path], folder: Path) -> AsyncIterator[Cluster]:
     """A cluster in this network namespace for as long as the context lasts. Logs, keys and data go to `folder`."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = Authority(folder)
@@ -142,6 +145,7 @@ async def running(programs: dict[str, Path], folder: Path) -> AsyncIterator[Clus
         "kube-controller-manager": _controllers(programs["kube-controller-manager"], kubeconfig, folder, ca),
     }
     async with AsyncExitStack() as ended:
+        ended.callback(shutil.rmtree, folder / "etcd", ignore_errors=True)
         processes = []
         for name, command in commands.items():
             process = await Process.start(name, command, folder / f"{name}.log")

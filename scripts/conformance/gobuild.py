@@ -53,7 +53,9 @@ def programs(suite: str) -> list[Program]:
     return [
         Program("etcd", "cluster", "go.etcd.io/etcd/server/v3", flags=small),
         Program("kube-apiserver", "cluster", "k8s.io/kubernetes/cmd/kube-apiserver", flags=kubernetes),
-        Program("kube-controller-manager", "cluster", "k8s.io/kubernetes/cmd/kube-controller-manager", flags=kubernetes),
+        Program(
+            "kube-controller-manager", "cluster", "k8s.io/kubernetes/cmd/kube-controller-manager", flags=kubernetes
+        ),
         Program(f"echo-{suite}", "suite", "sigs.k8s.io/gateway-api/conformance/echo-basic", modfile, small),
         Program(f"suite-{suite}", "suite", ".", modfile, test=True),
         Program("test2json", "suite", "cmd/test2json", flags=small),
@@ -68,7 +70,7 @@ def find_go() -> str:
     return found
 
 
-def build(cache: Cache, suite: str, say: Callable[[str], None]) -> None:
+def build(cache: Cache, suite: str, say: Callable[[str], None], *, only_suite: bool = False) -> None:
     """Build what is missing or out of date, and keep the manifests. Needs the network the first time."""
     go = find_go()
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
@@ -82,6 +84,8 @@ def build(cache: Cache, suite: str, say: Callable[[str], None]) -> None:
     version = run([go, "version"], "suite")
     cache.bin.mkdir(parents=True, exist_ok=True)
     for program in programs(suite):
+        if only_suite and program.folder != "suite":
+            continue
         target, mark = cache.bin / program.name, cache.bin / f"{program.name}.stamp"
         stamp = program.stamp(version)
         if target.exists() and mark.exists() and mark.read_text() == stamp:

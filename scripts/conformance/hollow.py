@@ -54,7 +54,10 @@ async def follow(api: Api, path: str, namespaced: bool, features: list[str]) -> 
         if event not in ("ADDED", "MODIFIED"):
             continue
         made = gateway_status(item) if namespaced else class_status(item, features)
-        if item.get("status", {}).get("conditions", [{}])[0].get("observedGeneration") == item["metadata"]["generation"]:
+        if (
+            item.get("status", {}).get("conditions", [{}])[0].get("observedGeneration")
+            == item["metadata"]["generation"]
+        ):
             continue
         metadata = item["metadata"]
         scope = f"/namespaces/{metadata['namespace']}" if namespaced else ""

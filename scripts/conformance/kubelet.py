@@ -65,6 +65,7 @@ class Kubelet:
         item = node(port, timestamp())
         await self._api.request("POST", "/api/v1/nodes", item)
         await self._api.patch(f"/api/v1/nodes/{NODE}/status", {"status": item["status"]})
+        await self._api.patch(f"/api/v1/nodes/{NODE}", {"spec": {"taints": []}})  # not-ready, until told otherwise
 
     def transcript(self, namespace: str, pod: str) -> Transcript | None:
         """What a Pod's container has printed so far."""

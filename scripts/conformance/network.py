@@ -89,7 +89,10 @@ async def connect(pid: int, number: int) -> str:
     own = os.readlink("/proc/self/ns/net")
     while os.readlink(f"/proc/{pid}/ns/net") == own:  # until unshare has done its work
         await asyncio.sleep(0.002)
-    address, link = pod_address(number), f"veth{pid}"  # not the Pod's number: of its last life, the kernel cleans up later
+    address, link = (
+        pod_address(number),
+        f"veth{pid}",
+    )  # not the Pod's number: of its last life, the kernel cleans up later
     _ip(
         f"link add {link} type veth peer name eth0 netns {pid}",
         f"link set {link} up",

@@ -15,7 +15,7 @@ KNOWN = {"sinceTime", "sinceSeconds", "tailLines", "limitBytes", "timeout"}
 
 
 def answer(transcript: Transcript, query: dict[str, str], now: float) -> bytes:
-    """What the parameters of a request select (PodLogOptions); ValueError for one that is not supported or not valid."""
+    """What the parameters of a request select (PodLogOptions); ValueError for what is not supported or valid."""
     wanted = {name: value for name, value in query.items() if value not in ("", "false")}
     if unknown := wanted.keys() - KNOWN:
         raise ValueError(f"{', '.join(sorted(unknown))}: not supported by this kubelet")

@@ -31,7 +31,7 @@ class Process:
 
     @classmethod
     async def start(cls, name: str, command: list[str], log: Path, env: Mapping[str, str] | None = None) -> "Process":
-        """Run it in a session of its own: Ctrl-C reaches us, and we stop things in order. ConformanceError if absent."""
+        """Run it in a session of its own, so that Ctrl-C leaves it to us. ConformanceError if it is not there."""
         try:
             with log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(

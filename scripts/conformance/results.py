@@ -12,6 +12,7 @@ ROOT = "TestConformance"
 SETUP = "(setup)"  # what failed before or between tests
 LOG = re.compile(r"^\s*[\w-]+\.go:\d+: (?:\d{4}-\d\d-\d\dT\S+: )?(?P<text>.*\S)")  # t.Log and the suite's own logger
 FIELD = re.compile(r"^\s+(?P<name>Error|Messages|Test):\s+(?P<text>.*\S)")  # of testify's block for a failed assertion
+REQUEST = re.compile(r"\b(Get|Patch|Post|Put) \"https://[^\"]*\": ")  # which request timed out is not the cause
 NOISE = ("Applying ", "Creating ", "Updating ", "Deleting ", "Running ", "Gateways and Pods in ")  # tell no cause
 VERDICTS = {"pass": "passed", "fail": "failed", "skip": "skipped"}
 
@@ -84,7 +85,9 @@ def _outcome(name: str, verdict: str, seconds: float, test: _Running) -> Outcome
     if verdict == "skipped":
         return Outcome(name, verdict, seconds, _last_log(test.lines))
     panic = next((line for _, line in test.lines if line.startswith("panic: ")), "")
-    start = next((at for at, (_, line) in enumerate(test.lines) if (it := FIELD.match(line)) and it["name"] == "Error"), None)
+    start = next(
+        (at for at, (_, line) in enumerate(test.lines) if (it := FIELD.match(line)) and it["name"] == "Error"), None
+    )
     if panic or start is None:
         where = test.failed[0] if test.failed else ""
         return Outcome(name, verdict, seconds, panic or _last_log(test.lines, where) or "it does not say why", where)
@@ -108,7 +111,7 @@ def _assertion(lines: list[str]) -> str:
             break
         elif name:
             found[name].append(line.strip())
-    error = " ".join(found.get("Error", ())).replace("Received unexpected error: ", "")
+    error = REQUEST.sub("", " ".join(found.get("Error", ()))).replace("Received unexpected error: ", "")
     return ": ".join(filter(None, (" ".join(found.get("Messages", ())), error)))
 
 

@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import shlex
-import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -17,46 +14,16 @@ import yaml
 from . import cluster, network, podlogs
 from .api import Api, Object
 from .kubelet import Kubelet
+from .plan import Plan
 from .problem import ConformanceError
 from .process import Process
-from .results import Results
-from .tally import Test, contradictions, summary, table, tests_of
+from .trial import run_suite, say
 
+OURS = "RAUTA_CONFORMANCE_"  # variables of the runner, which an implementation need not understand
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 CLASSES = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
 ESTABLISHED = 30.0  # seconds
 ACCEPTED = 60.0  # seconds from the implementation's start to a GatewayClass that it has accepted
-USABLE = "10.245.255.1"  # for GatewayStaticAddresses: local to the run's network
-UNUSABLE = "192.0.2.1"  # TEST-NET-1 (RFC 5737): nobody can bind it
-OURS = "RAUTA_CONFORMANCE_"  # variables of the runner, which an implementation need not understand
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What was asked for."""
-
-    programs: Mapping[str, Path]
-    crds: Path
-    folder: Path  # of this run
-    implementation: str  # a command line; empty: none
-    apply: tuple[Path, ...]
-    service_account: str  # NAMESPACE/NAME that the implementation is; empty: an administrator
-    gateway_class: str
-    controller: str
-    tests: tuple[str, ...]  # empty: all
-    profiles: tuple[str, ...]
-    features: str  # empty: those of the GatewayClass
-    report: Path | None
-    version: str
-    timeout: int  # seconds for all tests
-    parallel: int
-    suite_flags: tuple[str, ...]
-    command: str  # to run instead of the suite; empty: the suite
-
-
-def say(line: str) -> None:
-    """Progress, for people."""
-    print(line, flush=True)
 
 
 async def install(api: Api, paths: list[Path]) -> list[Object]:
@@ -88,8 +55,10 @@ async def prepared(plan: Plan) -> AsyncIterator[tuple[cluster.Cluster, Api]]:
         made = await ended.enter_async_context(cluster.running(plan.programs, plan.folder / "cluster"))
         context = made.context(made.authority.issue("rauta-conformance", "system:masters"))
         api = await ended.enter_async_context(Api(made.server, context))
-        say(f"the API server serves {(await api.request('GET', '/version'))['gitVersion']} after "
-            f"{time.monotonic() - begun:.1f} s: KUBECONFIG={made.kubeconfig}")
+        say(
+            f"the API server serves {(await api.request('GET', '/version'))['gitVersion']} after "
+            f"{time.monotonic() - begun:.1f} s: KUBECONFIG={made.kubeconfig}"
+        )
         await install(api, sorted(plan.crds.glob("*.yaml")))
         kubelet = Kubelet(api, plan.programs["echo"], plan.folder / "pods", say)
         port = await ended.enter_async_context(podlogs.served(made.authority, kubelet.transcript, time.time))
@@ -153,94 +122,6 @@ async def await_class(plan: Plan, api: Api, process: Process | None) -> None:
         await process.await_ready(accepted, ACCEPTED)
 
 
-def suite_command(plan: Plan, report: Path) -> list[str]:
-    """The suite's test binary, wrapped so that it prints what `go test -json` would."""
-    names = "|".join(plan.tests)
-    flags = [
-        "-test.v=test2json",
-        f"-test.run=^TestConformance$/^({names})$" if names else "-test.run=^TestConformance$",
-        f"-test.timeout={plan.timeout}s",
-        f"-test.parallel={plan.parallel}",
-        f"-gateway-class={plan.gateway_class}",
-        f"-conformance-profiles={','.join(plan.profiles)}",
-        f"-usable-address={USABLE}",
-        f"-unusable-address={UNUSABLE}",
-        "-cleanup-base-resources=false",  # the whole cluster goes
-        "-organization=rauta",
-        "-project=rauta",
-        "-url=https://github.com/rauta/rauta",
-        f"-version={plan.version}",
-        "-contact=https://github.com/rauta/rauta/issues",
-    ]
-    if plan.features:
-        flags.append(f"-supported-features={plan.features}")
-    if not names:  # a filtered run would report what it left out as passed
-        flags.append(f"-report-output={report}")
-    programs = plan.programs
-    return [str(programs["test2json"]), "-t", "-p", "conformance", str(programs["suite"]), *flags, *plan.suite_flags]
-
-
-async def run_suite(plan: Plan, made: cluster.Cluster) -> int:
-    """Run it, tell of each test as it ends, then all of it; the exit status."""
-    report = plan.folder / "report.yaml"
-    results = Results()
-    environment = {**os.environ, "KUBECONFIG": str(made.kubeconfig)}
-    process = await asyncio.create_subprocess_exec(
-        *suite_command(plan, report),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=environment,
-        cwd=plan.folder,
-        start_new_session=True,
-        limit=1 << 24,
-    )
-    assert process.stdout is not None  # noqa: S101 - PIPE above
-    try:
-        with (plan.folder / "suite.json").open("w") as kept:
-            async for raw in process.stdout:
-                line = raw.decode(errors="replace")
-                kept.write(line)
-                outcome = results.feed(line)
-                if outcome and outcome.verdict != "skipped":
-                    say(f"  {outcome.verdict} {outcome.name} ({outcome.seconds:.1f} s)")
-        status = await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    results.finish(status)
-    return conclude(plan, results, status, report, catalogue(plan.programs["suite"], plan.folder))
-
-
-def catalogue(suite: Path, folder: Path) -> dict[str, Test]:
-    """What tests the suite has, by name, as it says itself."""
-    target = folder / "catalogue.json"
-    command = [str(suite), "-test.run=^TestCatalogue$", f"-catalogue={target}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ConformanceError(f"the suite does not list its tests:\n{done.stdout}{done.stderr}")
-    return tests_of(json.loads(target.read_text()))
-
-
-def conclude(plan: Plan, results: Results, status: int, report: Path, tests: dict[str, Test]) -> int:
-    """Print the table, judge the report; the exit status: 0 only if something passed and nothing failed."""
-    say("\n" + "\n".join(table(results.outcomes, tests, plan.profiles)))
-    say("\n" + "\n".join(summary(results.outcomes, tests, plan.profiles)))
-    if report.exists():
-        wrong = contradictions(results.outcomes, yaml.safe_load(report.read_text()))
-        if wrong:
-            say(f"DO NOT PUBLISH the report: {len(wrong)} tests failed that it does not list: {', '.join(wrong)}")
-        if plan.report:
-            plan.report.write_bytes(report.read_bytes())
-            say(f"report: {plan.report}")
-    say(f"logs: {plan.folder}")
-    if not results.count("passed") and not results.count("failed"):
-        say(f"no test ran. Is there one named {', '.join(plan.tests) or '(any)'}, and are its features supported?")
-        return 1
-    return 1 if status or results.count("failed") else 0
-
-
 async def run_command(plan: Plan, made: cluster.Cluster) -> int:
     """Something else than the suite, in the same network, with KUBECONFIG set; its exit status."""
     environment = {**os.environ, "KUBECONFIG": str(made.kubeconfig)}
@@ -260,7 +141,7 @@ async def run(plan: Plan) -> int:
             return await run_command(plan, made)
         await await_class(plan, api, process)
         say("running the suite; its base Pods and Gateways first")
-        status = await run_suite(plan, made)
+        status = await run_suite(plan, made.kubeconfig)
         if process and process.ended is not None:
             say(f"the implementation ended by itself, with status {process.ended}:\n{process.tail()}")
             return status or 1

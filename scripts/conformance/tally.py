@@ -11,7 +11,7 @@ WIDTH = 200  # characters of a reason
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Entry:
     """A test of the suite, whether or not it ran."""
 
     name: str
@@ -21,17 +21,17 @@ class Test:
     provisional: bool
 
 
-def tests_of(document: list[dict[str, Any]]) -> dict[str, Test]:
+def tests_of(document: list[dict[str, Any]]) -> dict[str, Entry]:
     """The catalogue that the suite's module writes, by name."""
-    return {each["name"]: Test(**each | {"features": tuple(each["features"])}) for each in document}
+    return {each["name"]: Entry(**each | {"features": tuple(each["features"])}) for each in document}
 
 
-def level(test: Test | None, profiles: Iterable[str]) -> str:
+def level(test: Entry | None, profiles: Iterable[str]) -> str:
     """What a test counts as in the first of the profiles that has it, or -."""
     return next((test.levels[each] for each in profiles if test and each in test.levels), "-")
 
 
-def listing(tests: Iterable[Test], profiles: tuple[str, ...]) -> list[str]:
+def listing(tests: Iterable[Entry], profiles: tuple[str, ...]) -> list[str]:
     """The tests of the profiles, a line each: core first, with what they need."""
     chosen = sorted(
         (level(test, profiles), test.name, test) for test in tests if any(each in test.levels for each in profiles)
@@ -51,7 +51,7 @@ def details(outcome: Outcome) -> list[str]:
     return [f"         {line if len(line) <= WIDTH else line[:WIDTH] + '...'}" for line in lines]
 
 
-def table(outcomes: Iterable[Outcome], tests: dict[str, Test], profiles: tuple[str, ...]) -> list[str]:
+def table(outcomes: Iterable[Outcome], tests: dict[str, Entry], profiles: tuple[str, ...]) -> list[str]:
     """Skipped tests of the profiles by what is missing, then what passed, then what failed and why."""
     missing: dict[str, list[str]] = {}
     passed, failed = [], []
@@ -68,7 +68,7 @@ def table(outcomes: Iterable[Outcome], tests: dict[str, Test], profiles: tuple[s
     return skipped + passed + failed
 
 
-def summary(outcomes: Iterable[Outcome], tests: dict[str, Test], profiles: tuple[str, ...]) -> list[str]:
+def summary(outcomes: Iterable[Outcome], tests: dict[str, Entry], profiles: tuple[str, ...]) -> list[str]:
     """A line for each profile: how many of its tests passed, failed, were skipped."""
     verdicts = {each.name: each.verdict for each in outcomes}
     lines = []
