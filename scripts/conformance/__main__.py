@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import difflib
 import os
 import signal
 import sys
@@ -76,8 +77,8 @@ def plan(options: argparse.Namespace, programs: dict[str, Path], kept: cache.Cac
         service_account=options.service_account,
         gateway_class=options.gateway_class,
         controller=options.controller,
-        tests=tuple(filter(None, options.run.split(","))),
-        profiles=tuple(options.profile.split(",")),
+        tests=names(options.run),
+        profiles=names(options.profile),
         features=options.supported_features,
         report=options.report,
         version=options.version,
@@ -88,12 +89,37 @@ def plan(options: argparse.Namespace, programs: dict[str, Path], kept: cache.Cac
     )
 
 
-def show(options: argparse.Namespace, kept: cache.Cache) -> int:
-    """Print the tests of the profiles."""
+def names(value: str) -> tuple[str, ...]:
+    """The parts of a comma-separated option."""
+    return tuple(filter(None, value.split(",")))
+
+
+def check(options: argparse.Namespace, tests: dict[str, tally.Entry]) -> None:
+    """ConformanceError that names what the suite does not have."""
+    profiles = sorted({profile for test in tests.values() for profile in test.levels})
+    for given, known in ((options.run, list(tests)), (options.profile, profiles)):
+        for name in names(given):
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:8]
+                raise ConformanceError(f"the suite {options.suite} has no {name}; is it one of {', '.join(near)}?")
+
+
+def outer(options: argparse.Namespace, kept: cache.Cache) -> int:
+    """Everything before the namespaces, and all that needs none; the exit status."""
+    suite_only = bool(options.list or options.kubeconfig)
+    if sys.platform != "linux" and not suite_only:
+        raise ConformanceError("a cluster is made of network namespaces: Linux only. --kubeconfig works anywhere")
+    gobuild.build(kept, options.suite, trial.say, suite_only=suite_only)
+    programs = gobuild.paths(kept, options.suite)
     with tempfile.TemporaryDirectory() as folder:
-        tests = trial.catalogue(gobuild.paths(kept, options.suite)["suite"], Path(folder))
-    print("\n".join(tally.listing(tests.values(), tuple(options.profile.split(",")))))
-    return 0
+        tests = trial.catalogue(programs["suite"], Path(folder))
+    check(options, tests)
+    if options.list:
+        print("\n".join(tally.listing(tests.values(), names(options.profile))))
+        return 0
+    if options.kubeconfig:
+        return asyncio.run(trial.run_suite(plan(options, programs, kept), options.kubeconfig.resolve()))
+    return 0 if options.build else network.enter("scripts.conformance", sys.argv[1:])
 
 
 async def until(lifeline: int, wanted: Plan) -> int:
@@ -116,16 +142,9 @@ def main() -> int:
     options = parser().parse_args()
     kept = cache.Cache(cache.default())
     try:
-        if sys.platform != "linux":
-            raise ConformanceError(
-                "network namespaces: Linux only. The suite itself runs anywhere, docs/conformance.md"
-            )
         lifeline = network.lifeline()
         if lifeline is None:
-            gobuild.build(kept, options.suite, trial.say)
-            if options.list:
-                return show(options, kept)
-            return 0 if options.build else network.enter("scripts.conformance", sys.argv[1:])
+            return outer(options, kept)
         signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the outer process too, which tells us in order
         os.set_inheritable(lifeline, False)
         return asyncio.run(until(lifeline, plan(options, gobuild.paths(kept, options.suite), kept)))

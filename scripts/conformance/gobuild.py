@@ -70,7 +70,7 @@ def find_go() -> str:
     return found
 
 
-def build(cache: Cache, suite: str, say: Callable[[str], None], *, only_suite: bool = False) -> None:
+def build(cache: Cache, suite: str, say: Callable[[str], None], *, suite_only: bool = False) -> None:
     """Build what is missing or out of date, and keep the manifests. Needs the network the first time."""
     go = find_go()
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
@@ -84,7 +84,7 @@ def build(cache: Cache, suite: str, say: Callable[[str], None], *, only_suite: b
     version = run([go, "version"], "suite")
     cache.bin.mkdir(parents=True, exist_ok=True)
     for program in programs(suite):
-        if only_suite and program.folder != "suite":
+        if suite_only and program.folder != "suite":
             continue
         target, mark = cache.bin / program.name, cache.bin / f"{program.name}.stamp"
         stamp = program.stamp(version)

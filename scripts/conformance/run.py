@@ -20,6 +20,11 @@ from .process import Process
 from .trial import run_suite, say
 
 OURS = "RAUTA_CONFORMANCE_"  # variables of the runner, which an implementation need not understand
+FLAGS = (
+    "-usable-address=10.245.255.1",  # for GatewayStaticAddresses: local to the run's network
+    "-unusable-address=192.0.2.1",  # TEST-NET-1 (RFC 5737): nobody can bind it
+    "-cleanup-base-resources=false",  # the whole cluster goes
+)
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 CLASSES = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
 ESTABLISHED = 30.0  # seconds
@@ -141,7 +146,7 @@ async def run(plan: Plan) -> int:
             return await run_command(plan, made)
         await await_class(plan, api, process)
         say("running the suite; its base Pods and Gateways first")
-        status = await run_suite(plan, made.kubeconfig)
+        status = await run_suite(plan, made.kubeconfig, FLAGS)
         if process and process.ended is not None:
             say(f"the implementation ended by itself, with status {process.ended}:\n{process.tail()}")
             return status or 1

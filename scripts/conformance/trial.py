@@ -13,16 +13,13 @@ from .problem import ConformanceError
 from .results import Results
 from .tally import Entry, contradictions, summary, table, tests_of
 
-USABLE = "10.245.255.1"  # for GatewayStaticAddresses: local to the run's network
-UNUSABLE = "192.0.2.1"  # TEST-NET-1 (RFC 5737): nobody can bind it
-
 
 def say(line: str) -> None:
     """Progress, for people."""
     print(line, flush=True)
 
 
-def suite_command(plan: Plan, report: Path) -> list[str]:
+def suite_command(plan: Plan, report: Path, more: tuple[str, ...]) -> list[str]:
     """The suite's test binary, wrapped so that it prints what `go test -json` would."""
     names = "|".join(plan.tests)
     flags = [
@@ -32,9 +29,6 @@ def suite_command(plan: Plan, report: Path) -> list[str]:
         f"-test.parallel={plan.parallel}",
         f"-gateway-class={plan.gateway_class}",
         f"-conformance-profiles={','.join(plan.profiles)}",
-        f"-usable-address={USABLE}",
-        f"-unusable-address={UNUSABLE}",
-        "-cleanup-base-resources=false",  # the whole cluster goes
         "-organization=rauta",
         "-project=rauta",
         "-url=https://rauta.io",
@@ -46,16 +40,25 @@ def suite_command(plan: Plan, report: Path) -> list[str]:
     if not names:  # a filtered run would report what it left out as passed
         flags.append(f"-report-output={report}")
     programs = plan.programs
-    return [str(programs["test2json"]), "-t", "-p", "conformance", str(programs["suite"]), *flags, *plan.suite_flags]
+    return [
+        str(programs["test2json"]),
+        "-t",
+        "-p",
+        "conformance",
+        str(programs["suite"]),
+        *flags,
+        *more,
+        *plan.suite_flags,
+    ]
 
 
-async def run_suite(plan: Plan, kubeconfig: Path) -> int:
-    """Run it, tell of each test as it ends, then all of it; the exit status."""
+async def run_suite(plan: Plan, kubeconfig: Path, more: tuple[str, ...] = ()) -> int:
+    """Run it, with more flags for this cluster; tell of each test as it ends, then all of it; the exit status."""
     report = plan.folder / "report.yaml"
     results = Results()
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     process = await asyncio.create_subprocess_exec(
-        *suite_command(plan, report),
+        *suite_command(plan, report, more),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
