@@ -6,6 +6,7 @@ them as passed (corrected in v1.6.2).
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 ROOT = "TestConformance"
@@ -13,7 +14,11 @@ SETUP = "(setup)"  # what failed before or between tests
 LOG = re.compile(r"^\s*[\w-]+\.go:\d+: (?:\d{4}-\d\d-\d\dT\S+: )?(?P<text>.*\S)")  # t.Log and the suite's own logger
 FIELD = re.compile(r"^\s+(?P<name>Error|Messages|Test):\s+(?P<text>.*\S)")  # of testify's block for a failed assertion
 REQUEST = re.compile(r"\b(Get|Patch|Post|Put) \"https://[^\"]*\": ")  # which request timed out is not the cause
-NOISE = ("Applying ", "Creating ", "Updating ", "Deleting ", "Running ", "Gateways and Pods in ")  # tell no cause
+DUMP = re.compile(r" for request: .*  not ready yet(?=:)")  # all fields of the request, before the difference
+NOISE = (  # tells no cause
+    *("Applying ", "Creating ", "Updating ", "Deleting ", "Running ", "Gateways and Pods in ", "Making "),
+    *("Searching for the mirrored ", 'Reading "', "Found mirrored request log"),
+)
 VERDICTS = {"pass": "passed", "fail": "failed", "skip": "skipped"}
 
 
@@ -35,6 +40,7 @@ class _Running:
 
     lines: list[tuple[str, str]] = field(default_factory=list)  # (subtest, line) in order
     failed: list[str] = field(default_factory=list)  # subtests, the first to end first
+    longest: float = 0.0  # seconds of a subtest: a test's own do not count those of its parallel ones
 
 
 class Results:
@@ -56,11 +62,13 @@ class Results:
         action = event["Action"]
         if action == "output":
             test.lines.append((subtest, event["Output"].rstrip("\n")))
-        elif action == "fail" and subtest:
-            test.failed.append(subtest)
+        elif action in VERDICTS and subtest:
+            test.longest = max(test.longest, event.get("Elapsed", 0.0))
+            if action == "fail":
+                test.failed.append(subtest)
         elif action in VERDICTS and len(path) == 2:
             del self._running[name]
-            outcome = _outcome(name, VERDICTS[action], float(event.get("Elapsed", 0.0)), test)
+            outcome = _outcome(name, VERDICTS[action], max(event.get("Elapsed", 0.0), test.longest), test)
             self.outcomes.append(outcome)
             return outcome
         return None
@@ -83,17 +91,19 @@ def _outcome(name: str, verdict: str, seconds: float, test: _Running) -> Outcome
     if verdict == "passed":
         return Outcome(name, verdict, seconds)
     if verdict == "skipped":
-        return Outcome(name, verdict, seconds, _last_log(test.lines))
+        return Outcome(name, verdict, seconds, next(_logged(test.lines), ""))
     panic = next((line for _, line in test.lines if line.startswith("panic: ")), "")
     start = next(
         (at for at, (_, line) in enumerate(test.lines) if (it := FIELD.match(line)) and it["name"] == "Error"), None
     )
     if panic or start is None:
         where = test.failed[0] if test.failed else ""
-        return Outcome(name, verdict, seconds, panic or _last_log(test.lines, where) or "it does not say why", where)
+        told = _logged(test.lines, where)
+        reason = panic or next(told, "it does not say why")
+        return Outcome(name, verdict, seconds, reason, where, next(told, ""))
     where = test.lines[start][0]
     own = [line for subtest, line in test.lines[start:] if subtest == where]
-    return Outcome(name, verdict, seconds, _assertion(own), where, _last_log(test.lines[:start], where))
+    return Outcome(name, verdict, seconds, _assertion(own), where, next(_logged(test.lines[:start], where), ""))
 
 
 def _assertion(lines: list[str]) -> str:
@@ -115,10 +125,9 @@ def _assertion(lines: list[str]) -> str:
     return ": ".join(filter(None, (" ".join(found.get("Messages", ())), error)))
 
 
-def _last_log(lines: list[tuple[str, str]], where: str | None = None) -> str:
-    """The last thing logged that could be a cause, by the subtest if one is given."""
+def _logged(lines: list[tuple[str, str]], where: str | None = None) -> Iterator[str]:
+    """What was logged and could be a cause, the last first; by the subtest if one is given."""
     for subtest, line in reversed(lines):
         matched = LOG.match(line) if where is None or subtest == where else None
         if matched and not matched["text"].startswith(NOISE):
-            return matched["text"]
-    return ""
+            yield DUMP.sub("", matched["text"])

@@ -43,13 +43,15 @@ def test_an_assertion_is_told_with_its_message_its_subtest_and_what_was_logged_b
 
 def test_without_an_assertion_the_last_log_of_the_first_failed_subtest_is_told() -> None:
     found = feed(
-        ("output", "A/s", "    x.go:1: status 404, expected 200"),
+        ("output", "A/s", "    http.go:1: Wrong for request: {URL: {}}  not ready yet: status 404"),
+        ("output", "A/s", "    http.go:2: timeout while waiting"),
+        ("output", "A/s", '    mirror.go:3: Reading "logs"'),
         ("fail", "A/s", ""),
         ("output", "A/t", "    x.go:1: another"),
         ("fail", "A/t", ""),
         ("fail", "A", ""),
     )
-    assert found.outcomes == [Outcome("A", "failed", 1.5, "status 404, expected 200", "s")]
+    assert found.outcomes == [Outcome("A", "failed", 1.5, "timeout while waiting", "s", "Wrong: status 404")]
 
 
 def test_only_the_first_assertion_counts() -> None:
@@ -91,3 +93,10 @@ def test_nothing_is_added_to_a_run_that_passed() -> None:
     found = feed(("pass", "A", ""), ("pass", "", ""))
     assert found.finish(0) == []
     assert found.count("passed") == 1
+
+
+def test_parallel_subtests_take_time_too() -> None:
+    found = Results()
+    for test, seconds in (("A/s", 30.0), ("A", 0.1)):
+        found.feed(json.dumps({"Action": "pass", "Test": f"{results.ROOT}/{test}", "Elapsed": seconds}))
+    assert found.outcomes == [Outcome("A", "passed", 30.0)]

@@ -7,7 +7,7 @@ from typing import Any
 from .results import Outcome
 
 LEVELS = ("core", "extended")
-WIDTH = 200  # characters of a reason
+WIDTH = 300  # characters of a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,13 @@ def details(outcome: Outcome) -> list[str]:
     lines = [f"{outcome.where}: {outcome.reason}" if outcome.where else outcome.reason]
     if outcome.before:
         lines.append(f"logged before: {outcome.before}")
-    return [f"         {line if len(line) <= WIDTH else line[:WIDTH] + '...'}" for line in lines]
+    return [f"         {shorten(line)}" for line in lines]
+
+
+def shorten(text: str) -> str:
+    """At most WIDTH characters: the beginning says what failed, the end why."""
+    half = WIDTH // 2
+    return text if len(text) <= WIDTH else f"{text[: half - 3]} ... {text[-half + 2 :]}"
 
 
 def table(outcomes: Iterable[Outcome], tests: dict[str, Entry], profiles: tuple[str, ...]) -> list[str]:

@@ -54,3 +54,10 @@ def test_the_listing_has_the_tests_of_the_profiles() -> None:
 def test_the_catalogue_is_read() -> None:
     written = {"name": "A", "features": ["Gateway"], "levels": {H: "core", T: "core"}}
     assert tally.tests_of([{**written, "parallel": False, "provisional": False}]) == {"A": TESTS["A"]}
+
+
+def test_long_reasons_keep_their_beginning_and_their_end() -> None:
+    text = tally.shorten("what" + "x" * 1000 + "why")
+    assert len(text) <= tally.WIDTH
+    assert text.startswith("what")
+    assert text.endswith("why")

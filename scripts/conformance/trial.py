@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -79,7 +80,7 @@ async def run_suite(plan: Plan, kubeconfig: Path, more: tuple[str, ...] = ()) ->
         status = await process.wait()
     finally:
         if process.returncode is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # test2json and the suite
             await process.wait()
     results.finish(status)
     return conclude(plan, results, status, report, catalogue(plan.programs["suite"], plan.folder))
