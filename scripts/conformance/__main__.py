@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import difflib
+import importlib.metadata
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from .plan import Plan
 from .problem import ConformanceError
 
 HTTP = "GATEWAY-HTTP"
+VERSION = f"v{importlib.metadata.version('rauta-control')}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--suite", choices=suites, default=suites[0], help="release of suite and CRDs (%(default)s)")
     found.add_argument("--channel", choices=gobuild.CHANNELS, default=gobuild.CHANNELS[0], help="of the CRDs")
     found.add_argument("--report", metavar="FILE", type=Path, help="where to write the official report")
-    found.add_argument("--version", metavar="V", default="v0.1.0", help="of the implementation, for the report")
+    found.add_argument("--version", metavar="V", default=VERSION, help="of the implementation, for the report")
     found.add_argument("--timeout", metavar="SECONDS", type=int, default=3600, help="for all tests (%(default)s)")
     found.add_argument("--parallel", metavar="N", type=int, default=4, help="parallel tests at a time (%(default)s)")
     found.add_argument(

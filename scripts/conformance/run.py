@@ -5,7 +5,7 @@ import contextlib
 import os
 import shlex
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ FLAGS = (
 )
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 CLASSES = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
+WATCH = 0.5  # seconds between looks at the processes that a run needs
 ESTABLISHED = 30.0  # seconds
 ACCEPTED = 60.0  # seconds from the implementation's start to a GatewayClass that it has accepted
 
@@ -146,8 +147,19 @@ async def run(plan: Plan) -> int:
             return await run_command(plan, made)
         await await_class(plan, api, process)
         say("running the suite; its base Pods and Gateways first")
-        status = await run_suite(plan, made.kubeconfig, FLAGS)
-        if process and process.ended is not None:
-            say(f"the implementation ended by itself, with status {process.ended}:\n{process.tail()}")
-            return status or 1
-        return status
+        needed = [*made.processes, *([process] if process else [])]
+        return await together(run_suite(plan, made.kubeconfig, FLAGS), needed)
+
+
+async def together(work: Coroutine[None, None, int], needed: list[Process]) -> int:
+    """What the work returns; ConformanceError, and the work is cancelled, as soon as a process it needs ends."""
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait([task], timeout=WATCH))[0]:
+            for process in needed:
+                if process.ended is not None:
+                    raise ConformanceError(f"{process.name} ended with status {process.ended}:\n{process.tail()}")
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
