@@ -111,6 +111,9 @@ def _copy_crds(cache: Cache, suite: str, run: Callable[[list[str], str], str]) -
     source = Path(run(command, "suite")) / "config" / "crd"
     for channel in CHANNELS:
         target = cache.crds(suite, channel)
-        target.mkdir(parents=True, exist_ok=True)
+        made = target.with_name(f"{channel}.{os.getpid()}")
+        made.mkdir(parents=True)
         for path in source.joinpath(channel).glob("gateway.networking*.yaml"):
-            target.joinpath(path.name).write_bytes(path.read_bytes())
+            made.joinpath(path.name).write_bytes(path.read_bytes())
+        shutil.rmtree(target, ignore_errors=True)
+        made.rename(target)

@@ -84,15 +84,13 @@ def _ip(*lines: str, inside_of: int | None = None) -> None:
         raise ConformanceError(f"ip: {done.stderr.strip()} (of: {'; '.join(lines)})")
 
 
-async def connect(pid: int, number: int) -> str:
-    """Wire the namespace of a process that `unshare --net` has just started; its address."""
+async def connect(pid: int, number: int) -> None:
+    """Give a Pod's address to the namespace of a process that `unshare --net` has just started."""
     own = os.readlink("/proc/self/ns/net")
     while os.readlink(f"/proc/{pid}/ns/net") == own:  # until unshare has done its work
         await asyncio.sleep(0.002)
-    address, link = (
-        pod_address(number),
-        f"veth{pid}",
-    )  # not the Pod's number: of its last life, the kernel cleans up later
+    address = pod_address(number)
+    link = f"veth{pid}"  # by the Pod's number, it could still be there from the Pod's last life
     _ip(
         f"link add {link} type veth peer name eth0 netns {pid}",
         f"link set {link} up",
@@ -106,4 +104,3 @@ async def connect(pid: int, number: int) -> str:
         f"route add default via {HOST} dev eth0",
         inside_of=pid,
     )
-    return address
