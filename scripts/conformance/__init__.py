@@ -1,0 +1,1 @@
+"""The Gateway API conformance suite against RAUTA, on a real API server made for the run. docs/conformance.md."""
