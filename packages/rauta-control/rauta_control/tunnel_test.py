@@ -117,6 +117,17 @@ def test_filters_apply_to_the_handshake(wire: Wire) -> None:
     assert wire.backend.heard() == b"x"
 
 
+def test_the_time_for_an_answer_ends_with_the_handshake(wire: Wire) -> None:
+    rule = ir.Rule("r", "app", "l|*", "/", "prefix", (ir.ClusterWeight("c"),), slot=0, epoch=1, request_timeout=2000)
+    wire.publish(*[rule if each.key == rule.key else each for each in CONFIGURATION])
+    client, backend = tunnel(wire)
+    wire.wait(5)
+    client.say(b"x")
+    assert backend.heard() == b"x"
+    backend.say(b"y")
+    assert client.heard() == b"y"
+
+
 def test_a_tunnel_through_a_pooled_connection_takes_it_out_of_the_pool(wire: Wire) -> None:
     client = wire.client()
     client.say(GET)
