@@ -1,6 +1,6 @@
 """No two heads alike, and each one a head that a browser could have sent."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .heads import head, path
@@ -11,6 +11,7 @@ ROUTE = Route("", "/r1", 9001)
 NUMBERS = st.integers(0, 2**32 - 1)
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS)
 def test_a_head_is_well_formed_and_of_usual_size(seed: int, n: int) -> None:
     text = head(seed, n, ROUTE)

@@ -166,6 +166,12 @@ class Attempts:
             request.detach()
             request.failed(Reason.BACKEND_TIMEOUT)
 
+    def settle(self) -> None:
+        """The request has become a tunnel (tunnel.py), which has a time of its own."""
+        self._attempt_due = self._request_due = NEVER
+        if self.bucket:
+            self._request.worker.wheel.clear(self)
+
     def stop(self) -> None:
         """The request is over."""
         if self.bucket:

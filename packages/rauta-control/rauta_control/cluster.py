@@ -21,7 +21,6 @@ from rauta_control.recorder import Counter
 if TYPE_CHECKING:
     from rauta_control.upstream import Upstream
 
-MAX_OPEN = 1_024  # connections to one endpoint from one worker; Envoy's default for a cluster
 STEPS = 8  # slots that a flow tries before, where most are not to be used, any other is drawn for it
 
 _DEFAULT = ir.Balance()
@@ -61,9 +60,9 @@ class Endpoint:
         self.unavailable = 0
         self.label = b'"endpoint":"%b",' % endpoint.name.encode()
 
-    def reserve(self) -> bool:
-        """Claim room for a new connection at the moment of the decision to make one; False if there is none."""
-        if self.open >= MAX_OPEN:
+    def reserve(self, limit: int) -> bool:
+        """Claim room for a new connection at the moment of the decision to make one; False if `limit` are open."""
+        if self.open >= limit:
             return False
         self.open += 1
         return True

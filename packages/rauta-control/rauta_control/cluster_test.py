@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rauta_common import maglev
-from rauta_control import cluster, ir
+from rauta_control import ir
 from rauta_control.cluster import Cluster, Clusters, Endpoint, Listed, listed
 
 PORTS = st.lists(st.integers(1, 5), unique=True, max_size=4)
@@ -61,7 +61,7 @@ def test_an_endpoint_with_a_new_slot_counts_anew_and_keeps_its_connections() -> 
     clusters = Clusters()
     change(clusters, {"red": [1]})
     endpoint = clusters.endpoints["192.0.2.1:1"]
-    assert endpoint.reserve()
+    assert endpoint.reserve(3)
     endpoint.counter = object()  # type: ignore[assignment]
     change(clusters, {"red": [1]}, slot=5)
     assert clusters.endpoints["192.0.2.1:1"] is endpoint
@@ -81,7 +81,7 @@ def test_an_address_that_comes_back_while_requests_are_in_flight_is_a_new_endpoi
 def test_room_is_reserved_up_to_the_limit_and_given_back() -> None:
     endpoint = Endpoint(ir.Endpoint("::1", 80))
     assert endpoint.name == "[::1]:80"
-    assert all(endpoint.reserve() for _ in range(cluster.MAX_OPEN))
-    assert not endpoint.reserve()
+    assert all(endpoint.reserve(3) for _ in range(3))
+    assert not endpoint.reserve(3)
     endpoint.forget()
-    assert endpoint.reserve()
+    assert endpoint.reserve(3)

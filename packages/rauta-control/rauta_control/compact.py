@@ -111,6 +111,7 @@ def _rule(rule: ir.Rule) -> Any:
         "timeout": f"{rule.request_timeout} ms" if rule.request_timeout != action.UNSET else None,
         "backend timeout": f"{rule.backend_timeout} ms" if rule.backend_timeout != action.UNSET else None,
         "retry": _line(rule.retry) if rule.retry else None,
+        "upgrades": ", ".join(rule.upgrades) or None,
         "name": rule.section or None,
     }
     more = {name: part for name, part in more.items() if part is not None}

@@ -8,13 +8,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from rauta_control import balance, flags, routespec
+from rauta_control import balance, flags, limits, routespec
 from rauta_control.flags import Flag, Given
+from rauta_control.forwarded import pseudonym, trust
+from rauta_control.handshake import upgrades
 from rauta_control.ir import Balance
+from rauta_control.limits import Limits
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
 from rauta_control.sharedmem import MAX_WORKERS
 
@@ -115,6 +119,27 @@ DRAIN_TIMEOUT = Flag(
     "SECONDS",
     "Then give requests in flight so long to finish. Default 30.",
 )
+TRUSTED_PROXIES = Flag(
+    "--trusted-proxies",
+    "RAUTA_TRUSTED_PROXIES",
+    "CIDR,CIDR",
+    "Peers whose X-Forwarded-* and Forwarded fields are believed and passed on, IP addresses or networks; those of all "
+    "others are overwritten. Default none.",
+)
+VIA = Flag(
+    "--via",
+    "RAUTA_VIA",
+    "NAME",
+    "Add this gateway to the Via field of requests under this name, and refuse requests that name it already. "
+    "Default: no Via, and nothing is refused.",
+)
+UPGRADES = Flag(
+    "--upgrades",
+    "RAUTA_UPGRADES",
+    "TOKEN,TOKEN",
+    "Protocols that clients may change to by the Upgrade field on the routes of --to and --route, besides websocket, "
+    "which is always offered. Default none.",
+)
 CHECK = Flag("--check", "", "", "Check the settings, say what is wrong with them, and exit.")
 
 FLAGS = (
@@ -134,6 +159,10 @@ FLAGS = (
     DRAIN_DELAY,
     DRAIN_TIMEOUT,
     GATEWAY_CLASS,
+    TRUSTED_PROXIES,
+    VIA,
+    UPGRADES,
+    *limits.FLAGS.values(),
     CHECK,
 )
 
@@ -151,6 +180,7 @@ or see it work with backends of its own: rauta-control --demo"""
 
 
 DEFAULT_CLASS = "rauta"
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +201,10 @@ class Settings:
     workers: int = 1  # 1 to MAX_WORKERS
     drain_delay: float = 0.0  # between SIGTERM and the drain
     drain_timeout: float = 30.0  # for requests in flight
+    trusted_proxies: tuple[str, ...] = ()  # networks whose word about clients counts
+    via: str = ""  # this gateway's name in Via; empty: no Via
+    upgrades: tuple[str, ...] = ()  # tokens, lower case, offered on the routes given here besides websocket
+    limits: Limits = DEFAULT_LIMITS
     demo: bool = False  # demo backends
     check: bool = False  # only check the settings
     argv: tuple[str, ...] = field(default=(), compare=False)  # what these were parsed from, to parse it again
@@ -202,6 +236,10 @@ def parse(
         workers=reader.one(WORKERS, _worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),
         drain_delay=reader.one(DRAIN_DELAY, _seconds, 0.0),
         drain_timeout=reader.one(DRAIN_TIMEOUT, _seconds, 30.0),
+        trusted_proxies=reader.one(TRUSTED_PROXIES, trust, ()),
+        via=reader.one(VIA, pseudonym, ""),
+        upgrades=reader.one(UPGRADES, upgrades, ()),
+        limits=reader.limits(),
         demo=bool(reader.given(DEMO)),
         check=bool(reader.given(CHECK)),
         argv=tuple(argv),
@@ -258,6 +296,11 @@ class _Reader:
         together = Given(given[0].source, ",".join(one.value for one in given)) if backends else None
         pool = self._convert(together, lambda _: routespec.pool(backends)) if together else None
         return RouteSpec("", "/", pool) if pool else None
+
+    def limits(self) -> Limits:
+        read = {name: self.one(flag, partial(limits.read, name), None) for name, flag in limits.FLAGS.items()}
+        values: dict[str, Any] = {name: value for name, value in read.items() if value is not None}
+        return replace(Limits(), **values)
 
     def level(self) -> str:
         given = self.given(LOG)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control import config, flags
+from rauta_control import config, flags, limits
 from rauta_control.balance import EXPECTED
 from rauta_control.config import NOTHING_TO_ROUTE_TO, Settings, parse
 from rauta_control.ir import Balance
@@ -307,5 +307,5 @@ def test_every_flag_is_explained_with_its_variable() -> None:
         assert flag.variable in text
         assert flag.text.endswith(".")
     assert {flag.name for flag in config.FLAGS} == {
-        value.name for value in vars(config).values() if isinstance(value, flags.Flag)
+        value.name for value in (*vars(config).values(), *limits.FLAGS.values()) if isinstance(value, flags.Flag)
     }

@@ -34,9 +34,10 @@ from rauta_common.hashing import flow_hash
 from rauta_control import policy, rawsocket
 from rauta_control.attempts import Attempts
 from rauta_control.choice import Choice
-from rauta_control.framing import BadChunkError, ChunkedDecoder
+from rauta_control.framing import BadChunkError, ChunkedDecoder, ChunkOverheadError
 from rauta_control.gate import enter
-from rauta_control.head import CHUNKED, MAX_HEAD, check_unfinished
+from rauta_control.handshake import TRAILERS, change
+from rauta_control.head import CHUNKED, check_unfinished
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason, Refused, answer
 from rauta_control.sharedmem import Vital
@@ -51,11 +52,8 @@ if TYPE_CHECKING:
 
 IDLE, HEAD, BODY, WAIT, LINGER, CLOSED = range(6)
 
-# Seconds on the worker's clock, which a sweep compares with: up to one more may pass.
-HEAD_TIMEOUT = 10.0  # for a whole head, from its first byte (HAProxy's `timeout http-request`: absolute)
-BODY_TIMEOUT = 60.0  # between two reads of a body
-WRITE_TIMEOUT = 30.0  # in which a client takes nothing of its response, twice: nginx's send_timeout is 60
-KEEP_ALIVE = 75.0  # between requests; nginx's default
+# Seconds on the worker's clock, which a sweep compares with: up to one more may pass. limits.py has the others.
+DEFAULT_HIGH_WATER = 65_536  # of transports: bytes not taken by the peer above which we are told to pause
 LINGER_TIME = 10.0  # in which a client may read an early answer before the connection closes
 FRESH_TIME = 1.0  # for the first byte of a connection that was accepted before draining began
 NEVER = float("inf")
@@ -77,8 +75,10 @@ class Downstream(asyncio.Protocol):
         "deadline",
         "flow",
         "forwarded",
+        "forwarded_host",
         "phase",
         "port",
+        "queued",
         "reading",
         "ticket",
         "transport",
@@ -105,6 +105,7 @@ class Downstream(asyncio.Protocol):
         "status",
         "target",
         "upstream",
+        "wish",
     )
 
     transport: asyncio.Transport
@@ -116,12 +117,14 @@ class Downstream(asyncio.Protocol):
         self.client = client
         self.flow = flow_hash(b"%b:%d" % (client, number))
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % client
+        self.forwarded_host = b""  # the X-Forwarded-Host line, if it is not the Host field that makes it
         self.buffer = b""
+        self.queued = 0  # requests taken from `buffer` since it was filled
         self.phase = IDLE
         self.reading = True
         self.blocked = False  # the client is slow: its write buffer is over the high-water mark
         self.unsent = -1  # bytes the client had still to take when that was last looked at
-        self.deadline = worker.now + HEAD_TIMEOUT  # a connection that never says anything is not worth KEEP_ALIVE
+        self.deadline = worker.now + worker.limits.head_timeout  # one that never says anything is not worth more
         self.ticket = 0  # of the last attempt to connect, and whatever made it void since
         self.started = 0.0  # of the last request, monotonic; 0: there was none yet
         self.outgoing: list[bytes] = []  # of the request, what no upstream has taken yet
@@ -141,7 +144,7 @@ class Downstream(asyncio.Protocol):
         if self.attempts is not None:
             self.attempts.stop()
             self.attempts = None
-        self.method = self.target = self.host = self.request_id = b""
+        self.method = self.target = self.host = self.request_id = self.wish = b""
         self.left = self.bytes_in = self.bytes_out = 0
         self.status = 0  # of the response, once a byte of it was written
         self.keep_alive = True
@@ -153,6 +156,9 @@ class Downstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self.transport = transport  # type: ignore[assignment]
+        high_water = self.worker.limits.max_buffered_bytes
+        if high_water != DEFAULT_HIGH_WATER:
+            self.transport.set_write_buffer_limits(high_water)
         self.worker.connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -171,6 +177,8 @@ class Downstream(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client may half-close and still wait for its answer (RFC 9112 9.6); otherwise there is nothing to do."""
         self.keep_alive = self.plain = False
+        if self.wish != TRAILERS:
+            self.wish = b""  # a tunnel with nobody in it
         if self.phase == BODY:
             self.fail(Reason.BAD_BODY)
         return self.phase == WAIT
@@ -178,7 +186,7 @@ class Downstream(asyncio.Protocol):
     def pause_writing(self) -> None:
         """See asyncio.Protocol: the client is slow. Only comes from within a write, so there is a request."""
         self.blocked = True
-        self.deadline = self.worker.now + WRITE_TIMEOUT
+        self.deadline = self.worker.now + self.worker.limits.write_timeout
         if self.upstream is not None:
             self.upstream.transport.pause_reading()
 
@@ -186,11 +194,11 @@ class Downstream(asyncio.Protocol):
         """See asyncio.Protocol: the client has taken everything."""
         self.blocked = False
         if self.phase == IDLE:
-            self.deadline = self.worker.now + KEEP_ALIVE
+            self.deadline = self.worker.now + self.worker.limits.keep_alive_timeout
         elif self.phase == WAIT:
             self.deadline = NEVER
         elif self.phase == BODY:
-            self.deadline = self.worker.now + BODY_TIMEOUT
+            self.deadline = self.worker.now + self.worker.limits.body_timeout
         if self.upstream is not None:
             self.upstream.transport.resume_reading()
         if self.phase == IDLE and self.buffer:
@@ -255,7 +263,7 @@ class Downstream(asyncio.Protocol):
                     return
             if rule.treatment is not None:
                 self.rule = rule
-                enter(self, rule.treatment, head, data, end, forwarded_host)
+                enter(self, rule.treatment, head, data, end, self.forwarded_host or forwarded_host)
                 return
         self.rule = rule
         cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
@@ -279,12 +287,25 @@ class Downstream(asyncio.Protocol):
                 target,
                 head.fields,
                 self.forwarded,
-                forwarded_host,
+                self.forwarded_host or forwarded_host,
                 request_id,
             )
+            if head.wish:
+                request = self.grant(head.wish, request)
         self.dispatch(endpoint, request)
 
     # -- the request
+
+    def grant(self, wish: bytes, request: bytes) -> bytes:
+        """Return the request head with what the client may have of its `wish` (handshake.py)."""
+        assert self.rule is not None  # noqa: S101 - for the type checker: it is decided
+        if wish == TRAILERS:
+            self.wish = wish
+        elif wish in self.rule.upgrades and not self.worker.draining:
+            self.wish = wish
+            self.plain = False
+            return change(request[:-2], wish)
+        return request
 
     def dispatch(self, endpoint: Endpoint, request: bytes) -> None:
         """Send a request, its head finished, with what has come of its body, to `endpoint`."""
@@ -305,7 +326,7 @@ class Downstream(asyncio.Protocol):
         """Send what has gathered of a request to `endpoint`."""
         if endpoint.idle:
             self.attached(endpoint.idle.pop())
-        elif endpoint.reserve():
+        elif endpoint.reserve(self.worker.limits.max_endpoint_connections):
             if self.phase == BODY:
                 self.regulate()  # no more of the body until there is somebody to send it to
             self.worker.connect(endpoint, self)
@@ -329,7 +350,7 @@ class Downstream(asyncio.Protocol):
             self.buffer = b""
             self.phase = IDLE
             self.data_received(data)
-        elif len(data) > MAX_HEAD:
+        elif len(data) > self.worker.limits.max_head_bytes:
             self.refuse(Reason.HEAD_TOO_LARGE if b"\n" in data else Reason.TARGET_TOO_LONG)
         else:
             try:
@@ -341,26 +362,29 @@ class Downstream(asyncio.Protocol):
             if self.phase == IDLE:
                 self.phase = HEAD
                 self.started = monotonic()
-                self.deadline = self.worker.now + HEAD_TIMEOUT
+                self.deadline = self.worker.now + self.worker.limits.head_timeout
 
     def _begin_body(self, length: int, data: bytes) -> bool:
         """Set up for a body of `length`; `data` is what came after the head. False: it was malformed and is refused."""
         if length == 0:
             self._hold(data)
             return True
+        limits = self.worker.limits
         self.phase = BODY
-        self.deadline = self.worker.now + BODY_TIMEOUT
+        self.deadline = self.worker.now + limits.body_timeout
         self.left = length
         self.retained = []
         if length == CHUNKED:
-            self.decoder = ChunkedDecoder()
+            self.decoder = ChunkedDecoder(limits.max_chunk_overhead)
+            if self.worker.request_head.wish == TRAILERS:  # which rebuilds all heads of chunked bodies: this one's
+                self.decoder.keep_trailers()
         return not data or self._take_body(data)
 
     def _more(self, data: bytes) -> None:
         """Take bytes outside of IDLE. In LINGER and CLOSED nobody wants them."""
         phase = self.phase
         if phase == BODY:
-            self.deadline = self.worker.now + BODY_TIMEOUT
+            self.deadline = self.worker.now + self.worker.limits.body_timeout
             if self._take_body(data):
                 if self.exchange is not None:
                     self.exchange.copy_body(self.outgoing[-1], last=self.phase == WAIT)
@@ -385,8 +409,8 @@ class Downstream(asyncio.Protocol):
             return True
         try:
             self.outgoing.append(decoder.relay(data))
-        except BadChunkError:
-            self.fail(Reason.BAD_BODY)
+        except BadChunkError as error:
+            self.fail(Reason.CHUNK_OVERHEAD if isinstance(error, ChunkOverheadError) else Reason.BAD_BODY)
             return False
         if decoder.done:
             self._end_body(decoder.rest)
@@ -421,6 +445,8 @@ class Downstream(asyncio.Protocol):
     def _hold(self, data: bytes) -> None:
         """Keep pipelined bytes and stop reading until this request is answered."""
         if data:
+            if self.reading:
+                self.queued = 0
             self.buffer += data
             self.regulate()
 
@@ -508,20 +534,26 @@ class Downstream(asyncio.Protocol):
         self._next()
 
     def _next(self) -> None:
-        if not self.keep_alive or self.phase == BODY or self.worker.draining:
+        worker = self.worker
+        if not self.keep_alive or self.phase == BODY or worker.draining:
             self._leave()
             return
         self.phase = IDLE
-        self.deadline = self.worker.now + KEEP_ALIVE
+        self.deadline = worker.now + worker.limits.keep_alive_timeout
         self._reset()
         if not self.reading or self.blocked:
             self.regulate()
             if self.buffer:
-                self.worker.loop.call_soon(self._next_pipelined)  # not deeper: a client may have queued thousands
+                worker.loop.call_soon(self._next_pipelined)  # not deeper: a client may have queued thousands
 
     def _next_pipelined(self) -> None:
         """Take what waits in the buffer, once the client has taken enough of the last response."""
         if self.phase == IDLE and self.buffer and not self.blocked:
+            self.queued += 1
+            if self.queued >= self.worker.limits.max_pipelined:
+                self.started = monotonic()
+                self.refuse(Reason.PIPELINED_TOO_DEEP)
+                return
             data, self.buffer = self.buffer, b""
             self.data_received(data)
             self.regulate()
@@ -545,8 +577,13 @@ class Downstream(asyncio.Protocol):
 
     def _close(self) -> None:
         self.phase = CLOSED
-        self.deadline = self.worker.now + WRITE_TIMEOUT
+        self.deadline = self.worker.now + self.worker.limits.write_timeout
         self.transport.close()
+
+    def forget(self) -> None:
+        """The connection was handed on (tunnel.py) and that is over: hold nothing that others wait for."""
+        self.phase = CLOSED
+        self._reset()
 
     def refuse(self, reason: Reason) -> None:
         """The bytes are not a request we accept: say so, forward nothing, close."""
@@ -597,15 +634,28 @@ class Downstream(asyncio.Protocol):
             unsent = rawsocket.unsent(self.transport)
             if unsent and unsent != self.unsent:  # slow, but not dead
                 self.unsent = unsent
-                self.deadline = self.worker.now + WRITE_TIMEOUT
+                self.deadline = self.worker.now + self.worker.limits.write_timeout
             else:
+                if phase in (BODY, WAIT):
+                    self._give_up()
                 self.transport.abort()
         elif phase == BODY and self.reading:
             self.fail(Reason.BODY_TIMEOUT)
         elif phase == BODY:  # it is the backend's turn, for which the upstream connection has its own deadline
-            self.deadline = self.worker.now + BODY_TIMEOUT
+            self.deadline = self.worker.now + self.worker.limits.body_timeout
         else:
+            reason = Reason.KEEP_ALIVE_TIMEOUT if self.started else Reason.HEAD_TIMEOUT
+            self.worker.vitals[Vital.REASONS + reason.number] += 1
             self._close()
+
+    def _give_up(self) -> None:
+        """The client takes nothing of its response: that is how the request ends."""
+        self.phase = CLOSED
+        if self.upstream is not None:
+            self.upstream.abandon()
+            self.upstream = None
+        self.status = self.status or Reason.WRITE_TIMEOUT.status
+        record(self, Reason.WRITE_TIMEOUT)
 
     def drain(self) -> None:
         """Answer the request in flight with `Connection: close`; without one, close.

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rauta_control import cluster, downstream, ledger
+from rauta_control import downstream, ledger
 from rauta_control.fakewire_test import (
     CONFIGURATION,
     GET,
+    LIMITS,
     OK,
     OK_CLOSE,
     FakeSocket,
@@ -25,7 +26,6 @@ from rauta_control.fakewire_test import (
     reason,
     status,
 )
-from rauta_control.head import MAX_HEAD
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import RouteWord, Vital
 
@@ -124,8 +124,8 @@ def test_no_host_is_no_host(wire: Wire) -> None:
     assert reason(client.heard()) == "no_host"
 
 
-def test_a_connection_per_request_up_to_the_limit(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "MAX_OPEN", 2)
+def test_a_connection_per_request_up_to_the_limit(wire: Wire) -> None:
+    wire.limit(max_endpoint_connections=2)
     clients = [wire.client() for _ in range(3)]
     for client in clients:
         client.say(GET)
@@ -188,7 +188,7 @@ def test_a_head_has_ten_seconds_however_it_drips(wire: Wire) -> None:
 
 def test_a_connection_that_never_says_anything_is_closed_without_a_word(wire: Wire) -> None:
     client = wire.client()
-    wire.wait(downstream.HEAD_TIMEOUT + 1)
+    wire.wait(LIMITS.head_timeout + 1)
     assert client.ended
     assert client.heard() == b""
     assert wire.log() == []
@@ -198,7 +198,7 @@ def test_an_idle_connection_is_closed_after_keep_alive(wire: Wire) -> None:
     client = wire.client()
     client.say(GET)
     wire.backend.say(OK)
-    wire.wait(downstream.KEEP_ALIVE - 2)
+    wire.wait(LIMITS.keep_alive_timeout - 2)
     assert client.open
     wire.wait(4)
     assert client.heard() == OK
@@ -210,7 +210,7 @@ def test_empty_lines_before_a_request_are_ignored(wire: Wire) -> None:
     client.say(b"\r\n\r\n" + GET)
     wire.backend.say(OK)
     client.say(b"\r\n")  # some clients end a body with it
-    wire.wait(downstream.HEAD_TIMEOUT + 2)
+    wire.wait(LIMITS.head_timeout + 2)
     assert client.open  # that was no beginning of a head
     client.say(b"\r", b"\n")
     assert wire.downstream(client).phase == downstream.IDLE
@@ -233,10 +233,10 @@ def test_a_carriage_return_alone_is_a_bad_request(wire: Wire, junk: bytes) -> No
 @pytest.mark.parametrize(
     ("head", "expected"),
     [
-        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * MAX_HEAD, Reason.HEAD_TOO_LARGE),
-        (b"GET /" + b"x" * MAX_HEAD, Reason.TARGET_TOO_LONG),
-        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n", Reason.HEAD_TOO_LARGE),
-        (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 101 + b"\r\n", Reason.HEAD_TOO_LARGE),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * LIMITS.max_head_bytes, Reason.HEAD_TOO_LARGE),
+        (b"GET /" + b"x" * LIMITS.max_head_bytes, Reason.TARGET_TOO_LONG),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * LIMITS.max_head_bytes + b"\r\n\r\n", Reason.HEAD_TOO_LARGE),
+        (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 101 + b"\r\n", Reason.TOO_MANY_FIELDS),
         (b"GET / HTTP/1.1\r\n\r\n", Reason.BAD_HOST),
         (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", Reason.BAD_HOST),
         (b"nonsense\r\n\r\n", Reason.BAD_REQUEST_LINE),
@@ -352,9 +352,9 @@ def test_a_body_that_ends_early_is_the_clients_fault(wire: Wire) -> None:
 def test_a_body_that_stops_is_408_and_the_backend_is_not_to_blame(wire: Wire) -> None:
     client = wire.client()
     client.say(post("Content-Length: 10", body=b"abc"))
-    wire.wait(downstream.BODY_TIMEOUT - 2)
+    wire.wait(LIMITS.body_timeout - 2)
     client.say(b"d")
-    wire.wait(downstream.BODY_TIMEOUT - 2)
+    wire.wait(LIMITS.body_timeout - 2)
     assert client.heard() == b""
     wire.wait(4)
     assert reason(client.heard()) == "body_timeout"
@@ -529,7 +529,7 @@ def test_a_client_of_1_0_needs_no_host(wire: Wire) -> None:
 
 
 def test_too_many_connections_are_told_so(wire: Wire) -> None:
-    wire.worker._limit = 2
+    wire.limit(max_connections=2)
     clients = [wire.client(), wire.client()]
     turned_away = FakeSocket()
     wire.accept(turned_away)

@@ -89,6 +89,8 @@ def treat(
     for edit in treatment.request:
         fields = edit.apply(fields)
     message = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, target, fields)
+    if head.fields is not None and head.wish:
+        message = request.grant(head.wish, message)
     if treatment.mirrors:
         _dispatch_and_copy(request, treatment, endpoint, message)
     else:

@@ -14,6 +14,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -24,12 +25,15 @@ from rauta_control import ir, rawsocket, snapshotfd, state
 from rauta_control.config import Settings
 from rauta_control.downstream import Downstream
 from rauta_control.inherit import Inherited
+from rauta_control.limits import Limits
 from rauta_control.port import Port
 from rauta_control.sharedmem import EndpointWord, SharedWords, Vital
 from rauta_control.sweep import TICKS
+from rauta_control.tunnel import Tunnel
 from rauta_control.upstream import Upstream
 from rauta_control.worker import Worker
 
+LIMITS = Limits()
 HIGH_WATER = 65_536  # as uvloop's: paused above, resumed when empty
 READ = 256_000  # bytes uvloop reads at most
 
@@ -50,6 +54,7 @@ class End(asyncio.Transport):
         self.protocol = protocol
         self.port = 0  # of a backend
         self.patient = True
+        self.high_water = HIGH_WATER
         self.buffer = bytearray()  # written, not taken by the peer yet
         self.peak = 0  # the most that `buffer` ever held
         self.received = bytearray()  # taken by the peer
@@ -81,7 +86,7 @@ class End(asyncio.Transport):
         if self.patient:
             self._take(len(self.buffer))
         self.peak = max(self.peak, len(self.buffer))
-        if len(self.buffer) > HIGH_WATER and not self.blocked:
+        if len(self.buffer) > self.high_water and not self.blocked:
             self.blocked = True
             self.protocol.pause_writing()
 
@@ -117,6 +122,12 @@ class End(asyncio.Transport):
             self.closing = self.closed_by_us = True
             self.buffer.clear()
             self.loop.call_soon(self._lose, None)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = cast("asyncio.Protocol", protocol)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.high_water = high or HIGH_WATER
 
     def is_closing(self) -> bool:
         return self.closing
@@ -302,7 +313,7 @@ CONFIGURATION: tuple[ir.Resource, ...] = (
 class Wire:
     """A worker on a fake loop."""
 
-    def __init__(self, log_path: str, resources: Iterable[ir.Resource] = CONFIGURATION) -> None:
+    def __init__(self, log_path: str, resources: Iterable[ir.Resource] = CONFIGURATION, **settings: Any) -> None:
         self.loop = FakeLoop()
         self.words = SharedWords.create()
         self.log_path = log_path
@@ -313,7 +324,7 @@ class Wire:
         self.inherited = Inherited(
             role="worker",
             index=0,
-            settings=Settings(access_log=log_path),
+            settings=Settings(access_log=log_path, **settings),
             words=self.words,
             channel=self.channel,
             listeners={},
@@ -344,7 +355,7 @@ class Wire:
         return self.loop.backends[-1]
 
     @property
-    def downstreams(self) -> set[Downstream]:
+    def downstreams(self) -> set[Downstream | Tunnel]:
         """The client connections of the worker."""
         return self.worker._open
 
@@ -368,6 +379,11 @@ class Wire:
     def upstream(self, backend: End) -> Upstream:
         """Return the protocol of a backend's connection."""
         return cast("Upstream", backend.protocol)
+
+    def limit(self, **limits: Any) -> None:
+        """Have these limits instead of the defaults."""
+        self.worker.limits = replace(self.worker.limits, **limits)
+        self.worker.request_head.retune(self.worker.limits)
 
     def wait(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass, a second at a time, with a whole round of the sweep in each."""

@@ -72,6 +72,10 @@ CODES: dict[int, Code] = {
     ),
     34: Code(_ERROR, "the expression is invalid", "use the syntax of RE2: https://github.com/google/re2/wiki/Syntax"),
     35: Code(_ERROR, "the value of a filter cannot be used", "correct it; until then requests are answered with 500"),
+    # Annotations.
+    39: Code(
+        _WARNING, "an annotation is ignored", "rauta.io/upgrades: protocols of the Upgrade field, separated by commas"
+    ),
     # Listeners.
     40: Code(_ERROR, "the protocol is not supported", "use HTTP"),
     41: Code(

@@ -6,7 +6,7 @@ from the first extension, odd digit or trailer on, the body is encoded anew, one
 nothing that two readers could read differently reaches a receiver: that is how request smuggling is kept out.
 
 llhttp accepts chunk extensions of any length and delivers trailers as fields; this decoder bounds the first and drops
-the second, and takes nothing that is not RFC 9112 7.1 to the letter.
+the second unless they were asked for, and takes nothing that is not RFC 9112 7.1 to the letter.
 """
 
 from __future__ import annotations
@@ -16,12 +16,22 @@ import re
 MAX_LINE = 4_096  # bytes of one chunk-size or trailer line, its CRLF included
 MAX_OVERHEAD = 16_384  # bytes of trailers, and of size lines beyond what their payload makes plausible (Go's limit)
 FREE_LINE = 16  # bytes of a size line that do not count as overhead, besides two for each byte of payload (Go's too)
+CHUNK_COST = 10  # bytes, of each chunk of a client; its least framing, five bytes, and its payload pay for it
+UNLIMITED = 1 << 62
 LAST_CHUNK = b"0\r\n\r\n"
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _PLAIN_SIZE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,7})\r\n")  # no reader overflows at 4 GiB
 _TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[\t\x20-\x7e\x80-\xff]*+\r\n")
 _FRAMING_FIELDS = frozenset((b"content-length", b"transfer-encoding"))
+# RFC 9110 6.5.1: what says how a message is framed, routed, processed, or who sent it, is too late in a trailer; and
+# what only this gateway may say. `-` as in head.py stands for what CGI makes the same of.
+_NEVER_TRAILERS = re.compile(
+    rb"(?:host|te|trailer|upgrade|connection|keep-alive|proxy(?:-.*)?|expect|max-forwards|range|via|forwarded|if-.*"
+    rb"|content-(?:encoding|type|range|location)|cache-control|vary|age|date|expires|location|retry-after|warning"
+    rb"|authorization|www-authenticate|authentication-info|(?:set-)?cookie2?|origin|access-control-.*"
+    rb"|x-(?:forwarded|rauta)-.*|x-real-ip|x-request-id|strict-transport-security)".replace(b"-", rb"[!#$%&'*+.^_`|~-]")
+)
 
 # What is expected next.
 _SIZE_LINE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
@@ -35,21 +45,47 @@ class BadChunkError(ValueError):
     """The bytes are not a chunked body."""
 
 
+class ChunkOverheadError(BadChunkError):
+    """They are one, but too many of them are not what it carries."""
+
+
 class ChunkedDecoder:
     """Reads one chunked body, incrementally: `feed` for its payload, or `relay` for bytes to send on, not both.
+
+    `overhead` bounds, in bytes, what lines beyond their plausible length and chunks of less than five bytes
+    add up to; by default only the lines. Trailers are dropped unless `keep_trailers` was called.
 
     After `done`, `rest` holds what followed the body in the last read.
     """
 
-    __slots__ = ("_left", "_line", "_next", "_overhead", "_plain", "rest")
+    __slots__ = (
+        "_left",
+        "_line",
+        "_max_overhead",
+        "_max_small",
+        "_next",
+        "_overhead",
+        "_plain",
+        "_small",
+        "_trailers",
+        "rest",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, overhead: int = 0) -> None:
+        self._max_overhead = overhead or MAX_OVERHEAD
+        self._max_small = overhead or UNLIMITED
+        self._small = 0  # what chunks have cost, less what bytes have paid
+        self._trailers: list[bytes] | None = None
         self._next = _SIZE_LINE
         self._left = 0  # payload bytes to come in this chunk
         self._line = b""  # an unfinished line
         self._overhead = 0
         self._plain = True  # everything relayed so far went on as it came
         self.rest = b""
+
+    def keep_trailers(self) -> None:
+        """Relay trailers, those that may be."""
+        self._trailers = []
 
     @property
     def done(self) -> bool:
@@ -60,6 +96,7 @@ class ChunkedDecoder:
         """Return the payload in `data`; raise BadChunkError."""
         if self._next == _DATA and len(data) < self._left:
             self._left -= len(data)
+            self._small -= len(data)
             return data
         if self._line:
             data = self._line + data
@@ -87,22 +124,26 @@ class ChunkedDecoder:
                     break
                 self._take_line(data[at:newline])
                 at = newline
-        return payload[0] if len(payload) == 1 else b"".join(payload)
+        found = payload[0] if len(payload) == 1 else b"".join(payload)
+        self._pay(len(payload), len(found) + 5 * len(payload))  # padding and extensions pay for nothing
+        return found
 
     def relay(self, data: bytes) -> bytes:
         """Return `data` as chunks to send on: as it came while the chunks are plain; raise BadChunkError.
 
         Costs 0.03 s a GiB in chunks of 16 KiB; decoding and encoding cost twenty times that, nearly all of it copying.
         """
-        if self._next == _DATA and self._plain and len(data) < self._left:
-            self._left -= len(data)
+        size = len(data)
+        if self._next == _DATA and self._plain and size < self._left:
+            self._left -= size
+            self._small -= size
             return data
         if not self._plain:
             return self._encode(self.feed(data))
         if self._line:
             data = self._line + data
             self._line = b""
-        at = self._skim(data)
+        at = self._skim(data, size)
         if at == len(data):
             return data
         if _UNFINISHED[self._next].fullmatch(data, at):
@@ -111,31 +152,45 @@ class ChunkedDecoder:
         self._plain = False  # the last chunk, or something to leave out: from here on in our own words
         return data[:at] + self._encode(self.feed(data[at:]))
 
-    def _skim(self, data: bytes) -> int:
-        """Follow the plain chunks of `data`; return where they end, at a line that is unfinished or not plain."""
-        at, end = 0, len(data)
+    def _skim(self, data: bytes, paid: int) -> int:
+        """Follow the plain chunks of `data`; return where they end, at a line that is unfinished or not plain.
+
+        `paid` bytes of it are new.
+        """
+        at, end, chunks = 0, len(data), 0
         while True:
             if self._next == _DATA:
                 at += self._left
                 if at > end:
                     self._left = at - end
-                    return end
+                    at = end
+                    break
                 self._next = _DATA_END
             if self._next == _DATA_END:
                 if data[at : at + 2] != b"\r\n":
-                    return at
+                    break
                 at += 2
                 self._next = _SIZE_LINE
             size = _PLAIN_SIZE.match(data, at)
             if size is None:
-                return at
+                break
+            chunks += 1
             at = size.end()
             self._left = int(size[1], 16)
             self._next = _DATA
+        self._pay(chunks, paid)
+        return at
+
+    def _pay(self, chunks: int, paid: int) -> None:
+        self._small = max(0, self._small + CHUNK_COST * chunks - paid)
+        if self._small > self._max_small:
+            raise ChunkOverheadError("chunks are too small")
 
     def _encode(self, payload: bytes) -> bytes:
         encoded = chunk(payload) if payload else b""
-        return encoded + LAST_CHUNK if self.done else encoded
+        if not self.done:
+            return encoded
+        return b"%b0\r\n%b\r\n" % (encoded, b"".join(self._trailers)) if self._trailers else encoded + LAST_CHUNK
 
     def _keep(self, unfinished: bytes) -> None:
         if len(unfinished) >= MAX_LINE or (self._next == _DATA_END and unfinished != b"\r"):
@@ -158,14 +213,17 @@ class ChunkedDecoder:
             self._next = _DONE
         else:
             trailer = _TRAILER.fullmatch(line)
-            if trailer is None or trailer[1].lower() in _FRAMING_FIELDS:
+            name = trailer[1].lower() if trailer else b""
+            if trailer is None or name in _FRAMING_FIELDS:
                 raise BadChunkError("trailer")
             self._spend(len(line))
+            if self._trailers is not None and not _NEVER_TRAILERS.fullmatch(name):
+                self._trailers.append(line)
 
     def _spend(self, overhead: int) -> None:
         self._overhead = max(0, self._overhead + overhead)
-        if self._overhead > MAX_OVERHEAD:
-            raise BadChunkError("too many bytes of chunk extensions or trailers")
+        if self._overhead > self._max_overhead:
+            raise ChunkOverheadError("too many bytes of chunk extensions or trailers")
 
 
 def _take_whole_chunks(data: bytes, at: int, payload: list[bytes]) -> int:

@@ -95,6 +95,7 @@ async def _pass(
 ) -> None:
     if head.fields is None:
         head.fields = data[data.find(b"\n") + 1 : end + 2]
+        head.wish = b""
     for gate in treatment.gates:
         inquiry = Inquiry(request.client, request.method, request.target, head.host, head.fields, request.request_id)
         try:

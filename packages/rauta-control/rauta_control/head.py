@@ -24,12 +24,11 @@ from httptools import (
     HttpRequestParser,
 )
 
+from rauta_control import handshake
+from rauta_control.limits import Limits
 from rauta_control.path import SUSPICIOUS, normalise
 from rauta_control.reasons import Reason, Refused
 
-MAX_HEAD = 49_152  # bytes, blank line included; Envoy 60 KiB, nginx 4 x 8 KiB, HAProxy 16 KiB
-MAX_TARGET = 8_192  # bytes; RFC 9112 3 wants at least 8,000 for the line
-MAX_FIELDS = 100  # Envoy's limit
 MAX_LENGTH = 2**53  # of a body; more is an attack on somebody's integer
 MAX_HOST = 255  # bytes of a Host field; RFC 1035 2.3.4 has 255 for a name
 
@@ -62,6 +61,7 @@ _PROTECTED = frozenset(
 )
 # Connection options that name no field we would forward.
 _NAMELESS = frozenset((b"close", b"keep-alive", b"te", b"upgrade", b"http2-settings"))
+_GRPC = re.compile(rb"\ncontent-type[ \t]*+:[ \t]*+application/grpc")
 _REQUEST_ID = re.compile(rb"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _HOST = re.compile(rb"(?:([a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::([0-9]{0,5}))?")
 
@@ -79,6 +79,7 @@ class RequestHead:
     length: body bytes, 0 for none, CHUNKED for a chunked body.
     keep_alive: whether the client can take another response after this one.
     fields: None if the head can be forwarded as it came; otherwise the field lines for the backend.
+    wish: if `fields` is not None, the protocol that the client would change to (lower case), or TRAILERS, or empty.
     request_id: the client's own x-request-id if it sent a usable one, else empty.
 
     After Refused only `method` is about this head, and empty if its request line is not valid.
@@ -90,18 +91,32 @@ class RequestHead:
         "http10",
         "keep_alive",
         "length",
+        "limits",
+        "max_lines",
+        "max_target",
         "method",
         "path",
         "request_id",
+        "small",
         "target",
+        "wish",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self.retune(limits)
+        self.wish = b""
         self.method = self.target = self.path = self.host = self.request_id = b""
         self.length = 0
         self.keep_alive = True
         self.http10 = False
         self.fields: bytes | None = None
+
+    def retune(self, limits: Limits) -> None:
+        """Have these limits from now on."""
+        self.limits = limits
+        self.max_target = limits.max_target_bytes
+        self.max_lines = limits.max_head_fields + 2  # of the request line and the blank one too
+        self.small = min(limits.max_head_bytes, limits.max_field_bytes) - 4  # a head that ends here is not too large
 
     def read(self, data: bytes, end: int) -> None:
         """Fill from the head in `data` whose blank line (CRLF CRLF) starts at `end`, ignore the rest; raise Refused."""
@@ -110,10 +125,12 @@ class RequestHead:
             self.method = b""
             raise _bad_line(data)
         self.method, target, path, minor = line.groups()
-        if len(target) > MAX_TARGET:
+        if len(target) > self.max_target:
             raise Refused(Reason.TARGET_TOO_LONG)
         head = data if end + 4 == len(data) else data[: end + 4]
-        if end + 4 > MAX_HEAD or head.count(b"\n") > MAX_FIELDS + 2:
+        if head.count(b"\n") > self.max_lines:
+            raise Refused(Reason.TOO_MANY_FIELDS)
+        if end > self.small and _is_too_large(head, self.limits):
             raise Refused(Reason.HEAD_TOO_LARGE)
         lowered = head.lower()
         special = _find_special(lowered)
@@ -164,6 +181,7 @@ class RequestHead:
         """Have the request line rebuilt: from now on `fields` is what follows it."""
         if self.fields is None:
             self.fields = head[start:-2]
+            self.wish = b""
 
     def _read_special(
         self, head: bytes, lowered: bytes, start: int, special: list[tuple[bytes, bytes]], http10: bool
@@ -185,6 +203,9 @@ class RequestHead:
         if length and b"upgrade" in values:
             raise Refused(Reason.BAD_UPGRADE)
         kept: dict[bytes, bytes] = {}
+        self.wish = b""
+        if not http10 and (b"upgrade" in values or b"te" in values or length == CHUNKED):
+            self.wish = self._wish(lowered, values, options, kept)
         if length == CHUNKED:
             kept[b"transfer-encoding"] = b"Transfer-Encoding: chunked\r\n"
         elif b"content-length" in values:
@@ -200,6 +221,21 @@ class RequestHead:
         if not self.host:  # HTTP/1.0 may do without, what we send may not (RFC 9112 3.2)
             fields = b"Host:\r\n" + fields
         self.fields = without(fields, named) if named else fields
+
+    def _wish(
+        self, lowered: bytes, values: dict[bytes, list[bytes]], options: set[bytes], kept: dict[bytes, bytes]
+    ) -> bytes:
+        """Return what the client asks of this hop; fields that the backend is to see of it go into `kept`."""
+        if b"upgrade" in values:
+            return handshake.asked(values[b"upgrade"], options)
+        if b"trailers" in connection_options(values.get(b"te", [])):
+            if b"te" in options:  # RFC 9110 10.1.4: else it was not meant to be taken off and put on by each hop
+                kept[b"te"] = b"TE: trailers\r\nConnection: TE\r\n"
+        elif self.length != CHUNKED or not _GRPC.search(lowered):
+            return b""
+        if b"trailer" in values:
+            kept[b"trailer"] = b"Trailer: %b\r\n" % b", ".join(values[b"trailer"])
+        return handshake.TRAILERS
 
     def _rebuild(self, head: bytes, lowered: bytes, start: int, kept: dict[bytes, bytes]) -> bytes:
         """Return the field lines from `start` on, with Host and those `kept` in the places of the special ones."""
@@ -282,6 +318,13 @@ def parse_length(values: list[bytes], reason: Reason) -> int:
     if len(values) > 1 or not value.isdigit() or len(value) > 32 or int(value) > MAX_LENGTH:
         raise Refused(reason, "not one number")
     return int(value)
+
+
+def _is_too_large(head: bytes, limits: Limits) -> bool:
+    """Whether the head, or a line of it, has too many bytes; the request line has its own limit."""
+    if len(head) > limits.max_head_bytes:
+        return True
+    return any(len(line) > limits.max_field_bytes for line in head.split(b"\r\n")[1:])
 
 
 def _bad_line(data: bytes) -> Refused:

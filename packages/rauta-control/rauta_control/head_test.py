@@ -14,17 +14,16 @@ from hypothesis import strategies as st
 from rauta_control import head as head_module
 from rauta_control.head import (
     CHUNKED,
-    MAX_FIELDS,
-    MAX_HEAD,
     MAX_HOST,
     MAX_LENGTH,
-    MAX_TARGET,
     RequestHead,
     check_unfinished,
     split_host,
 )
+from rauta_control.limits import Limits
 from rauta_control.reasons import Reason, Refused
 
+LIMITS = Limits()
 BLANK = b"\r\n\r\n"
 HOST = b"Host: a\r\n"
 
@@ -41,9 +40,15 @@ def get(target: bytes, fields: bytes = HOST) -> bytes:
     return head(fields, b"GET " + target + b" HTTP/1.1")
 
 
+def large(size: int) -> bytes:
+    """A head of so many bytes, in fields that are none of them too large."""
+    fields = HOST + (b"X: " + b"a" * 20_000 + b"\r\n") * 3
+    return head(fields + b"X: " + b"a" * (size - len(head(fields + b"X: \r\n"))) + b"\r\n")
+
+
 def read(data: bytes) -> RequestHead:
     """As downstream.py does it: the gate, then the lookup of the host, which checks it."""
-    gate = RequestHead()
+    gate = RequestHead(LIMITS)
     gate.read(data, data.index(BLANK))
     if gate.host:
         split_host(gate.host)
@@ -125,10 +130,10 @@ REFUSED: list[tuple[str, bytes, Reason]] = [
     ("PRI preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Reason.BAD_REQUEST_LINE),
     ("Expect 200-ok", post(b"Content-Length: 3\r\nExpect: 200-ok\r\n"), Reason.EXPECTATION_FAILED),
     ("Connection: Content-Length", post(b"Content-Length: 3\r\nConnection: Content-Length\r\n"), Reason.BAD_CONNECTION),
-    ("10,000 fields", head(HOST + b"a:\r\n" * 10_000), Reason.HEAD_TOO_LARGE),
+    ("10,000 fields", head(HOST + b"a:\r\n" * 10_000), Reason.TOO_MANY_FIELDS),
     ("1 MiB target", get(b"/" + b"a" * 2**20), Reason.TARGET_TOO_LONG),
     ("60 KB header", head(HOST + b"X: " + b"a" * 60_000 + b"\r\n"), Reason.HEAD_TOO_LARGE),
-    ("101 fields", head(HOST + b"a: b\r\n" * 100), Reason.HEAD_TOO_LARGE),
+    ("101 fields", head(HOST + b"a: b\r\n" * 100), Reason.TOO_MANY_FIELDS),
     ("path /a%00b", get(b"/a%00b"), Reason.BAD_PATH),
     ("path /a%zz", get(b"/a%zz"), Reason.BAD_PATH),
     ("path /../../etc", get(b"/../../etc"), Reason.BAD_PATH),
@@ -347,15 +352,15 @@ REFUSED: list[tuple[str, bytes, Reason]] = [
     ("x_request_id", head(HOST + b"x_request_id: 1\r\n"), Reason.BAD_FIELD),
     ("X_Rauta_Reason", head(HOST + b"X_Rauta_Reason: 1\r\n"), Reason.BAD_FIELD),
     # -- limits
-    ("target over the limit", get(b"/" + b"a" * MAX_TARGET), Reason.TARGET_TOO_LONG),
-    ("query over the limit", get(b"/?" + b"a" * MAX_TARGET), Reason.TARGET_TOO_LONG),
-    ("one field over the limit", head(HOST + b"a:\r\n" * MAX_FIELDS), Reason.HEAD_TOO_LARGE),
+    ("target over the limit", get(b"/" + b"a" * LIMITS.max_target_bytes), Reason.TARGET_TOO_LONG),
+    ("query over the limit", get(b"/?" + b"a" * LIMITS.max_target_bytes), Reason.TARGET_TOO_LONG),
+    ("one field over the limit", head(HOST + b"a:\r\n" * LIMITS.max_head_fields), Reason.TOO_MANY_FIELDS),
     (
         "one byte over the limit",
-        head(HOST + b"X: " + b"a" * (MAX_HEAD + 1 - len(head(HOST + b"X: \r\n"))) + b"\r\n"),
+        large(LIMITS.max_head_bytes + 1),
         Reason.HEAD_TOO_LARGE,
     ),
-    ("name over the limit", head(HOST + b"a" * MAX_HEAD + b": b\r\n"), Reason.HEAD_TOO_LARGE),
+    ("field over the limit", head(HOST + b"a" * (LIMITS.max_field_bytes - 2) + b": b\r\n"), Reason.HEAD_TOO_LARGE),
     # -- paths (path_test.py has more)
     ("backslash", get(b"/a\\..\\b"), Reason.BAD_PATH),
     ("escaped backslash", get(b"/a%5c..%5cb"), Reason.BAD_PATH),
@@ -426,7 +431,11 @@ ACCEPTED = [
     Accepted(
         "Max-Forwards: 1", head(HOST + b"Max-Forwards: 1\r\n", b"OPTIONS / HTTP/1.1"), HOST + b"Max-Forwards: 0\r\n"
     ),
-    Accepted("8 KB target", get(b"/" + b"a" * (MAX_TARGET - 1)), target=b"/" + b"a" * (MAX_TARGET - 1)),
+    Accepted(
+        "8 KB target",
+        get(b"/" + b"a" * (LIMITS.max_target_bytes - 1)),
+        target=b"/" + b"a" * (LIMITS.max_target_bytes - 1),
+    ),
     # -- framing
     Accepted("CL 0", post(b"Content-Length: 0\r\n"), length=0),
     Accepted("CL before Host", head(b"content-length:5\r\nHOST:a\r\n", b"PUT / HTTP/1.1"), length=5),
@@ -551,12 +560,16 @@ ACCEPTED = [
     Accepted("escaped query mark", get(b"/a%3fb?c"), HOST, target=b"/a%3Fb?c"),
     Accepted("normal escape", get(b"/a%2Fb"), target=b"/a%2Fb"),
     Accepted("dot file", get(b"/.well-known/x"), target=b"/.well-known/x"),
-    Accepted("target at the limit", get(b"/?" + b"a" * (MAX_TARGET - 2)), target=b"/?" + b"a" * (MAX_TARGET - 2)),
+    Accepted(
+        "target at the limit",
+        get(b"/?" + b"a" * (LIMITS.max_target_bytes - 2)),
+        target=b"/?" + b"a" * (LIMITS.max_target_bytes - 2),
+    ),
     Accepted("dots with a slow head", get(b"/a/./b?/./", HOST + b"TE: x\r\n"), HOST, target=b"/a/b?/./"),
     # -- limits
-    Accepted("fields at the limit", head(HOST + b"a:\r\n" * (MAX_FIELDS - 1))),
-    Accepted("bytes at the limit", head(HOST + b"X: " + b"a" * (MAX_HEAD - len(head(HOST + b"X: \r\n"))) + b"\r\n")),
-    Accepted("long name", head(HOST + b"a" * 40_000 + b": b\r\n")),
+    Accepted("fields at the limit", head(HOST + b"a:\r\n" * (LIMITS.max_head_fields - 1))),
+    Accepted("bytes at the limit", large(LIMITS.max_head_bytes)),
+    Accepted("field at the limit", head(HOST + b"a" * (LIMITS.max_field_bytes - 3) + b": b\r\n")),
     Accepted("all token characters", head(HOST + b"!#$%&'*+-.^_`|~09AZaz: b\r\n")),
 ]
 
@@ -605,7 +618,19 @@ def expected_fields(gate: RequestHead, data: bytes) -> list[tuple[bytes, bytes]]
     fields = parsed(data)
     options = {o.strip(b" \t").lower() for name, value in fields if name == b"connection" for o in value.split(b",")}
     expected = [] if gate.host else [(b"host", b"")]
+    every = {name: b",".join(value for each, value in fields if each == name) for name, _ in fields}
+    takes = b"trailers" in [token.strip(b" \t").lower() for token in every.get(b"te", b"").split(b",")]
+    grpc = gate.length == CHUNKED and any(
+        each == b"content-type" and v.startswith(b"application/grpc") for each, v in fields
+    )
+    trailers = (takes or grpc) and b"upgrade" not in every and not gate.http10
     for name, value in fields:
+        if trailers and takes and name == b"te" and b"te" in options and (name, b"trailers") not in expected:
+            expected += [(name, b"trailers"), (b"connection", b"TE")]
+            continue
+        if trailers and name == b"trailer" and name not in dict(expected):
+            expected.append((name, re.sub(rb"[ \t]*,[ \t]*", b", ", every[name].lower())))
+            continue
         if name in options or name == b"connection" or NEVER_FORWARDED.fullmatch(name):
             continue
         if name == b"content-length":
@@ -822,15 +847,16 @@ def refusal(gate: RequestHead, data: bytes) -> Reason | None:
 
 
 def everything(gate: RequestHead) -> list[object]:
-    return [getattr(gate, name) for name in RequestHead.__slots__]
+    names = set(RequestHead.__slots__) - ({"wish"} if gate.fields is None else set())
+    return [getattr(gate, name) for name in sorted(names)]
 
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(heads(), mutated_heads()), min_size=2, max_size=6))
 def test_nothing_leaks_from_one_read_to_the_next(stream: list[bytes]) -> None:
-    shared = RequestHead()
+    shared = RequestHead(LIMITS)
     for data in stream:
-        fresh = RequestHead()
+        fresh = RequestHead(LIMITS)
         reason = refusal(fresh, data)
         assert refusal(shared, data) == reason
         assert shared.method == fresh.method
@@ -855,7 +881,7 @@ BEFORE = [
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("data", [head(), post(b"Content-Length: 5\r\n"), head(HOST + b"Cookie: a=b\r\nTE: x\r\n")])
 def test_no_head_changes_what_the_next_one_means(before: bytes, data: bytes) -> None:
-    shared, fresh = RequestHead(), RequestHead()
+    shared, fresh = RequestHead(LIMITS), RequestHead(LIMITS)
     fresh.read(data, data.index(BLANK))
     for _ in range(3):
         refusal(shared, before)
@@ -893,7 +919,7 @@ def test_every_byte_in_every_place(base: bytes) -> None:
 
 
 def test_method_is_never_that_of_another_request() -> None:
-    gate = RequestHead()
+    gate = RequestHead(LIMITS)
     gate.read(head(line=b"HEAD / HTTP/1.1"), head(line=b"HEAD / HTTP/1.1").index(BLANK))
     with pytest.raises(Refused):
         gate.read(b"\0\r\n\r\n", 1)

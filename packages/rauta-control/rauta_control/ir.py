@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from rauta_control import regex
+from rauta_control import handshake, regex
 from rauta_control.action import UNSET, Filters, Retry
 from rauta_control.hostname import covers
 
@@ -168,6 +168,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, tag="rule"):
     backend_timeout: int = UNSET
     retry: Retry | None = None
     section: str = ""
+    upgrades: tuple[str, ...] = ()  # protocols offered besides websocket, lower case (handshake.py)
 
     @property
     def key(self) -> str:
@@ -291,6 +292,8 @@ def _rule(rule: Rule, resources: Mapping[str, Resource]) -> Iterator[str]:
             yield f"clusters: weight {share.weight} of {share.cluster} must be 0 or more"
         yield from _filters(share.filters, resources)
     yield from _filters(rule.filters, resources)
+    if problem := handshake.fault(rule.upgrades):
+        yield f"upgrades: expected {problem}"
 
 
 def _filters(filters: Filters | None, resources: Mapping[str, Resource]) -> Iterator[str]:

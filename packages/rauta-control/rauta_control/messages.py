@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from rauta_control.limits import Limits
+
 PROTOCOL_VERSION = 1
 
 
@@ -39,6 +41,15 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     """Finish within `timeout` seconds: close idle connections, answer the rest with `Connection: close`, exit 0."""
 
     timeout: float
+
+
+class Retune(msgspec.Struct, frozen=True, tag="retune"):
+    """Settings for what begins from now on. Limits that workers share are still those of all of them."""
+
+    limits: Limits
+    workers: int
+    trusted_proxies: tuple[str, ...]
+    via: str
 
 
 # -- supervisor -> control
@@ -100,7 +111,7 @@ class Since(msgspec.Struct, frozen=True, tag="since"):
     generation: int
 
 
-ToWorker: TypeAlias = Listen | Unlisten | ControlLink | Drain
+ToWorker: TypeAlias = Listen | Unlisten | ControlLink | Drain | Retune
 ToControl: TypeAlias = WorkerLink | WorkerGone | Bound | Reload | Draining
 ToSupervisor: TypeAlias = Bind | Snapshot | Since
 

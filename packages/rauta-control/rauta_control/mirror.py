@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rauta_control.downstream import BODY, BODY_TIMEOUT, CLOSED, NEVER, WAIT, Downstream
+from rauta_control.downstream import BODY, CLOSED, NEVER, WAIT, Downstream
 from rauta_control.ledger import record_copy
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Mirror(Downstream):
         self.phase = request.phase
         self.outgoing = list(request.outgoing)
         self.waiting = 0  # bytes that came while there was no connection
-        self.deadline = self.worker.now + BODY_TIMEOUT if self.phase == BODY else NEVER
+        self.deadline = self.worker.now + self.worker.limits.body_timeout if self.phase == BODY else NEVER
 
     @property
     def unfinished(self) -> bool:
@@ -73,7 +73,7 @@ class Mirror(Downstream):
             return
         self.bytes_in += len(data)
         self.outgoing.append(data)
-        self.deadline = self.worker.now + BODY_TIMEOUT
+        self.deadline = self.worker.now + self.worker.limits.body_timeout
         upstream = self.upstream
         if upstream is None:
             self.waiting += len(data)

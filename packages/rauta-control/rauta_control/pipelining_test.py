@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control import downstream
 from rauta_control.fakewire_test import (
     GET,
+    LIMITS,
     OK,
     OK_CLOSE,
     Wire,
@@ -18,6 +18,8 @@ from rauta_control.fakewire_test import (
     patch_sockets,
     post,
 )
+from rauta_control.reasons import Reason
+from rauta_control.sharedmem import Vital
 
 MISSING = b"GET /x HTTP/1.1\r\nHost: nothing.example\r\n\r\n"  # a host without routes
 
@@ -48,10 +50,26 @@ def test_pipelined_requests_are_answered_in_order_one_at_a_time(wire: Wire) -> N
 
 
 def test_thousands_of_pipelined_requests_need_no_stack(wire: Wire) -> None:
+    wire.limit(max_pipelined=5_000)
     client = wire.client()
     client.say(MISSING * 5_000)
     assert client.heard().count(b"HTTP/1.1 404 ") == 5_000
     assert client.open
+    client.say(MISSING * 5_000)
+    assert client.heard().count(b"HTTP/1.1 404 ") == 5_000
+    assert client.open
+
+
+def test_more_pipelined_requests_than_may_be_are_refused(wire: Wire) -> None:
+    wire.limit(max_pipelined=3)
+    client = wire.client()
+    client.say(MISSING * 4)
+    answers = client.heard()
+    assert answers.count(b"HTTP/1.1 404 ") == 3
+    assert answers.count(b"HTTP/1.1 ") == 4
+    assert b"x-rauta-reason: pipelined_too_deep\r\nConnection: close\r\n" in answers
+    assert client.ended
+    assert wire.vital(Vital.REASONS + Reason.PIPELINED_TOO_DEEP.number) == 1
 
 
 def test_what_is_pipelined_is_not_read_until_the_first_is_answered(wire: Wire) -> None:
@@ -177,10 +195,10 @@ def test_a_client_that_takes_nothing_is_cut_off_in_time_and_nobody_else_is_blame
     client.say(GET)
     client.take(0)
     wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + b"x" * 500_000)
-    wire.wait(2 * downstream.WRITE_TIMEOUT + 3)
+    wire.wait(2 * LIMITS.write_timeout + 3)
     assert client.lost
     assert wire.backend.lost
-    assert wire.statuses() == [(200, "client_closed")]
+    assert wire.statuses() == [(200, "write_timeout")]
     assert failures(wire) == 0
 
 
@@ -203,7 +221,7 @@ def test_a_client_that_was_slow_once_may_wait_for_the_backend_as_long_as_others(
     client.take(0)
     wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n" + b"x" * 100_000)
     client.take_all()
-    wire.wait(3 * downstream.WRITE_TIMEOUT)
+    wire.wait(3 * LIMITS.write_timeout)
     wire.backend.say(b"x")
     assert client.heard().endswith(b"x" * 100_001)
     assert client.open
@@ -216,5 +234,5 @@ def test_a_client_that_does_not_take_the_end_is_closed_in_the_end(wire: Wire) ->
     wire.backend.say(OK)
     assert client.closing
     assert not client.lost
-    wire.wait(2 * downstream.WRITE_TIMEOUT + 3)
+    wire.wait(2 * LIMITS.write_timeout + 3)
     assert client.lost

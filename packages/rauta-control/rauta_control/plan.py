@@ -6,12 +6,12 @@ its requests fail, and both are said; so is every field without effect.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
-from rauta_control import ir, regex
+from rauta_control import handshake, ir, regex
 from rauta_control.action import UNSET, Filters, Retry
 from rauta_control.backends import Backend, backend
 from rauta_control.derive import Graph
@@ -29,12 +29,13 @@ from rauta_control.httproute import (
 from rauta_control.listeners import Said
 from rauta_control.path import normalise
 from rauta_control.reasons import Refused
-from rauta_control.settings import settings
+from rauta_control.settings import DOMAIN, settings
 from rauta_control.supported import Ability
 from rauta_control.world import Key, find
 
 PathType = Literal["exact", "prefix", "regex"]
 
+UPGRADES = f"{DOMAIN}/upgrades"  # the annotation
 MATCHES = 128  # the most that a route can have: `Match.index` counts them across rules
 
 
@@ -74,6 +75,7 @@ class Plan(msgspec.Struct, frozen=True):
     unresolved: Said = Said()
     clusters: tuple[tuple[Key, int], ...] = ()
     notes: tuple[Note, ...] = ()
+    upgrades: tuple[str, ...] = ()  # protocols that its requests may change to, besides websocket
 
     @property
     def refused(self) -> Said:
@@ -108,7 +110,17 @@ def plan(q: Graph, key: Key) -> Plan:
     wrong = [each for each in backends if each.reason]
     unresolved = Said(wrong[0].reason, "; ".join(dict.fromkeys(each.message for each in wrong))) if wrong else Said()
     clusters = tuple(dict.fromkeys((each.service, each.port) for each in backends if each.cluster))
-    return Plan(rules, unresolved, clusters, tuple(notes))
+    upgrades = _upgrades(route.metadata.annotations, notes)
+    return Plan(rules, unresolved, clusters, tuple(notes), upgrades)
+
+
+def _upgrades(annotations: Mapping[str, str], notes: list[Note]) -> tuple[str, ...]:
+    """The protocols that an annotation offers: all of them or, if anything is wrong with them, none."""
+    try:
+        return handshake.upgrades(annotations[UPGRADES]) if UPGRADES in annotations else ()
+    except ValueError as error:
+        notes.append(Note(39, f"metadata.annotations[{UPGRADES}]", f"{annotations[UPGRADES]!r}: expected {error}"))
+        return ()
 
 
 def _rule(q: Graph, key: Key, index: int, rule: HTTPRouteRule, notes: list[Note], backends: list[Backend]) -> Planned:

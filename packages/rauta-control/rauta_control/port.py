@@ -44,12 +44,13 @@ class Reserve:
 class Port:
     """One listener. `routes` is replaced at each commit, and read once a request; `sock` is None while unbound."""
 
-    __slots__ = ("name", "routes", "sock")
+    __slots__ = ("name", "open", "routes", "sock")
 
     def __init__(self, name: str, sock: socket.socket | None) -> None:
         self.name = name
         self.sock = sock
         self.routes = Routes({})
+        self.open = 0  # connections of clients, accepted here
 
     def accept(
         self, accepted: Callable[[Port, socket.socket, str, int], None], refused: Callable[[], None], reserve: Reserve

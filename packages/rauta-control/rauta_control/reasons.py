@@ -30,10 +30,13 @@ class Reason(Enum):
     BODY_TIMEOUT = (11, 408, "the request body stopped arriving")
     TARGET_TOO_LONG = (12, 414, "the request target is too long")
     EXPECTATION_FAILED = (13, 417, "the only expectation understood is 100-continue")
-    HEAD_TOO_LARGE = (14, 431, "the request head has too many bytes or fields")
+    HEAD_TOO_LARGE = (14, 431, "the request head, or one of its fields, has too many bytes")
     METHOD_UNKNOWN = (15, 501, "the method is not a registered one")
     CODING_UNKNOWN = (16, 501, "the only transfer coding understood is chunked")
     VERSION_UNKNOWN = (17, 505, "the HTTP version is not 1.0 or 1.1")
+    TOO_MANY_FIELDS = (19, 431, "the request head has too many fields")
+    CHUNK_OVERHEAD = (50, 400, "the request body comes in chunks too small, or with too much beside what it carries")
+    PIPELINED_TOO_DEEP = (51, 429, "too many requests were sent ahead on this connection")
     # Not a fault: an OPTIONS or TRACE that was to come this far and no further (RFC 9110 7.6.2).
     MAX_FORWARDS = (18, 200, "Max-Forwards is 0, so this is the answer of the gateway, not of a backend")
     # Routing.
@@ -55,7 +58,10 @@ class Reason(Enum):
     UPSTREAM_OVERFLOW = (36, 503, "too many connections to the backend are open")
     REQUEST_TIMEOUT = (37, 504, "the answer was not complete within the time that the route allows")
     BACKEND_TIMEOUT = (38, 504, "the backend did not answer within the time that the route allows it")
+    UPSTREAM_STALLED = (52, 504, "the backend stopped in the middle of its response")
     # The gateway.
+    LOOP = (53, 508, "the request has been here before: Via names this gateway")
+    LISTENER_FULL = (54, 503, "the listener has as many connections as it may")
     OVERLOADED = (40, 503, "the gateway has as many connections as it can hold")
     # Gates: what has a say in whether a request may pass (gate.py).
     GATE_TIMEOUT = (42, 504, "what decides whether the request may pass did not do so in time")
@@ -63,6 +69,10 @@ class Reason(Enum):
     GATE_ANSWERED = (44, 403, "the request may not pass")  # with whatever status it chose
     # The client left before its answer was complete; only in logs and metrics (the status is nginx's).
     CLIENT_CLOSED = (41, 499, "the client closed the connection")
+    WRITE_TIMEOUT = (55, 499, "the client took nothing of its response for too long")
+    TUNNEL_TIMEOUT = (56, 408, "neither side of the tunnel said anything for too long")
+    STOPPED = (57, 503, "the gateway stopped before the end of the tunnel")
+    KEEP_ALIVE_TIMEOUT = (58, 408, "no further request came on the connection")
 
     def __init__(self, number: int, status: int, detail: str) -> None:
         self.number = number

@@ -35,14 +35,16 @@ class ResponseHead:
     status: 100-599; length: body bytes, CHUNKED or UNTIL_CLOSE; keep_alive: whether the backend takes another request.
     fields: None if the head can be passed on as it came; otherwise status line and field lines for the client, without
     Transfer-Encoding and Connection. Where no body follows, a Content-Length stays only if it may (HEAD, 304).
+    upgrade, trailer: if `fields` is not None, what those fields say, in lower case.
     """
 
-    __slots__ = ("fields", "keep_alive", "length", "status")
+    __slots__ = ("fields", "keep_alive", "length", "status", "trailer", "upgrade")
 
     def __init__(self) -> None:
         self.status = self.length = 0
         self.keep_alive = True
         self.fields: bytes | None = None
+        self.upgrade = self.trailer = b""
 
     def read(self, data: bytes, end: int, *, no_body: bool) -> None:
         """Fill from the head in `data` whose blank line starts at `end`. `no_body`: it answers HEAD. Raise Refused."""
@@ -81,6 +83,8 @@ class ResponseHead:
         lengths = values.get(b"content-length")
         codings = values.get(b"transfer-encoding")
         options = connection_options(values.get(b"connection", []))
+        self.upgrade = b", ".join(values.get(b"upgrade", ()))
+        self.trailer = b", ".join(values.get(b"trailer", ()))
         length = UNTIL_CLOSE
         if codings:
             if lengths or http10 or codings != [b"chunked"]:

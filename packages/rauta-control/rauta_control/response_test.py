@@ -397,7 +397,8 @@ def test_heads_passed_on_and_rebuilt_agree(data: bytes, no_body: bool, place: in
 
 
 def everything(gate: ResponseHead) -> list[object]:
-    return [getattr(gate, name) for name in ResponseHead.__slots__]
+    names = set(ResponseHead.__slots__) - ({"upgrade", "trailer"} if gate.fields is None else set())
+    return [getattr(gate, name) for name in sorted(names)]
 
 
 @settings(deadline=None)

@@ -70,7 +70,7 @@ def rules(q: Graph, key: Key) -> tuple[ir.Rule, ...]:
         return ()
     created = age(route)
     return tuple(
-        _rule(key, created, spot, planned, match)
+        _rule(key, created, spot, planned, match, made.upgrades)
         for spot in q.get(_spots, key)
         for planned in made.rules
         for match in planned.matches
@@ -141,7 +141,7 @@ def _spots(q: Graph, key: Key) -> tuple[_Spot, ...]:
     return tuple(spots[name] for name in sorted(spots))
 
 
-def _rule(key: Key, created: int, spot: _Spot, planned: Planned, match: Match) -> ir.Rule:
+def _rule(key: Key, created: int, spot: _Spot, planned: Planned, match: Match, upgrades: tuple[str, ...]) -> ir.Rule:
     host = f"{spot.socket.name}|{spot.hostname}"
     name = f"{key.path}#{match.label}@{host}"
     filters = planned.filters
@@ -166,6 +166,7 @@ def _rule(key: Key, created: int, spot: _Spot, planned: Planned, match: Match) -
         backend_timeout=planned.backend_timeout,
         retry=planned.retry,
         section=planned.name,
+        upgrades=upgrades,
     )
 
 

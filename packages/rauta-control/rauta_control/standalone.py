@@ -48,7 +48,7 @@ def plan(settings: Settings) -> Slices[Plan]:
     listeners = list(_listeners(settings.bind, settings.addresses))
     made.resources.update((listener.key, listener) for listener in listeners)
     for spec in settings.routes:
-        _add_route(made, listeners, spec)
+        _add_route(made, listeners, spec, settings.upgrades)
         yield
     return made
 
@@ -91,14 +91,14 @@ def _listeners(bind: Iterable[Address], addresses: tuple[str, ...]) -> Iterable[
             yield ir.Listener(unique, host, asked.port, asked.port, gateways=(PREFIX,))
 
 
-def _add_route(made: Plan, listeners: Iterable[ir.Listener], spec: RouteSpec) -> None:
+def _add_route(made: Plan, listeners: Iterable[ir.Listener], spec: RouteSpec, upgrades: tuple[str, ...]) -> None:
     host = spec.host or "*"
     route = _bounded(f"{PREFIX}/{host}{spec.path}")
     shares = _shares(made, spec.backends)
     for listener in listeners:
         virtual_host = ir.VirtualHost(listener.name, host)
         name = _bounded(f"{virtual_host.name}{spec.path}")
-        rule = ir.Rule(name, route, virtual_host.name, spec.path, "prefix", shares)
+        rule = ir.Rule(name, route, virtual_host.name, spec.path, "prefix", shares, upgrades=upgrades)
         made.resources[virtual_host.key] = virtual_host
         made.resources[rule.key] = rule
 

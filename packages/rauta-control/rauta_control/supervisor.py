@@ -31,7 +31,7 @@ from rauta_control.holdings import Holdings
 from rauta_control.inherit import Role, Run
 from rauta_control.listening import place
 from rauta_control.log import Log
-from rauta_control.messages import Bind, Draining, Listen, Reload, Since, Snapshot, ToSupervisor, Unlisten
+from rauta_control.messages import Bind, Draining, Listen, Reload, Retune, Since, Snapshot, ToSupervisor, Unlisten
 from rauta_control.signals import Signals
 
 
@@ -209,6 +209,7 @@ class Supervisor:
                     self._log.warn("takes effect in processes that start from now on", setting=name)
             self._settings = self._fleet.settings = read
             self._warn_of_outdated()
+            self._fleet.tell_all("worker", Retune(read.limits, read.workers, read.trusted_proxies, read.via))
             if self._phase is Phase.SERVING:
                 self._fleet.fit(now)
         self._fleet.tell_all("control", Reload())

@@ -70,6 +70,7 @@ TODAY = frozenset(
         Ability.REQUEST_TIMEOUT,
         Ability.BACKEND_TIMEOUT,
         Ability.RETRY,
+        Ability.WEBSOCKET,
     }
 )
 #: What translation can express. An ability outside of it needs more than an entry in TODAY.

@@ -24,6 +24,7 @@ from rauta_common.radix import Radix
 from rauta_control import ir, regex
 from rauta_control.choice import Choice, Conditions, Test
 from rauta_control.cluster import Cluster
+from rauta_control.handshake import offered
 from rauta_control.head import split_host
 from rauta_control.reasons import Reason
 from rauta_control.recorder import Counter
@@ -60,6 +61,7 @@ class Rule:
         "slot",
         "total",
         "treatment",
+        "upgrades",
     )
 
     def __init__(self, rule: ir.Rule, clusters: dict[str, Cluster]) -> None:
@@ -83,6 +85,7 @@ class Rule:
         self.cluster = self.shares[0][0] if len(self.shares) == 1 else None
         self.label = b'"route":%b,' % msgspec.json.encode(rule.route)
         self.treatment = Treatment.of(rule, clusters)
+        self.upgrades = offered(rule.upgrades)
 
     def draw(self, chance: float) -> Cluster | None:
         """Return a cluster by weight for a random `chance` in [0, 1); None if no backend of the rule takes requests."""

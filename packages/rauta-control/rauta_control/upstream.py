@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rauta_control import rawsocket
-from rauta_control.downstream import BODY, WAIT
+from rauta_control import handshake, rawsocket, tunnel
+from rauta_control.downstream import BODY, DEFAULT_HIGH_WATER, WAIT
 from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, chunk
+from rauta_control.handshake import TRAILERS
 from rauta_control.head import CHUNKED, without
 from rauta_control.reasons import Reason, Refused
 from rauta_control.response import MAX_HEAD, UNTIL_CLOSE, ResponseHead
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
 NEW, IDLE, HEAD, LENGTH, CHUNKS, STREAM, CLOSED, DISCARD = range(8)
 
-# Seconds on the worker's clock, which a sweep compares with: up to one more may pass.
-CONNECT_TIMEOUT = 5.0  # Envoy's default
-RESPONSE_TIMEOUT = 60.0  # from the end of the request to the head of the response; nginx's proxy_read_timeout
-STREAM_TIMEOUT = 300.0  # without a byte within a body; Envoy's stream idle timeout
-IDLE_TIMEOUT = 3.0  # in the pool; with the second of the sweep below the 5 s of Node.js and uvicorn
 MAX_INTERIM = 10  # 1xx responses to one request
 LAST_WORDS = 1 << 20  # bytes of a response read after the connection broke
 DISCARDED = 65_536  # bytes of an unwanted body that are read to keep a connection
@@ -88,19 +84,20 @@ class Upstream(asyncio.Protocol):
 
     def send(self, downstream: Downstream, request: bytes) -> None:
         """Send a request's head and expect the response."""
+        worker = self.worker
         self.downstream = downstream
         self.phase = HEAD
-        self.deadline = self.worker.now + RESPONSE_TIMEOUT
+        self.deadline = worker.now + worker.limits.response_timeout
         if self.used:
             self.replay = request
-            self.worker.vitals[_REUSES] += 1
+            worker.vitals[_REUSES] += 1
         self.used = True
         self.transport.write(request)
 
     def request_sent(self) -> None:
         """The last byte of a request with a body is on its way: from now on the backend is waited for."""
         if self.phase == HEAD:
-            self.deadline = self.worker.now + RESPONSE_TIMEOUT
+            self.deadline = self.worker.now + self.worker.limits.response_timeout
 
     def abandon(self) -> None:
         """The request is over before its response: the connection cannot be used again."""
@@ -113,6 +110,9 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self.transport = transport  # type: ignore[assignment]
+        high_water = self.worker.limits.max_buffered_bytes
+        if high_water != DEFAULT_HIGH_WATER:
+            self.transport.set_write_buffer_limits(high_water)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol. For a request this may be the end of its response, a second try, or a failure."""
@@ -130,7 +130,7 @@ class Upstream(asyncio.Protocol):
                 downstream.transport.write(LAST_CHUNK)
             self.keep_alive = False
             self._end(downstream)
-        elif phase == HEAD and self.replay and not self.buffer and downstream.can_replay() and self.endpoint.reserve():
+        elif phase == HEAD and self.replay and not self.buffer and downstream.can_replay() and self._reserve():
             self.downstream = None
             downstream.replay(self.replay)
         else:
@@ -198,14 +198,14 @@ class Upstream(asyncio.Protocol):
             elif left > 0:
                 self.phase = LENGTH
                 self.left = left
-                self.deadline = self.worker.now + STREAM_TIMEOUT
+                self.deadline = self.worker.now + self.worker.limits.stream_timeout
                 downstream.bytes_out = size
                 downstream.transport.write(data)
             else:
                 self._surplus(downstream, data[:left])
         elif phase == LENGTH:
             size = len(data)
-            self.deadline = self.worker.now + STREAM_TIMEOUT
+            self.deadline = self.worker.now + self.worker.limits.stream_timeout
             left = self.left = self.left - size
             if left < 0:
                 self._surplus(downstream, data[:left])
@@ -215,7 +215,7 @@ class Upstream(asyncio.Protocol):
             if not left:
                 self._end(downstream)
         else:
-            self.deadline = self.worker.now + STREAM_TIMEOUT
+            self.deadline = self.worker.now + self.worker.limits.stream_timeout
             self._relay_body(downstream, data)
 
     # -- the less common responses
@@ -234,8 +234,11 @@ class Upstream(asyncio.Protocol):
         downstream.status = head.status
         self.keep_alive = head.keep_alive
         self.left = length = head.length
-        self.deadline = self.worker.now + STREAM_TIMEOUT
+        self.deadline = self.worker.now + self.worker.limits.stream_timeout
         if downstream.phase == BODY or self.worker.draining:
+            downstream.keep_alive = False
+        trailers = downstream.wish == TRAILERS
+        if downstream.wish and not trailers and downstream.buffer:  # for a tunnel that is none: no request to be taken
             downstream.keep_alive = False
         lines = [head.fields or without(data[: start - 2], {b"connection"})]
         if downstream.exchange is not None:
@@ -243,6 +246,8 @@ class Upstream(asyncio.Protocol):
         self.chunked = length < 0 and not downstream.http10
         if self.chunked:
             lines.append(b"Transfer-Encoding: chunked\r\n")
+            if trailers and head.trailer:
+                lines.append(b"Trailer: %b\r\n" % head.trailer)
         elif length < 0:
             downstream.keep_alive = False
         if not downstream.keep_alive:
@@ -257,6 +262,8 @@ class Upstream(asyncio.Protocol):
         if length == CHUNKED:
             self.phase = CHUNKS
             self.decoder = ChunkedDecoder()
+            if trailers:
+                self.decoder.keep_trailers()
         elif length == UNTIL_CLOSE:
             self.phase = STREAM
         elif length:
@@ -272,7 +279,12 @@ class Upstream(asyncio.Protocol):
         """Relay a 1xx response (RFC 9110 15.2) and go on to the next head. From here on there is no second try."""
         self.replay = b""
         self.interim += 1
-        if head.status == 101 or self.interim > MAX_INTERIM:  # nobody asked for an upgrade
+        token = downstream.wish
+        asked = token and token != TRAILERS and head.fields is not None and head.upgrade == token
+        if head.status == 101 and asked and not self.transport.is_closing():
+            self._tunnel(downstream, head, data[start:])
+            return
+        if head.status == 101 or self.interim > MAX_INTERIM:  # nobody asked for this upgrade
             self._failed(downstream, Reason.UPSTREAM_INVALID)
             return
         if not downstream.http10:
@@ -281,6 +293,18 @@ class Upstream(asyncio.Protocol):
                 downstream.attempts.heard = True
         if len(data) > start:
             self.data_received(data[start:])  # at most MAX_INTERIM deep
+
+    def _tunnel(self, downstream: Downstream, head: ResponseHead, early: bytes) -> None:
+        """The backend changes to the protocol that was asked for (RFC 9110 7.8): so does everything here."""
+        fields = head.fields or b""
+        if downstream.exchange is not None:
+            fields = downstream.exchange.response_fields(fields)
+        if downstream.attempts is not None:
+            downstream.attempts.settle()
+        downstream.status = head.status
+        downstream.upstream = self.downstream = None
+        self.phase = CLOSED
+        tunnel.begin(downstream, self, handshake.change(fields, head.upgrade), early)
 
     def _relay_body(self, downstream: Downstream, data: bytes) -> None:
         """Relay body bytes of a chunked (CHUNKS) or close-delimited (STREAM) response."""
@@ -360,7 +384,8 @@ class Upstream(asyncio.Protocol):
         endpoint = self.endpoint
         if self.keep_alive and downstream.phase == WAIT and endpoint.users and not self.blocked:
             self.phase = IDLE
-            self.deadline = self.worker.now + IDLE_TIMEOUT
+            worker = self.worker
+            self.deadline = worker.now + worker.limits.pool_timeout
             endpoint.idle.append(self)
         else:
             self.phase = CLOSED
@@ -378,13 +403,16 @@ class Upstream(asyncio.Protocol):
 
     # -- the pool
 
+    def _reserve(self) -> bool:
+        return self.endpoint.reserve(self.worker.limits.max_endpoint_connections)
+
     def release(self) -> None:
         """Wait in the pool for a request."""
         if not self.endpoint.users:
             self.close()
             return
         self.phase = IDLE
-        self.deadline = self.worker.now + IDLE_TIMEOUT
+        self.deadline = self.worker.now + self.worker.limits.pool_timeout
         self.endpoint.idle.append(self)
 
     def close(self) -> None:
@@ -404,9 +432,9 @@ class Upstream(asyncio.Protocol):
         if downstream is None:
             self.close()
         elif downstream.blocked or (downstream.phase == BODY and not self._stuck()) or self._unlimited(downstream):
-            self.deadline = self.worker.now + RESPONSE_TIMEOUT
+            self.deadline = self.worker.now + self.worker.limits.response_timeout
         else:
-            self._failed(downstream, Reason.UPSTREAM_TIMEOUT)
+            self._failed(downstream, Reason.UPSTREAM_STALLED if downstream.status else Reason.UPSTREAM_TIMEOUT)
 
     def _unlimited(self, downstream: Downstream) -> bool:
         """Whether the rule has its own opinion on how long to wait for a response head."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rauta_control import ir, upstream
-from rauta_control.fakewire_test import CONFIGURATION, End, Wire, cluster, patch_sockets
+from rauta_control.fakewire_test import CONFIGURATION, LIMITS, End, Wire, cluster, patch_sockets
 from rauta_control.reasons import Reason
 from rauta_control.response import MAX_HEAD
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
@@ -334,7 +334,7 @@ def test_the_pool_is_last_in_first_out_and_idle_connections_are_closed(wire: Wir
     client = wire.client()
     client.say(GET)
     assert second.heard()
-    wire.wait(upstream.IDLE_TIMEOUT + 1.1)
+    wire.wait(LIMITS.pool_timeout + 1.1)
     assert first.lost
     assert second.open
     second.say(OK)
@@ -383,7 +383,7 @@ def test_pools_make_room_when_descriptors_run_out(wire: Wire) -> None:
     other = ir.Rule("other", "other", "l|*", "/other", "prefix", (ir.ClusterWeight("d"),), slot=3, epoch=1)
     wire.publish(*CONFIGURATION, cluster("d", 8002), other)
     idle = pooled(wire, 3)
-    wire.worker._limit = 2
+    wire.worker.capacity = 2
     client = wire.client()
     client.say(GET.replace(b"/ ", b"/other "))
     assert all(backend.lost for backend in idle)
@@ -598,7 +598,7 @@ def test_a_whole_response_in_last_words_does_not_bring_the_connection_back(wire:
 def test_a_backend_that_does_not_answer_is_504(wire: Wire) -> None:
     client = wire.client()
     client.say(GET)
-    wire.wait(upstream.RESPONSE_TIMEOUT - 1)
+    wire.wait(LIMITS.response_timeout - 1)
     assert client.heard() == b""
     wire.wait(2)
     answer = client.heard()
@@ -631,12 +631,12 @@ def test_a_body_may_pause_for_minutes_but_not_for_ever(wire: Wire, head: bytes, 
     client.say(GET)
     wire.backend.say(head)
     for _ in range(3):
-        wire.wait(upstream.STREAM_TIMEOUT - 2)
+        wire.wait(LIMITS.stream_timeout - 2)
         assert client.open
         wire.backend.say(event)
-    wire.wait(upstream.STREAM_TIMEOUT + 2)
+    wire.wait(LIMITS.stream_timeout + 2)
     assert client.lost
-    assert wire.statuses() == [(200, "upstream_timeout")]
+    assert wire.statuses() == [(200, "upstream_stalled")]
 
 
 # -- counters

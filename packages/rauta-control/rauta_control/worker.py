@@ -16,6 +16,7 @@ import signal
 import socket
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from time import gmtime, monotonic, monotonic_ns, strftime, time
 
@@ -26,19 +27,23 @@ from rauta_control.channel import attach, detach, worker_end
 from rauta_control.cluster import Endpoint
 from rauta_control.downstream import Downstream
 from rauta_control.follow import Follower
+from rauta_control.forwarded import Trust
 from rauta_control.head import RequestHead
 from rauta_control.inherit import Inherited
 from rauta_control.ledger import endpoint_counter
-from rauta_control.messages import ControlLink, Drain, Listen, ToWorker, Unlisten
+from rauta_control.limits import Limits, share
+from rauta_control.messages import ControlLink, Drain, Listen, Retune, ToWorker, Unlisten
 from rauta_control.mirror import Mirror
 from rauta_control.port import Port, Reserve
+from rauta_control.proxied import Proxied
 from rauta_control.reasons import Reason, answer
 from rauta_control.recorder import Recorder
 from rauta_control.response import ResponseHead
 from rauta_control.sharedmem import EndpointWord, Vital
 from rauta_control.sweep import Sweep
 from rauta_control.table import Routes, Table
-from rauta_control.upstream import CONNECT_TIMEOUT, Upstream
+from rauta_control.tunnel import Tunnel
+from rauta_control.upstream import Upstream
 from rauta_control.wheel import Wheel
 
 TICK = 0.1  # seconds between two flushes of counters and log, and two steps of the sweep
@@ -60,7 +65,11 @@ class Worker:
         self.recorder = Recorder(inherited.words.words, inherited.index)
         self.vitals = self.recorder.vitals
         self.vitals[Vital.PID] = os.getpid()
-        self.request_head = RequestHead()
+        self.capacity = _connection_limit()
+        self.limits = self._fit(inherited.settings.limits, inherited.settings.workers)
+        self.trust = Trust(inherited.settings.trusted_proxies)
+        self.via = inherited.settings.via
+        self.request_head = RequestHead(self.limits)
         self.response_head = ResponseHead()
         self.sweep = Sweep()
         self.wheel = Wheel(loop.time, loop.call_at)
@@ -82,10 +91,10 @@ class Worker:
         self.follower = Follower(inherited.index, self._committed)
         self._ports = {name: Port(name, sock) for name, sock in inherited.listeners.items()}
         self._accepting: set[str] = set()
-        self._open: set[Downstream] = set()  # from the moment they are accepted
+        self._open: set[Downstream | Tunnel] = set()  # from the moment they are accepted
+        self._tunnels = 0  # each is two connections, and one in `sweep`
         self._tasks: set[asyncio.Task[None]] = set()
         self._reserve = Reserve()
-        self._limit = _connection_limit()
         self._ticks = 0
 
     # -- called by connections
@@ -94,16 +103,29 @@ class Worker:
         """A client connection is up."""
         self.sweep.add(downstream)
 
-    def disconnected(self, downstream: Downstream) -> None:
-        """A client connection is gone."""
+    def tunnelled(self, downstream: Downstream, upstream: Upstream, tunnel: Tunnel) -> None:
+        """Two connections have become a tunnel."""
         self._open.discard(downstream)
+        self._open.add(tunnel)
+        self._tunnels += 1
         self.sweep.discard(downstream)
+        self.sweep.discard(upstream)
+        self.sweep.add(tunnel)
+
+    def disconnected(self, connection: Downstream | Tunnel) -> None:
+        """A client connection is gone."""
+        if connection in self._open:
+            self._open.discard(connection)
+            connection.port.open -= 1
+            if isinstance(connection, Tunnel):
+                self._tunnels -= 1
+        self.sweep.discard(connection)
         if self.draining and not self._open:
             self._finish()
 
     def connect(self, endpoint: Endpoint, downstream: Downstream) -> None:
         """Open a connection for which room was reserved, and give it to `downstream` if that still waits."""
-        if len(self.sweep) >= 2 * self._limit:
+        if len(self.sweep) + self._tunnels >= 2 * self.capacity:
             self._shed()
         downstream.ticket += 1
         self.start(self._connect(endpoint, downstream, downstream.ticket))
@@ -111,7 +133,7 @@ class Worker:
     async def _connect(self, endpoint: Endpoint, downstream: Downstream, ticket: int) -> None:
         upstream = None
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
+            async with asyncio.timeout(self.limits.connect_timeout):
                 _, upstream = await self.loop.create_connection(
                     partial(Upstream, self, endpoint), endpoint.address, endpoint.port
                 )
@@ -156,12 +178,18 @@ class Worker:
     # -- accepting
 
     def _accepted(self, port: Port, sock: socket.socket, address: str, number: int) -> None:
-        if len(self._open) >= self._limit:
-            self._turn_away(sock)
+        limits = self.limits
+        if len(self._open) >= limits.max_connections:
+            self._turn_away(sock, Reason.OVERLOADED)
+            return
+        if limits.max_listener_connections and port.open >= limits.max_listener_connections:
+            self._turn_away(sock, Reason.LISTENER_FULL)
             return
         self.vitals[Vital.ACCEPTED] += 1
-        downstream = Downstream(self, port, address, number)
+        kind = Proxied if self.via or (self.trust and self.trust.covers(address)) else Downstream
+        downstream = kind(self, port, address, number)
         self._open.add(downstream)  # from here on draining waits for it
+        port.open += 1
         self.start(self._adopt(downstream, sock))
 
     async def _adopt(self, downstream: Downstream, sock: socket.socket) -> None:
@@ -171,13 +199,13 @@ class Worker:
             sock.close()
             self.disconnected(downstream)
 
-    def _turn_away(self, sock: socket.socket) -> None:
+    def _turn_away(self, sock: socket.socket, reason: Reason) -> None:
         """Say that we are full. What the client said is read: else closing would send a reset that overtakes that."""
         self._refused()
-        self.vitals[Vital.REASONS + Reason.OVERLOADED.number] += 1
+        self.vitals[Vital.REASONS + reason.number] += 1
         sock.setblocking(False)
         with sock, suppress(OSError):
-            sock.send(answer(Reason.OVERLOADED, close=True))
+            sock.send(answer(reason, close=True))
             sock.recv(65_536)
 
     def _refused(self) -> None:
@@ -212,6 +240,11 @@ class Worker:
                 self.start(self._follow(socket.socket(fileno=fds[0])))
             case Drain():
                 self.drain(message.timeout)
+            case Retune():
+                self.limits = self._fit(message.limits, message.workers)
+                self.request_head.retune(self.limits)
+                self.trust = Trust(message.trusted_proxies)
+                self.via = message.via
 
     def _listen(self, name: str, sock: socket.socket) -> None:
         self._unlisten(name)
@@ -252,6 +285,15 @@ class Worker:
         if not self._open:
             self._finish()
 
+    def _fit(self, limits: Limits, workers: int) -> Limits:
+        """Return this worker's part of `limits`, with no more connections than there are descriptors for."""
+        own = share(limits, workers)
+        most = self.capacity
+        if self.index == 0 and own.max_connections > most:
+            text = "--max-connections %d is more than the %d that the limit of file descriptors allows"
+            log.warning(text, limits.max_connections, most * workers)
+        return replace(own, max_connections=min(own.max_connections or most, most))
+
     def _finish(self) -> None:
         if not self.done.done():
             self.done.set_result(None)
@@ -290,7 +332,7 @@ class Worker:
                 if endpoint.counter.words[EndpointWord.ACTIVE] != active:
                     endpoint_counter(self, endpoint).words[EndpointWord.ACTIVE] = active
         self.vitals[Vital.REQUESTS_ACTIVE] = in_use
-        self.vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) - len(self._open))
+        self.vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) + self._tunnels - len(self._open))
         self.vitals[Vital.MEMO_SIZE] = len(self.follower.table.memory)
 
     def start(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:

@@ -1,0 +1,190 @@
+"""What clients and backends may take of the gateway in bytes, connections and time: one table, defaults for an edge.
+
+Pure. Each field of Limits is one setting, and all there is to know of it stands beside it: flags, variables, what is
+said of wrong values and docs/limits.md are made of this table. Times are looked at once a second (sweep.py), so up to
+one more may pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any
+
+from rauta_control.flags import PREFIX, Flag
+from rauta_control.reasons import Reason
+
+_HOUR = 3_600
+_DAY = 86_400
+
+
+def _limit(
+    default: float, low: float, high: float, unit: str, text: str, *reasons: Reason, wide: bool = False
+) -> Any:  # what a dataclass makes of it has the type of the field
+    """One limit. `reasons` are what a request, or a connection, that meets it gets; `wide`: workers share it."""
+    return field(
+        default=default,
+        metadata={"low": low, "high": high, "unit": unit, "text": text, "reasons": reasons, "wide": wide},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The limits of a worker. Seconds, bytes or a count, as the table says."""
+
+    # -- what a client may say: Envoy's defaults are 60 KiB and 100 fields, nginx's 4 x 8 KiB, HAProxy's 16 KiB and 101;
+    # RFC 9112 3 wants at least 8,000 bytes for a request line
+    max_head_bytes: int = _limit(65_536, 1_024, 1 << 20, "bytes", "Bytes of a request head.", Reason.HEAD_TOO_LARGE)
+    max_field_bytes: int = _limit(
+        32_768, 1_024, 1 << 20, "bytes", "Bytes of one field of a request head.", Reason.HEAD_TOO_LARGE
+    )
+    max_head_fields: int = _limit(100, 8, 10_000, "", "Fields of a request head.", Reason.TOO_MANY_FIELDS)
+    max_target_bytes: int = _limit(8_192, 256, 65_536, "bytes", "Bytes of a request target.", Reason.TARGET_TOO_LONG)
+    max_chunk_overhead: int = _limit(
+        16_384,
+        1_024,
+        1 << 24,
+        "bytes",
+        "Bytes by which the framing of a chunked request body, trailers included, may outweigh its payload.",
+        Reason.CHUNK_OVERHEAD,
+    )
+    max_pipelined: int = _limit(
+        1_000,
+        1,
+        100_000,
+        "",
+        "Requests that a client may send ahead, before it has the answer to the first of them.",
+        Reason.PIPELINED_TOO_DEEP,
+    )
+    max_buffered_bytes: int = _limit(
+        65_536,
+        4_096,
+        64 << 20,
+        "bytes",
+        "Bytes that wait for a slow client or a slow backend before the other side is not read any more; what one read "
+        "brings, at most 256,000 bytes, comes on top.",
+    )
+    # -- how long it may take: the head's time is absolute, as HAProxy's `timeout http-request`; the others are near
+    # nginx's client_body_timeout 60, send_timeout 60 and keepalive_timeout 75, and Envoy's idle timeout of an hour
+    head_timeout: float = _limit(
+        10, 1, _HOUR, "seconds", "Time for a whole request head, from its first byte.", Reason.HEAD_TIMEOUT
+    )
+    body_timeout: float = _limit(
+        60, 1, _DAY, "seconds", "Time in which nothing of a request body comes.", Reason.BODY_TIMEOUT
+    )
+    write_timeout: float = _limit(
+        30, 1, _DAY, "seconds", "Time in which a client takes nothing of its response.", Reason.WRITE_TIMEOUT
+    )
+    keep_alive_timeout: float = _limit(
+        75, 1, _DAY, "seconds", "Time between two requests of a connection.", Reason.KEEP_ALIVE_TIMEOUT
+    )
+    tunnel_timeout: float = _limit(
+        _HOUR,
+        1,
+        30 * _DAY,
+        "seconds",
+        "Time in which neither side of a WebSocket or another upgraded connection says anything.",
+        Reason.TUNNEL_TIMEOUT,
+    )
+    # -- backends: Envoy's connect timeout and stream idle timeout, nginx's proxy_read_timeout; in the pool, with the
+    # second of the sweep, below the 5 s of Node.js and uvicorn
+    connect_timeout: float = _limit(
+        5, 1, _HOUR, "seconds", "Time for a backend to accept a connection.", Reason.UPSTREAM_CONNECT_TIMEOUT
+    )
+    response_timeout: float = _limit(
+        60, 1, _DAY, "seconds", "Time from the end of a request to the head of its response.", Reason.UPSTREAM_TIMEOUT
+    )
+    stream_timeout: float = _limit(
+        300, 1, _DAY, "seconds", "Time in which nothing of a response body comes.", Reason.UPSTREAM_STALLED
+    )
+    pool_timeout: float = _limit(
+        3,
+        1,
+        _HOUR,
+        "seconds",
+        "Time for which a connection to a backend waits for the next request; shorter than backends keep it.",
+    )
+    # -- connections: to an endpoint, Envoy's default for a cluster
+    max_connections: int = _limit(
+        0,
+        0,
+        1 << 24,
+        "",
+        "Connections of clients in all. 0: half of the file descriptors the process may have, which is also the most: "
+        "each request needs a second one.",
+        Reason.OVERLOADED,
+        wide=True,
+    )
+    max_listener_connections: int = _limit(
+        0,
+        0,
+        1 << 24,
+        "",
+        "Connections of clients to one listener. 0: no limit of its own.",
+        Reason.LISTENER_FULL,
+        wide=True,
+    )
+    max_endpoint_connections: int = _limit(
+        1_024, 1, 1 << 20, "", "Connections from one worker to one endpoint.", Reason.UPSTREAM_OVERFLOW
+    )
+
+
+_FIELDS = fields(Limits)
+
+
+def _flag(limit: Field[Any]) -> Flag:
+    meta = limit.metadata
+    seconds = meta["unit"] == "seconds"
+    return Flag(
+        "--" + limit.name.replace("_", "-"),
+        PREFIX + limit.name.upper(),
+        "SECONDS" if seconds else "BYTES" if meta["unit"] else "N",
+        f"{meta['text']} From {meta['low']} to {meta['high']}, default {limit.default}.",
+    )
+
+
+FLAGS: dict[str, Flag] = {limit.name: _flag(limit) for limit in _FIELDS}  # by field
+
+
+def read(name: str, text: str) -> float:
+    """Return the value of limit `name` that `text` says; raise ValueError("expected ...", less the first word)."""
+    meta = Limits.__dataclass_fields__[name].metadata
+    low, high, seconds = meta["low"], meta["high"], meta["unit"] == "seconds"
+    try:
+        value = float(text) if seconds else int(text)
+    except ValueError:
+        value = -1
+    if not (text[:1].isdigit() and low <= value <= high):
+        kind = "seconds" if seconds else f"a whole number of {meta['unit']}" if meta["unit"] else "a whole number"
+        raise ValueError(f"{kind} from {low} to {high}")
+    return value
+
+
+def share(limits: Limits, workers: int) -> Limits:
+    """Return what is left for one of so many workers of those limits that they share; 0 stays 0."""
+    wide = [limit.name for limit in _FIELDS if limit.metadata["wide"]]
+    return replace(limits, **{name: -(-getattr(limits, name) // workers) for name in wide})
+
+
+def table() -> str:
+    """Limits as a page of documentation (docs/limits.md)."""
+    head = """# Limits and timeouts
+
+What clients and backends may take of the gateway. Each has a flag and a variable; a change takes effect at SIGHUP for
+what begins after it. A request that meets a limit is answered, or cut off if its answer has begun, for the reason in
+the last column: it stands in the response (`x-rauta-reason`), in the access log and in
+`rauta_responses_by_reason_total`. Where there is no reason, nothing is refused.
+
+Times are looked at once a second, so up to one more may pass. Connections of clients are limited for all workers
+together, and each gets its share.
+
+| Flag | Variable | Default | From - to | What | Reason |
+| --- | --- | --- | --- | --- | --- |
+"""
+    rows = []
+    for limit in _FIELDS:
+        meta, flag = limit.metadata, FLAGS[limit.name]
+        reasons = ", ".join(f"{reason.code} ({reason.status})" for reason in meta["reasons"])
+        default = f"{limit.default:,} {meta['unit']}".rstrip()
+        bounds = f"{meta['low']:,} - {meta['high']:,}"
+        rows.append(f"| `{flag.name}` | `{flag.variable}` | {default} | {bounds} | {meta['text']} | {reasons} |")
+    return head + "\n".join(rows) + "\n"

@@ -1,0 +1,83 @@
+"""Trailers, both ways: who gets them, and which are never passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rauta_control.fakewire_test import OK, Wire, get, patch_sockets, post
+
+TE = ("TE: trailers", "Connection: TE")
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Grpc-Status\r\n\r\n"
+TRAILERS = b"Grpc-Status: 0\r\nX-Checksum: 1\r\n"
+NEVER = (
+    b"Host: evil\r\nAuthorization: Basic x\r\nSet-Cookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\nX_Forwarded_For: 1\r\n"
+    b"Content-Type: text/html\r\nConnection: close\r\nExpect: 100-continue\r\nX-Rauta-Reason: no_host\r\n"
+)
+BODY = b"3\r\nabc\r\n0\r\n" + NEVER + TRAILERS + b"\r\n"
+KEPT = b"3\r\nabc\r\n0\r\n" + TRAILERS + b"\r\n"
+DROPPED = b"3\r\nabc\r\n0\r\n\r\n"
+
+
+@pytest.fixture
+def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    patch_sockets(monkeypatch)
+    made = Wire(str(tmp_path / "access.log"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("takes", [True, False])
+def test_of_a_response(wire: Wire, size: int, takes: bool) -> None:
+    client = wire.client()
+    client.say(get("/", *(TE if takes else ())))
+    assert (b"\r\nTE: trailers\r\nConnection: TE\r\n" in wire.backend.heard()) is takes
+    response = CHUNKED + BODY
+    wire.backend.say(*(response[at : at + size] for at in range(0, len(response), size)))
+    head, _, body = client.heard().partition(b"\r\n\r\n")
+    assert (b"\r\nTrailer: grpc-status" in head) is takes
+    assert body.replace(b"1\r\na\r\n1\r\nb\r\n1\r\nc\r\n", b"3\r\nabc\r\n") == (KEPT if takes else DROPPED)
+    client.say(get("/"))
+    wire.backend.say(CHUNKED + BODY)
+    assert client.heard().endswith(DROPPED)
+
+
+@pytest.mark.parametrize("split", [0, 1, 20])
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        (TE, True),
+        (("Content-Type: application/grpc+proto",), True),
+        (("Content-Type: application/json",), False),
+        ((), False),
+    ],
+)
+def test_of_a_request(wire: Wire, fields: tuple[str, ...], kept: bool, split: int) -> None:
+    client = wire.client()
+    request = post(*fields, "Transfer-Encoding: chunked", "Trailer: X-Checksum", body=BODY)
+    at = len(request) - split
+    client.say(request[:at], request[at:])
+    head, _, body = wire.backend.heard().partition(b"\r\n\r\n")
+    assert body == (KEPT if kept else DROPPED)
+    assert (b"\r\nTrailer: x-checksum" in head) is kept
+    wire.backend.say(OK)
+    assert client.heard().endswith(b"ok")
+
+
+def test_a_client_that_does_not_say_it_to_this_hop_gets_trailers_but_the_backend_is_not_told(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/", "TE: trailers"))
+    assert b"TE:" not in wire.backend.heard()
+    wire.backend.say(CHUNKED + BODY)
+    assert client.heard().endswith(TRAILERS + b"\r\n")
+
+
+def test_of_a_response_to_a_client_of_1_0_there_are_none(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/", *TE, version="1.0"))
+    assert b"TE:" not in wire.backend.heard()
+    wire.backend.say(CHUNKED + BODY)
+    assert client.heard().endswith(b"\r\n\r\nabc")
