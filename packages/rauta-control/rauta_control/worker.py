@@ -26,18 +26,20 @@ from rauta_control.channel import attach, detach, worker_end
 from rauta_control.cluster import Endpoint
 from rauta_control.downstream import Downstream
 from rauta_control.follow import Follower
+from rauta_control.handshake import Handshake
 from rauta_control.head import RequestHead
 from rauta_control.inherit import Inherited
 from rauta_control.ledger import endpoint_counter
 from rauta_control.messages import ControlLink, Drain, Listen, ToWorker, Unlisten
 from rauta_control.mirror import Mirror
 from rauta_control.port import Port, Reserve
-from rauta_control.reasons import Reason, answer
+from rauta_control.reasons import HandshakeFailure, Reason, answer
 from rauta_control.recorder import Recorder
 from rauta_control.response import ResponseHead
 from rauta_control.sharedmem import EndpointWord, Vital
 from rauta_control.sweep import Sweep
-from rauta_control.table import Routes, Table
+from rauta_control.table import Table
+from rauta_control.tlscontext import Contexts
 from rauta_control.upstream import CONNECT_TIMEOUT, Upstream
 from rauta_control.wheel import Wheel
 
@@ -46,6 +48,7 @@ LONGEST_TICK = 1.0  # seconds; what a tick is later than that, the machine slept
 SLOW_TICKS = 10
 DRAIN_ON_ORPHANING = 30.0  # seconds, when there is no supervisor left to say how long
 DESCRIPTORS = 1 << 20  # that we count on where there is no limit
+MAX_COMPLAINTS = 100  # texts logged, each once
 SPARE_DESCRIPTORS = 64  # for everything that is not a connection
 
 log = logging.getLogger(__name__)
@@ -61,6 +64,8 @@ class Worker:
         self.vitals = self.recorder.vitals
         self.vitals[Vital.PID] = os.getpid()
         self.request_head = RequestHead()
+        self.secure_head = RequestHead(b"https")
+        self.contexts = Contexts(loop)
         self.response_head = ResponseHead()
         self.sweep = Sweep()
         self.wheel = Wheel(loop.time, loop.call_at)
@@ -82,8 +87,9 @@ class Worker:
         self.follower = Follower(inherited.index, self._committed)
         self._ports = {name: Port(name, sock) for name, sock in inherited.listeners.items()}
         self._accepting: set[str] = set()
-        self._open: set[Downstream] = set()  # from the moment they are accepted
+        self._open: set[Downstream | Handshake] = set()  # from the moment they are accepted
         self._tasks: set[asyncio.Task[None]] = set()
+        self._complaints: set[str] = set()
         self._reserve = Reserve()
         self._limit = _connection_limit()
         self._ticks = 0
@@ -92,14 +98,32 @@ class Worker:
 
     def connected(self, downstream: Downstream) -> None:
         """A client connection is up."""
+        self._open.add(downstream)
         self.sweep.add(downstream)
 
-    def disconnected(self, downstream: Downstream) -> None:
+    def disconnected(self, downstream: Downstream | Handshake) -> None:
         """A client connection is gone."""
         self._open.discard(downstream)
         self.sweep.discard(downstream)
         if self.draining and not self._open:
             self._finish()
+
+    def shaken(self, handshake: Handshake) -> None:
+        """A handshake has become a connection, which is among the open ones already, or gone again."""
+        self.vitals[Vital.TLS_HANDSHAKES] += 1
+        self.disconnected(handshake)
+
+    def unshaken(self, handshake: Handshake, failure: HandshakeFailure) -> None:
+        """A handshake came to nothing."""
+        self.vitals[Vital.TLS_FAILURES + failure.number] += 1
+        self.disconnected(handshake)
+
+    def complain(self, what: str, error: Exception) -> None:
+        """Log, once, what an operator can mend."""
+        text = f"{what}: {error}"
+        if text not in self._complaints and len(self._complaints) < MAX_COMPLAINTS:
+            self._complaints.add(text)
+            log.warning("%s", text)
 
     def connect(self, endpoint: Endpoint, downstream: Downstream) -> None:
         """Open a connection for which room was reserved, and give it to `downstream` if that still waits."""
@@ -160,6 +184,9 @@ class Worker:
             self._turn_away(sock)
             return
         self.vitals[Vital.ACCEPTED] += 1
+        if port.secure:
+            self._open.add(Handshake(self, port, sock, address, number))
+            return
         downstream = Downstream(self, port, address, number)
         self._open.add(downstream)  # from here on draining waits for it
         self.start(self._adopt(downstream, sock))
@@ -174,11 +201,15 @@ class Worker:
     def _turn_away(self, sock: socket.socket) -> None:
         """Say that we are full. What the client said is read: else closing would send a reset that overtakes that."""
         self._refused()
-        self.vitals[Vital.REASONS + Reason.OVERLOADED.number] += 1
+        self.count_reason(Reason.OVERLOADED)
         sock.setblocking(False)
         with sock, suppress(OSError):
             sock.send(answer(Reason.OVERLOADED, close=True))
             sock.recv(65_536)
+
+    def count_reason(self, reason: Reason) -> None:
+        """Count an answer that belongs to no request."""
+        self.vitals[Vital.REASONS + reason.number] += 1
 
     def _refused(self) -> None:
         self.vitals[Vital.REFUSED] += 1
@@ -197,8 +228,8 @@ class Worker:
     # -- configuration and orders
 
     def _committed(self, table: Table) -> None:
-        for name, port in self._ports.items():
-            port.routes = table.listeners.get(name) or Routes({})
+        for port in self._ports.values():
+            port.follow(table)
         self._update_accepting()
 
     def received(self, message: ToWorker, fds: tuple[int, ...]) -> None:
