@@ -70,6 +70,9 @@ TODAY = frozenset(
         Ability.REQUEST_TIMEOUT,
         Ability.BACKEND_TIMEOUT,
         Ability.RETRY,
+        Ability.TLS,
+        Ability.CLIENT_CERTIFICATES,
+        Ability.MISDIRECTED,
     }
 )
 #: What translation can express. An ability outside of it needs more than an entry in TODAY.
