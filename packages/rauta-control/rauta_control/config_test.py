@@ -118,7 +118,7 @@ def test_all_problems_at_once() -> None:
         "--colour",
         "red",
         "--route",
-        "RAUTA_TLS_BIND=:1",
+        "RAUTA_TLS_BIND=",
         "--to web",
         "--workers none",
         "RAUTA_DRAIN_DELAY=x",
