@@ -289,18 +289,18 @@ def test_large_bodies_both_ways_in_bounded_memory() -> None:
         while left:
             left -= len(connection.sock.recv(MIB))
 
-    with serving(Site("*", (pair("a.example"),)), backend=Backend(handler)) as proxy:
-        with SecureClient(proxy.port, "a.example") as client:
-            before = proxy.memory()
-            client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-            client.head()
-            time.sleep(0.2)  # the client takes nothing for a while
-            discard(client)
-            client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
-            for _ in range(size // MIB):
-                client.send(bytes(MIB))
-            assert client.response() == (200, b"taken")
-            assert proxy.memory() - before < ROOM
+    site = Site("*", (pair("a.example"),))
+    with serving(site, backend=Backend(handler)) as proxy, SecureClient(proxy.port, "a.example") as client:
+        before = proxy.memory()
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.head()
+        time.sleep(0.2)  # the client takes nothing for a while
+        discard(client)
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size // MIB):
+            client.send(bytes(MIB))
+        assert client.response() == (200, b"taken")
+        assert proxy.memory() - before < ROOM
 
 
 def test_an_early_answer_can_be_read_by_a_client_that_still_sends() -> None:

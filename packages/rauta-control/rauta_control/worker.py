@@ -181,7 +181,7 @@ class Worker:
 
     def _accepted(self, port: Port, sock: socket.socket, address: str, number: int) -> None:
         if len(self._open) >= self._limit:
-            self._turn_away(sock)
+            self._turn_away(port, sock)
             return
         self.vitals[Vital.ACCEPTED] += 1
         if port.secure:
@@ -198,9 +198,12 @@ class Worker:
             sock.close()
             self.disconnected(downstream)
 
-    def _turn_away(self, sock: socket.socket) -> None:
+    def _turn_away(self, port: Port, sock: socket.socket) -> None:
         """Say that we are full. What the client said is read: else closing would send a reset that overtakes that."""
         self._refused()
+        if port.secure:  # to say it would take a handshake
+            sock.close()
+            return
         self.count_reason(Reason.OVERLOADED)
         sock.setblocking(False)
         with sock, suppress(OSError):
