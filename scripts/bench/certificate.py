@@ -1,4 +1,4 @@
-"""The certificate of the TLS rows: self-signed, ECDSA P-256, new in each run and the same for every proxy."""
+"""Certificates, self-signed, ECDSA P-256. The TLS rows have one in each run, the same for every proxy."""
 
 import datetime
 from functools import cache
@@ -16,7 +16,12 @@ DAYS = 30
 
 @cache
 def pem() -> bytes:
-    """The certificate and its key."""
+    """The one of this run, and its key."""
+    return b"".join(made())
+
+
+def made() -> tuple[bytes, bytes]:
+    """A new one, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SHARED_HOST)])
     now = datetime.datetime.now(datetime.UTC)
@@ -32,4 +37,4 @@ def pem() -> bytes:
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return certificate.public_bytes(Encoding.PEM) + private
+    return certificate.public_bytes(Encoding.PEM), private

@@ -44,7 +44,7 @@ from rauta_control.turns import in_turns
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
 BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
-CERTIFICATE_POLL = 2.0  # seconds between two looks at the files of certificates
+CERTIFICATE_POLL = 0.5  # seconds between two looks at the files of certificates
 SLOTS_RETRY = 1.0  # seconds until what found no slot is tried again: requests end, and slots come free
 
 _decoder = msgspec.msgpack.Decoder(Publish)

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from rauta_control.ir import Secret
 
-MAX_CONTEXTS = 1_024  # kept by a worker; some 50 KiB each
+MAX_CONTEXTS = 1_024  # kept by a worker; some 25 KiB each
 LIFETIME = 86_400.0  # seconds
 CIPHERS = ":".join(
     f"ECDHE-{key}-{cipher}"
