@@ -80,8 +80,8 @@ class Handshake:
         failure: HandshakeFailure | None = None
         try:
             context = await site.context(worker.contexts, name, worker.now)
-        except OSError as error:
-            worker.complain(f"certificates for {name or 'clients that give no name'}", error)
+        except (OSError, ValueError) as error:
+            worker.complain(f"the certificates of listener {site.port.name} for {site.name.hostname}", error)
             failure = HandshakeFailure.CERTIFICATE
         except asyncio.CancelledError:
             failure = HandshakeFailure.TIMEOUT

@@ -55,7 +55,7 @@ class Site(NamedTuple):
     resources: Mapping[str, Resource]
 
     async def context(self, contexts: Contexts, wanted: str, now: float) -> SSLContext:
-        """Return the context for a handshake; raises OSError if it cannot be made."""
+        """Return the context for a handshake; raises OSError or ValueError if it cannot be made."""
         secrets = servername.choose(self._secrets(self.name.secrets), wanted)
         return await contexts.get(secrets, self._secrets(self.name.authorities), self.name.client, now)
 
@@ -103,7 +103,10 @@ class Port:
             self._kept = []
             self.secure = self._listener is not None and bool(self._listener.tls)
         self._resources = table.resources
-        self.routes = table.listeners.get(self.name) or Routes({})
+        routes = table.listeners.get(self.name) or Routes({})
+        if routes is self.routes:
+            return
+        self.routes = routes
         for section, port in self._sections.items():
             port.routes = SectionRoutes(self.routes, section)
 

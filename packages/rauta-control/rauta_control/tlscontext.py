@@ -51,7 +51,7 @@ class Contexts:
     async def get(
         self, certificates: tuple[Secret, ...], authorities: tuple[Secret, ...], client: Client, now: float
     ) -> ssl.SSLContext:
-        """Return the context for these. Raises OSError (ssl.SSLError) if OpenSSL does not take them."""
+        """Return the context for these. Raises OSError (ssl.SSLError) or ValueError if OpenSSL does not take them."""
         key = (client, *(secret.name for secret in (*certificates, *authorities)))
         material = (*certificates, *authorities)
         made = self._made.pop(key, None)
@@ -68,7 +68,7 @@ class Contexts:
 
 
 def build(certificates: Iterable[Secret], authorities: Iterable[Secret], client: Client) -> ssl.SSLContext:
-    """Make a context; raises OSError (ssl.SSLError).
+    """Make a context; raises OSError (ssl.SSLError) or ValueError.
 
     Where a client certificate is `optional` and whatever it is accepted, none is asked for: OpenSSL as Python offers it
     would refuse a bad one.

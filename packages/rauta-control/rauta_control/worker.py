@@ -100,6 +100,8 @@ class Worker:
         """A client connection is up."""
         self._open.add(downstream)
         self.sweep.add(downstream)
+        if self.draining:  # it had its handshake meanwhile
+            downstream.drain()
 
     def disconnected(self, downstream: Downstream | Handshake) -> None:
         """A client connection is gone."""
