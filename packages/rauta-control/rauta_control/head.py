@@ -97,7 +97,7 @@ class RequestHead:
         "target",
     )
 
-    def __init__(self, scheme: bytes = b"http") -> None:
+    def __init__(self, *, scheme: bytes = b"http") -> None:
         self.scheme = scheme  # that an absolute target must have: `https` where the connection is TLS
         self.method = self.target = self.path = self.host = self.request_id = b""
         self.length = 0

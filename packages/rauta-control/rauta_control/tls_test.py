@@ -17,6 +17,7 @@ import pytest
 from cryptography import x509
 
 from rauta_control import ir
+from rauta_control.clienthello_test import hello
 from rauta_control.messages import Ack, Drain, Hello
 from rauta_control.pki_test import Pair, authority_pem, pair
 from rauta_control.proxyharness_test import (
@@ -250,8 +251,8 @@ def test_a_hello_in_pieces() -> None:
         tls = context().wrap_bio(into, out, server_hostname="a.example")
         with pytest.raises(ssl.SSLWantReadError):
             tls.do_handshake()
-        hello = out.read()
-        for piece in (hello[:3], hello[3:60], hello[60:-1], hello[-1:]):
+        first = out.read()
+        for piece in (first[:3], first[3:60], first[60:-1], first[-1:]):
             client.send(piece)
             time.sleep(0.02)
         while True:
@@ -399,9 +400,10 @@ def test_draining_lets_requests_finish_and_waits_for_no_silent_client() -> None:
         connection.send(answer())
 
     with serving(Site("*", (pair("a.example"),)), backend=Backend(handler)) as proxy:
-        silent, idle = proxy.client(), SecureClient(proxy.port, "a.example")
+        silent, stuck, idle = proxy.client(), proxy.client(), SecureClient(proxy.port, "a.example")
+        assert stuck.send(hello("a.example")).sock.recv(1), "the server's part of the handshake"
         assert idle.ask("h")[0] == 200
-        with silent, idle, SecureClient(proxy.port, "a.example") as slow:
+        with silent, stuck, idle, SecureClient(proxy.port, "a.example") as slow:
             slow.send(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
             assert started.wait(PATIENCE)
             proxy.tell(Drain(PATIENCE))
@@ -435,18 +437,25 @@ def test_an_unusable_certificate_costs_only_its_name() -> None:
 
 def test_a_reset_within_the_handshake() -> None:
     with serving(Site("*", (pair("a.example"),))) as proxy:
-        out = ssl.MemoryBIO()
-        tls = context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="a.example")
-        with pytest.raises(ssl.SSLWantReadError):
-            tls.do_handshake()
-        hello = out.read()
         for _ in range(5):
             with proxy.client() as client:
-                client.send(hello)
+                client.send(hello("a.example"))
                 client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for _ in range(5):
             with proxy.client() as client:
-                client.send(hello)
+                client.send(hello("a.example"))
                 assert client.sock.recv(1)
         eventually(lambda: failures(proxy, HandshakeFailure.CLIENT_CLOSED) == 10)
         eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+
+
+def test_handshakes_count_against_the_limit_of_connections() -> None:
+    site = Site("*", (pair("a.example"),))
+    with Backend(echo) as backend, Proxy(resources(backend.port, site), descriptors=96) as proxy:
+        silent = [proxy.client() for _ in range(20)]  # 16 have room
+        eventually(lambda: proxy.vital(Vital.REFUSED) == 4)
+        for client in silent:
+            client.sock.close()
+        eventually(lambda: failures(proxy, HandshakeFailure.CLIENT_CLOSED) == 16)
+        with SecureClient(proxy.port, "a.example") as client:
+            assert client.ask("h")[0] == 200

@@ -64,7 +64,7 @@ class Worker:
         self.vitals = self.recorder.vitals
         self.vitals[Vital.PID] = os.getpid()
         self.request_head = RequestHead()
-        self.secure_head = RequestHead(b"https")
+        self.secure_head = RequestHead(scheme=b"https")
         self.contexts = Contexts(loop)
         self.response_head = ResponseHead()
         self.sweep = Sweep()
