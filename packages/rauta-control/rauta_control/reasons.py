@@ -34,7 +34,7 @@ class Reason(Enum):
     METHOD_UNKNOWN = (15, 501, "the method is not a registered one")
     CODING_UNKNOWN = (16, 501, "the only transfer coding understood is chunked")
     VERSION_UNKNOWN = (17, 505, "the HTTP version is not 1.0 or 1.1")
-    PLAIN_HTTP = (19, 400, "this port takes HTTPS, and the request came without TLS")
+    PLAIN_HTTP = (59, 400, "this port takes HTTPS, and the request came without TLS")
     # Not a fault: an OPTIONS or TRACE that was to come this far and no further (RFC 9110 7.6.2).
     MAX_FORWARDS = (18, 200, "Max-Forwards is 0, so this is the answer of the gateway, not of a backend")
     # Routing.

@@ -26,7 +26,6 @@ from rauta_control.channel import attach, detach, worker_end
 from rauta_control.cluster import Endpoint
 from rauta_control.downstream import Downstream
 from rauta_control.follow import Follower
-from rauta_control.handshake import Handshake
 from rauta_control.head import RequestHead
 from rauta_control.inherit import Inherited
 from rauta_control.ledger import endpoint_counter
@@ -40,6 +39,7 @@ from rauta_control.sharedmem import EndpointWord, Vital
 from rauta_control.sweep import Sweep
 from rauta_control.table import Table
 from rauta_control.tlscontext import Contexts
+from rauta_control.tlshandshake import Handshake
 from rauta_control.upstream import CONNECT_TIMEOUT, Upstream
 from rauta_control.wheel import Wheel
 
