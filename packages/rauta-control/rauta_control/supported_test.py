@@ -28,7 +28,8 @@ def today(name: str) -> dict[str, ir.Resource]:
 
 def test_the_class_claims_what_the_data_plane_can_do() -> None:
     assert "HTTPRouteMethodMatching" in features(TODAY)
-    assert "HTTPRoute" not in features(TODAY)
+    assert "HTTPRoute" in features(TODAY)
+    assert "HTTPRouteBackendProtocolH2C" not in features(TODAY)
     assert "HTTPRouteCORS" in features({*TODAY, Ability.CORS})
     assert set(FEATURES) - set(features(EXPRESSED)) == {"GatewayBackendClientCertificate"}
     assert features(Ability) == tuple(sorted(FEATURES))
