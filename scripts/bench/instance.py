@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cpu, heads, memory
+from . import certificate, cpu, heads, memory
 from .machine import Cores
 from .peers import Place, Proxy
 from .process import EndedError, Launched, free_ports
 from .setup import Route, Setup
-from .wire import Client, WrongAnswerError
+from .wire import TIMEOUT, Client, WrongAnswerError
 
 START = 20.0  # seconds to get ready, and a second more for each 100 routes
 TRIES = 3  # starts, when a port was taken between asking and binding
@@ -59,9 +59,18 @@ class Instance:
         """False for the way past: nothing to meter, and nothing is added to requests."""
         return self._launched is not None
 
+    @property
+    def secure(self) -> bool:
+        """Whether it takes requests with TLS."""
+        return self.setup.secure and self.is_proxy
+
     def port(self, route: Route) -> int:
         """Where to send requests for a route."""
         return self._place.port if self._launched else route.port
+
+    def client(self, route: Route, timeout: float = TIMEOUT) -> Client:
+        """Connect for requests for a route."""
+        return Client(self.port(route), timeout=timeout, secure=self.secure)
 
     @contextlib.contextmanager
     def metered(self) -> Iterator[Meter]:
@@ -101,7 +110,7 @@ class Instance:
     def settle(self) -> None:
         """A few requests one by one, then the baseline of its memory."""
         route = self.setup.routes[0]
-        with Client(self.port(route)) as client:
+        with self.client(route) as client:
             for n in range(FIRST_REQUESTS):
                 client.exchange(heads.head(0, n, route))
         if self._launched:
@@ -111,7 +120,7 @@ class Instance:
         """Whether a first request comes back right."""
         route = self.setup.routes[0]
         try:
-            with Client(self.port(route), timeout=2) as client:
+            with self.client(route, timeout=2) as client:
                 head, _ = client.exchange(heads.head(0, 0, route))
         except WrongAnswerError:
             return False
@@ -125,6 +134,8 @@ def started(proxy: Proxy, binary: Path, setup: Setup, cores: Cores, scratch: Pat
         patience = START + len(setup.routes) / 100
         for attempt in range(TRIES):
             place = Place(Path(folder), *free_ports(3))
+            if setup.secure:
+                place.certificate.write_bytes(certificate.pem())
             start = proxy.prepare(binary, setup, place)
             if not start.command:
                 instance = Instance(proxy, setup, place, None, cores)

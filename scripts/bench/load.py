@@ -82,8 +82,8 @@ def parse(printed: str) -> Outcome:
     raise BenchError(f"wrk said nothing we know:\n{printed.strip()}")
 
 
-def run(load: Load, port: int, seconds: float, core: int, folder: Path) -> Outcome:
-    """Load the port for about so many seconds (wrk takes whole ones, at least 1)."""
+def run(load: Load, port: int, seconds: float, core: int, folder: Path, *, secure: bool = False) -> Outcome:
+    """Load the port, `secure` with TLS, for about so many seconds (wrk takes whole ones, at least 1)."""
     lua = folder / "load.lua"
     lua.write_text(script(load))
     duration = max(1, round(seconds))
@@ -102,7 +102,10 @@ def run(load: Load, port: int, seconds: float, core: int, folder: Path) -> Outco
     ]
     with pinned(core):
         process = subprocess.Popen(
-            [*command, f"http://127.0.0.1:{port}/"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*command, f"{'https' if secure else 'http'}://127.0.0.1:{port}/"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
     try:
         printed, _ = process.communicate(timeout=duration + 30)

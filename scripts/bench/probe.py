@@ -20,7 +20,7 @@ PERIOD = 0.05  # seconds between probes
 ASK = "x-probe: 1\r\n"
 
 
-def complaint(route: Route, target: str, head: Head, body: bytes, *, proxied: bool) -> str:
+def complaint(route: Route, target: str, head: Head, body: bytes, *, proxied: bool, scheme: str = "http") -> str:
     """What is wrong with an answer of the backend to a request with `x-probe`; empty if nothing. Pure."""
     if head.status != 200:
         return f"status {head.status} for {target}: {body[:200]!r}"
@@ -38,19 +38,21 @@ def complaint(route: Route, target: str, head: Head, body: bytes, *, proxied: bo
         wrong.append(f"target {target} arrived as {fields.get('x-seen-target')}")
     if proxied and not fields.get("x-seen-for"):  # Envoy, asked from loopback, names an address of the machine
         wrong.append("no x-forwarded-for")
-    if proxied and fields.get("x-seen-proto") != "http":
+    if proxied and fields.get("x-seen-proto") != scheme:
         wrong.append("no x-forwarded-proto")
     if proxied and not fields.get("x-seen-id"):
         wrong.append("no x-request-id")
     return ", ".join(wrong)
 
 
-def ask(client: Client, seed: int, n: int, route: Route, *, proxied: bool, body: bytes = b"") -> str:
+def ask(
+    client: Client, seed: int, n: int, route: Route, *, proxied: bool, body: bytes = b"", scheme: str = "http"
+) -> str:
     """One probe; with a body it is a POST, and the backend must have got that body."""
     extra = f"{ASK}Content-Length: {len(body)}\r\n" if body else ASK
     request = heads.head(seed, n, route, method="POST" if body else "GET", extra=extra)
     head, answer = client.exchange(request + body)
-    wrong = complaint(route, heads.path(seed, n, route), head, answer, proxied=proxied)
+    wrong = complaint(route, heads.path(seed, n, route), head, answer, proxied=proxied, scheme=scheme)
     if body and not wrong and json.loads(answer).get("body") != body.decode():
         return "the backend got another body"
     return wrong
@@ -71,11 +73,18 @@ class Probe:
 
     def _run(self) -> None:
         try:
-            with Client(self.instance.port(self.routes[0])) as client:
+            scheme = "https" if self.instance.secure else "http"
+            with self.instance.client(self.routes[0]) as client:
                 while not self.wrong:
                     route = self.routes[(self.asked * 7919 + self.seed) % len(self.routes)]
                     self.wrong = ask(
-                        client, self.seed, self.asked, route, proxied=self.instance.is_proxy, body=self.body
+                        client,
+                        self.seed,
+                        self.asked,
+                        route,
+                        proxied=self.instance.is_proxy,
+                        body=self.body,
+                        scheme=scheme,
                     )
                     self.asked += 1
                     if self._done.wait(PERIOD):

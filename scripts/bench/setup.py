@@ -21,9 +21,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The routes of a row. `web` is the port of the fast backend, which the first route leads to."""
+    """The routes of a row, the first of which leads to the fast backend. `secure`: clients speak TLS to the proxy."""
 
     routes: tuple[Route, ...]
+    secure: bool = False
 
     @property
     def ports(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ Not fast and not general: the load itself is made by wrk, or by `openloop`.
 
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -104,10 +105,12 @@ class Chunks:
 class Client:
     """One connection, one request at a time, blocking."""
 
-    def __init__(self, port: int, *, timeout: float = TIMEOUT) -> None:
-        """Connects to loopback."""
+    def __init__(self, port: int, *, timeout: float = TIMEOUT, secure: bool = False) -> None:
+        """Connects to loopback; `secure` is with TLS, whatever the certificate."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if secure:
+            self.socket = ssl._create_unverified_context().wrap_socket(self.socket)  # noqa: S323, SLF001 - loopback
         self.rest = b""  # read beyond the last head
 
     def send(self, data: bytes) -> None:

@@ -5,11 +5,14 @@ import asyncio
 import sys
 import time
 
-from . import backends, clients, processes, resources
+from . import backends, certificates, clients, processes, resources
 from .gateway import raise_limit
 from .verdict import Fault, report
 
-FAULTS = sorted((*processes.FAULTS, *backends.FAULTS, *clients.FAULTS, *resources.FAULTS), key=lambda each: each.number)
+FAULTS = sorted(
+    (*processes.FAULTS, *backends.FAULTS, *certificates.FAULTS, *clients.FAULTS, *resources.FAULTS),
+    key=lambda each: each.number,
+)
 SMOKE = 0.02  # of the size, for those that make sense small
 
 

@@ -26,7 +26,7 @@ class Gateway:
         self.process = process
         self.started: list[tuple[str, int, float]] = []
         self.lines: list[str] = []
-        self.port = 0
+        self.port = 0  # of the listener that was bound last: that for TLS, if there is one
         self.admin = 0
 
     def pid(self, child: str) -> int:

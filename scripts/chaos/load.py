@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -31,8 +32,9 @@ class Counts:
 class Client:
     """A connection that is made when needed."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self._port = port
+        self._tls = tls
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.fresh = True  # whether the next request is the first of its connection
 
@@ -43,7 +45,7 @@ class Client:
         try:
             async with asyncio.timeout(PATIENCE):
                 if self._streams is None:
-                    self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+                    self._streams = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._tls)
                 reader, writer = self._streams
                 length = f"Content-Length: {len(body)}\r\n" if body or method in ("POST", "PUT") else ""
                 head = f"{method} {target} HTTP/1.1\r\nHost: a\r\n{fields}{length}\r\n"
@@ -78,9 +80,9 @@ class Client:
         self.fresh = True
 
 
-async def keeping(port: int, counts: Counts, stop: asyncio.Event) -> None:
+async def keeping(port: int, counts: Counts, stop: asyncio.Event, tls: ssl.SSLContext | None) -> None:
     """One request after the other, on one connection as long as it lasts."""
-    client = Client(port)
+    client = Client(port, tls)
     while not stop.is_set():
         begin = time.monotonic()
         fresh = client.fresh
@@ -98,11 +100,11 @@ async def keeping(port: int, counts: Counts, stop: asyncio.Event) -> None:
     client.close()
 
 
-async def renewing(port: int, counts: Counts, stop: asyncio.Event) -> None:
+async def renewing(port: int, counts: Counts, stop: asyncio.Event, tls: ssl.SSLContext | None) -> None:
     """Each request on a connection of its own."""
     while not stop.is_set():
         begin = time.monotonic()
-        client = Client(port)
+        client = Client(port, tls)
         try:
             status, _ = await client.ask(fields="Connection: close\r\n")
         except FailedError as error:
@@ -122,12 +124,12 @@ def _count(counts: Counts, status: int, begin: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def load(port: int, clients: int = 4) -> AsyncIterator[Counts]:
-    """Half of the clients keep their connections, half make new ones, while the block runs."""
+async def load(port: int, clients: int = 4, tls: ssl.SSLContext | None = None) -> AsyncIterator[Counts]:
+    """Half of the clients keep their connections, half make new ones, while the block runs; with `tls` over TLS."""
     counts, stop = Counts(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for number in range(clients):
-            tasks.create_task((keeping if number % 2 else renewing)(port, counts, stop))
+            tasks.create_task((keeping if number % 2 else renewing)(port, counts, stop, tls))
         try:
             yield counts
         finally:

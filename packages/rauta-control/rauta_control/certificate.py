@@ -7,6 +7,7 @@ library is imported at first use, since most configurations have no certificate.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from rauta_control import ir
@@ -27,7 +28,7 @@ def pair_problem(q: Graph, secret: Key) -> str:
     for key in (CERTIFICATE, PRIVATE_KEY):
         if not found.data.get(key):
             return f"has no {key}" if found.type == TLS else f"has no {key}, and is of type {found.type}, not {TLS}"
-    return _pair(found.data[CERTIFICATE], found.data[PRIVATE_KEY])
+    return mismatch(found.data[CERTIFICATE], found.data[PRIVATE_KEY], CERTIFICATE, PRIVATE_KEY)
 
 
 def authorities_problem(q: Graph, configmap: Key) -> str:
@@ -51,14 +52,33 @@ def secret_output(q: Graph, source: Key) -> Output:
         secret = find(q, Secret, source.namespace, source.name)
         if secret is None or q.get(pair_problem, source):
             return Output()
-        return Output((ir.Secret(resource_name(source), secret.data[CERTIFICATE], secret.data[PRIVATE_KEY]),))
+        return Output((pair(resource_name(source), secret.data[CERTIFICATE], secret.data[PRIVATE_KEY]),))
     configmap = find(q, ConfigMap, source.namespace, source.name)
     if configmap is None or q.get(authorities_problem, source):
         return Output()
     return Output((ir.Secret(resource_name(source), configmap.data[AUTHORITIES].encode()),))
 
 
-def _pair(chain: bytes, key: bytes) -> str:
+def pair(name: str, chain: bytes, key: bytes) -> ir.Secret:
+    """The secret of a chain and its key, which fit."""
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415 - see above
+
+    leaf = _certificates(chain)[0]
+    public = leaf.public_key()
+    kinds = {"RSA": RSAPublicKey, "EC": EllipticCurvePublicKey}
+    key_type = next((kind for kind, keys in kinds.items() if isinstance(public, keys)), type(public).__name__)
+    return ir.Secret(name, chain, key, _hostnames(leaf), key_type)
+
+
+def expiry(chain: bytes) -> datetime:
+    """When the first certificate of a chain expires (UTC)."""
+    expires: datetime = _certificates(chain)[0].not_valid_after_utc
+    return expires
+
+
+def mismatch(chain: bytes, key: bytes, chain_name: str, key_name: str) -> str:
+    """Why a chain and a key, which the problem calls by these names, are not a pair; empty if they are."""
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - see above
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
         Encoding,
@@ -68,18 +88,18 @@ def _pair(chain: bytes, key: bytes) -> str:
 
     certificates = _certificates(chain)
     if not certificates:
-        return f"{CERTIFICATE} is not a PEM certificate"
+        return f"{chain_name} is not a PEM certificate"
     try:
         private = load_pem_private_key(key, None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
-        return f"{PRIVATE_KEY} is encrypted"
+        return f"{key_name} is encrypted"
     except (ValueError, UnsupportedAlgorithm):
-        return f"{PRIVATE_KEY} is not a PEM private key"
+        return f"{key_name} is not a PEM private key"
     forms = [
         public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         for public in (private.public_key(), certificates[0].public_key())
     ]
-    return "" if forms[0] == forms[1] else f"{PRIVATE_KEY} is not the key of the first certificate in {CERTIFICATE}"
+    return "" if forms[0] == forms[1] else f"{key_name} is not the key of the first certificate in {chain_name}"
 
 
 def _certificates(pem: bytes) -> list[Any]:
@@ -89,3 +109,14 @@ def _certificates(pem: bytes) -> list[Any]:
         return list(load_pem_x509_certificates(pem))
     except ValueError:
         return []
+
+
+def _hostnames(leaf: Any) -> tuple[str, ...]:
+    """The DNS names of a certificate; one that has none is for no name in particular."""
+    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName  # noqa: PLC0415 - see above
+
+    try:
+        names = leaf.extensions.get_extension_for_class(SubjectAlternativeName).value
+        return tuple(name.lower() for name in names.get_values_for_type(DNSName))
+    except (ExtensionNotFound, ValueError):
+        return ()

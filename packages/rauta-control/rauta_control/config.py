@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from rauta_control import balance, flags, limits, routespec
 from rauta_control.flags import Flag, Given
@@ -33,6 +33,25 @@ FROM = Flag(
     "HOST:PORT",
     "Listen for requests here; an IP address of this machine, [::]:8080 or :8080 for all of IPv6 and IPv4. Repeatable, "
     "the variable takes a comma-separated list. Port 0 lets the kernel choose. Default 0.0.0.0:8080.",
+)
+TLS_CERT = Flag(
+    "--tls-cert",
+    "RAUTA_TLS_CERT",
+    "FILE",
+    "Serve HTTPS with the certificates in this PEM file, the server's own first. Repeatable, the variable takes a "
+    "comma-separated list: clients get the one for their server name, else the first. Changed files are read anew.",
+)
+TLS_KEY = Flag(
+    "--tls-key",
+    "RAUTA_TLS_KEY",
+    "FILE",
+    "The private key of a --tls-cert, as many and in the same order; PEM, not encrypted.",
+)
+TLS_BIND = Flag(
+    "--tls-bind",
+    "RAUTA_TLS_BIND",
+    "HOST:PORT",
+    "Listen for HTTPS here, as --from does for HTTP. Default 0.0.0.0:8443 where there is a certificate.",
 )
 ADDRESSES = Flag(
     "--addresses",
@@ -148,6 +167,9 @@ FLAGS = (
     ROUTE,
     BALANCE,
     DEMO,
+    TLS_CERT,
+    TLS_KEY,
+    TLS_BIND,
     ADDRESSES,
     WORKERS,
     ACCESS_LOG,
@@ -168,9 +190,8 @@ FLAGS = (
 
 # Variables that are no flags of this program: those of the other RAUTA programs, and those of features to come.
 _ELSEWHERE = ("RAUTA_ADMIN_ENDPOINT", "RAUTA_FORMAT")
-_TLS = ("RAUTA_TLS_CERT", "RAUTA_TLS_KEY")
 _K8S_MODE = "RAUTA_K8S_MODE"
-_KNOWN = (*(flag.variable for flag in FLAGS if flag.variable), *_ELSEWHERE, *_TLS, _K8S_MODE)
+_KNOWN = (*(flag.variable for flag in FLAGS if flag.variable), *_ELSEWHERE, _K8S_MODE)
 
 NOTHING_TO_ROUTE_TO = """nothing to route to: say where requests go in one of these ways
   rauta-control --to 127.0.0.1:9001
@@ -183,11 +204,20 @@ DEFAULT_CLASS = "rauta"
 DEFAULT_LIMITS = Limits()
 
 
+class PairFiles(NamedTuple):
+    """The paths of a certificate chain and of its private key."""
+
+    certificate: str
+    key: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a user can set. Times are in seconds."""
 
     bind: tuple[Address, ...] = (Address("0.0.0.0", 8080),)  # where to accept requests
+    tls_bind: tuple[Address, ...] = ()  # where to accept HTTPS requests; empty without tls_pairs
+    tls_pairs: tuple[PairFiles, ...] = ()
     addresses: tuple[str, ...] = ()  # what listeners with a wildcard host bind instead of everything; empty: everything
     routes: tuple[RouteSpec, ...] = ()  # from --to, --route and RAUTA_BACKEND_ADDR; never two of one host and path
     balance: Balance = field(default_factory=Balance)  # among the endpoints of a backend
@@ -222,7 +252,9 @@ def parse(
     """
     reader = _Reader(argv, environ, open_text)
     settings = Settings(
-        bind=reader.binds(),
+        bind=reader.binds(FROM) or (Address("0.0.0.0", 8080),),
+        tls_bind=reader.tls_binds(),
+        tls_pairs=reader.tls_pairs(),
         addresses=reader.one(ADDRESSES, _ips, ()),
         routes=reader.routes(),
         balance=reader.one(BALANCE, balance.parse, Balance()),
@@ -267,14 +299,41 @@ class _Reader:
         value = self._convert(given[-1], convert) if (given := self.given(flag)) else None
         return default if value is None else value
 
-    def binds(self) -> tuple[Address, ...]:
+    def binds(self, flag: Flag) -> tuple[Address, ...]:
         found: list[Address] = []
-        for given in self.given(FROM):
+        for given in self.given(flag):
             for address in self._convert(given, _addresses) or ():
                 if address.port and address in found:
                     self.problems.append(f"{given}: expected each address once")
                 found.append(address)
-        return tuple(found) or (Address("0.0.0.0", 8080),)
+        return tuple(found)
+
+    def tls_binds(self) -> tuple[Address, ...]:
+        if self.given(TLS_CERT) or self.given(TLS_KEY):
+            return self.binds(TLS_BIND) or (Address("0.0.0.0", 8443),)
+        for given in self.given(TLS_BIND):
+            self.problems.append(f"{given}: expected a certificate for it, with {TLS_CERT.name} and {TLS_KEY.name}")
+        return ()
+
+    def tls_pairs(self) -> tuple[PairFiles, ...]:
+        certificates, keys = self._paths(TLS_CERT), self._paths(TLS_KEY)
+        if len(certificates) != len(keys):
+            both = ((TLS_CERT, certificates), (TLS_KEY, keys))
+            given = ", ".join(f"{flag.name} ({flag.variable}) {' '.join(each) or 'none'}" for flag, each in both)
+            self.problems.append(f"{given}: expected a key for each certificate, in the same order")
+            return ()
+        return tuple(PairFiles(*both) for both in zip(certificates, keys, strict=True))
+
+    def _paths(self, flag: Flag) -> list[str]:
+        found = []
+        for given in self.given(flag):
+            for path in given.value.split(","):
+                if not path.strip():
+                    self.problems.append(f"{given}: expected the path of a file")
+                elif path.strip() in found:
+                    self.problems.append(f"{given}: expected each file once")
+                found.append(path.strip())
+        return found
 
     def routes(self) -> tuple[RouteSpec, ...]:
         found: dict[tuple[str, str], RouteSpec] = {}
@@ -369,7 +428,8 @@ def _collisions(settings: Settings) -> list[str]:
         (ADMIN_PORT.name, Address(settings.admin_host, settings.admin_port)),
         (PROBE_PORT.name, Address(settings.probe_host, settings.probe_port)),
     ]
-    binds = {(FROM.name, Address(host, at.port)) for at in settings.bind for host in _hosts(at, settings.addresses)}
+    wanted = [(FROM.name, at) for at in settings.bind] + [(TLS_BIND.name, at) for at in settings.tls_bind]
+    binds = {(name, Address(host, at.port)) for name, at in wanted for host in _hosts(at, settings.addresses)}
     sockets = [*sorted(binds, key=str), *servers]
     return [
         f"{name} {address}: expected a free address, and {other_name} has {other}"
@@ -386,11 +446,7 @@ def _hosts(address: Address, addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 def _later(environ: Mapping[str, str]) -> list[str]:
     """Settings of features to come: better said now than found out from traffic."""
-    problems = [
-        f"{name}={environ[name]}: not available yet: this version of RAUTA does not terminate TLS"
-        for name in _TLS
-        if environ.get(name)
-    ]
+    problems = []
     mode = environ.get(_K8S_MODE, "").strip()
     if mode.lower() in ("true", "1", "yes"):
         problems.append(f"{_K8S_MODE}={mode}: not available yet: this version of RAUTA does not read from Kubernetes")

@@ -110,7 +110,7 @@ def test_a_wrong_value_is_named_as_it_was_given(flag: str, variable: str, value:
 def test_all_problems_at_once() -> None:
     found = parse(
         ["--to", "web", "--workers", "none", "--colour", "red", "--route"],
-        {"RAUTA_DRAIN_DELAY": "x", "RAUTA_TLS_CERT": "/cert", "RAUTA_WORKER": "3", "RAUTA_K8S_MODE": "1"},
+        {"RAUTA_DRAIN_DELAY": "x", "RAUTA_TLS_BIND": ":1", "RAUTA_WORKER": "3", "RAUTA_K8S_MODE": "1"},
         1.0,
     )
     assert isinstance(found, list)
@@ -118,10 +118,10 @@ def test_all_problems_at_once() -> None:
         "--colour",
         "red",
         "--route",
+        "RAUTA_TLS_BIND=",
         "--to web",
         "--workers none",
         "RAUTA_DRAIN_DELAY=x",
-        "RAUTA_TLS_CERT=/cert",
         "RAUTA_K8S_MODE=1",
         "RAUTA_WORKER=3",
     ]
@@ -237,11 +237,36 @@ def test_kubernetes_mode_is_true_or_false() -> None:
 
 
 @pytest.mark.parametrize("variable", ["RAUTA_TLS_CERT", "RAUTA_TLS_KEY"])
-def test_tls_is_not_available_yet(variable: str) -> None:
+def test_a_certificate_and_its_key_come_together(variable: str) -> None:
+    certificate, key = ("/x.pem", "none") if variable == "RAUTA_TLS_CERT" else ("none", "/x.pem")
     assert problems(**{variable: "/x.pem"}) == [
-        f"{variable}=/x.pem: not available yet: this version of RAUTA does not terminate TLS"
+        f"--tls-cert (RAUTA_TLS_CERT) {certificate}, --tls-key (RAUTA_TLS_KEY) {key}: "
+        "expected a key for each certificate, in the same order"
     ]
-    assert settings(**{variable: ""})
+    assert settings(**{variable: ""}).tls_pairs == ()
+
+
+def test_certificates_and_where_they_are_served() -> None:
+    parsed = settings(RAUTA_TLS_CERT="/a.crt, /b.crt", RAUTA_TLS_KEY="/a.key,/b.key")
+    assert parsed.tls_pairs == (("/a.crt", "/a.key"), ("/b.crt", "/b.key"))
+    assert parsed.tls_bind == (Address("0.0.0.0", 8443),)
+    flags = ("--tls-cert", "/a", "--tls-key", "/b", "--tls-bind", ":443", "--tls-bind", "127.0.0.1:8444")
+    assert settings(*flags).tls_bind == (Address("::", 443), Address("127.0.0.1", 8444))
+    assert settings().tls_bind == ()
+
+
+def test_https_needs_a_certificate_and_a_free_address() -> None:
+    assert problems("--tls-bind", ":443") == [
+        "--tls-bind :443: expected a certificate for it, with --tls-cert and --tls-key"
+    ]
+    pair = ("--tls-cert", "/a", "--tls-key", "/b")
+    assert problems(*pair, "--tls-bind", ":8080") == [
+        "--tls-bind [::]:8080: expected a free address, and --from has 0.0.0.0:8080"
+    ]
+    assert problems(*pair, *pair) == [
+        "--tls-cert /a: expected each file once",
+        "--tls-key /b: expected each file once",
+    ]
 
 
 def test_variables_of_the_other_programs_are_fine_and_slips_are_not() -> None:

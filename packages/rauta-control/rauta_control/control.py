@@ -22,6 +22,7 @@ import uvloop
 
 from rauta_control import config, cpus, ir, snapshotfd, standalone
 from rauta_control.admin import Admin
+from rauta_control.certificatefiles import CertificateFiles
 from rauta_control.channel import ChannelFullError, attach, control_end, detach
 from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
@@ -43,6 +44,7 @@ from rauta_control.turns import in_turns
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
 BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
+CERTIFICATE_POLL = 0.5  # seconds between two looks at the files of certificates
 SLOTS_RETRY = 1.0  # seconds until what found no slot is tried again: requests end, and slots come free
 
 _decoder = msgspec.msgpack.Decoder(Publish)
@@ -64,6 +66,7 @@ class Control:
         self._followed: standalone.Plan | None = None  # the plan that was published
         self._moved: set[str] = set()  # hosts whose addresses changed since
         self._resolver = Resolver(self._host_moved)
+        self._certificates = CertificateFiles()
         self._wake = asyncio.Event()
         self._loading = asyncio.Lock()
         self._refused: list[str] = []  # problems of settings that were not taken
@@ -94,6 +97,7 @@ class Control:
         """Follow the settings until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._resolver.run())
+            tasks.create_task(self._watch_certificates())
             async with self._loading:
                 await self._load(self._settings)
             await self._first_answers()
@@ -203,9 +207,19 @@ class Control:
         routes = self._demo.routes if self._demo else ()
         extra = [route for route in routes if (route.host, route.path) not in taken]
         self._settings = settings
-        self._plan = await in_turns(standalone.plan(replace(settings, routes=(*settings.routes, *extra))))
+        secrets = await self._certificates.read(settings.tls_pairs, self._configuration.resources)
+        self._plan = await in_turns(standalone.plan(replace(settings, routes=(*settings.routes, *extra)), secrets))
         self._bind()
         self._resolver.want(self._plan.users)
+
+    async def _watch_certificates(self) -> None:
+        """Load the settings again when a certificate or key has changed."""
+        while True:
+            await asyncio.sleep(CERTIFICATE_POLL)
+            async with self._loading:
+                if await self._certificates.changed():
+                    await self._load(self._settings)
+                    self._wake.set()
 
     async def _first_answers(self) -> None:
         try:
@@ -240,7 +254,7 @@ class Control:
                 problems.append(str(error))
                 self._followed = None
                 self._loop.call_later(SLOTS_RETRY, self._wake.set)
-        self._report([*problems, *names.problems])
+        self._report([*problems, *names.problems, *self._certificates.problems])
         self._check_ready()
 
     async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:

@@ -57,6 +57,7 @@ DEFAULT_HIGH_WATER = 65_536  # of transports: bytes not taken by the peer above 
 LINGER_TIME = 10.0  # in which a client may read an early answer before the connection closes
 FRESH_TIME = 1.0  # for the first byte of a connection that was accepted before draining began
 NEVER = float("inf")
+TLS_BUFFER = 65_536  # bytes, as for connections without TLS; uvloop's defaults for TLS are 512 and 256 KiB
 
 MAX_LOGGED_METHOD = 32  # bytes; the longest registered one has 17
 
@@ -76,6 +77,7 @@ class Downstream(asyncio.Protocol):
         "flow",
         "forwarded",
         "forwarded_host",
+        "head",
         "phase",
         "port",
         "queued",
@@ -116,7 +118,8 @@ class Downstream(asyncio.Protocol):
         self.port = port
         self.client = client
         self.flow = flow_hash(b"%b:%d" % (client, number))
-        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % client
+        self.head = worker.secure_head if port.secure else worker.request_head
+        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (client, self.head.scheme)
         self.forwarded_host = b""  # the X-Forwarded-Host line, if it is not the Host field that makes it
         self.buffer = b""
         self.queued = 0  # requests taken from `buffer` since it was filled
@@ -154,9 +157,13 @@ class Downstream(asyncio.Protocol):
     # -- transport callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
+        """See asyncio.Protocol. On a TLS listener this comes after the handshake."""
         self.transport = transport  # type: ignore[assignment]
         high_water = self.worker.limits.max_buffered_bytes
+        if self.port.secure:
+            self.deadline = self.worker.now + self.worker.limits.head_timeout
+            high_water = min(high_water, TLS_BUFFER)
+            transport.set_read_buffer_limits(TLS_BUFFER)  # type: ignore[attr-defined]
         if high_water != DEFAULT_HIGH_WATER:
             self.transport.set_write_buffer_limits(high_water)
         self.worker.connected(self)
@@ -181,6 +188,10 @@ class Downstream(asyncio.Protocol):
             self.wish = b""  # a tunnel with nobody in it
         if self.phase == BODY:
             self.fail(Reason.BAD_BODY)
+        if self.port.secure:  # uvloop ends the connection, and would take more of the answer only to drop it
+            if self.phase == WAIT:
+                self.transport.abort()
+            return False
         return self.phase == WAIT
 
     def pause_writing(self) -> None:
@@ -217,7 +228,7 @@ class Downstream(asyncio.Protocol):
             return
         worker = self.worker
         self.started = monotonic()
-        head = worker.request_head
+        head = self.head
         try:
             head.read(data, end)
             routes = self.port.routes
@@ -243,7 +254,7 @@ class Downstream(asyncio.Protocol):
         if (length or end + 4 != len(data)) and not self._begin_body(length, data[end + 4 :]):
             return
         if found is None:
-            self.fail(Reason.NO_HOST)
+            self.fail(routes.missing(head.host))
             return
         host, forwarded_host = found
         rule = host.memo.get(method + head.path)
@@ -572,12 +583,16 @@ class Downstream(asyncio.Protocol):
             return
         self.phase = LINGER
         self.deadline = self.worker.now + LINGER_TIME
-        self.transport.write_eof()
+        if self.port.secure:
+            self.transport.close()  # says that no more comes, and discards what does until the client closes
+        else:
+            self.transport.write_eof()
         self.regulate()
 
     def _close(self) -> None:
         self.phase = CLOSED
-        self.deadline = self.worker.now + self.worker.limits.write_timeout
+        # A TLS client is to say that it has understood; many never do.
+        self.deadline = self.worker.now + (FRESH_TIME if self.port.secure else self.worker.limits.write_timeout)
         self.transport.close()
 
     def forget(self) -> None:

@@ -205,7 +205,7 @@ class Draft:
         else:
             paths, expressions = site.paths.freeze(), _sorted(site.expressions.values())
         fallback = self._build(host.fallback) if host.fallback else None
-        built = names[hostname] = Host(paths, self._memory, expressions, fallback)
+        built = names[hostname] = Host(paths, self._memory, expressions, fallback, host.section)
         if site is not None:
             site.built = built
         return built

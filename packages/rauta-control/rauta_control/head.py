@@ -97,14 +97,16 @@ class RequestHead:
         "method",
         "path",
         "request_id",
+        "scheme",
         "small",
         "target",
         "wish",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, scheme: bytes = b"http") -> None:
         self.retune(limits)
         self.wish = b""
+        self.scheme = scheme  # that an absolute target must have: `https` where the connection is TLS
         self.method = self.target = self.path = self.host = self.request_id = b""
         self.length = 0
         self.keep_alive = True
@@ -265,7 +267,7 @@ class RequestHead:
         if absolute is None:
             raise Refused(Reason.BAD_REQUEST_LINE, "target")
         scheme, authority, path, query = absolute.groups()
-        if scheme.lower() != b"http" or not authority or authority.lower() != self.host:
+        if scheme.lower() != self.scheme or not authority or authority.lower() != self.host:
             raise Refused(Reason.BAD_HOST, "absolute target")
         return path or b"/", query
 

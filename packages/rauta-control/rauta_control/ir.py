@@ -49,11 +49,17 @@ class Endpoint(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Secret(msgspec.Struct, frozen=True, array_like=True, tag="secret"):
-    """PEM: a certificate chain, leaf first, and its private key; without a key, a bundle of certificate authorities."""
+    """PEM: a certificate chain, leaf first, and its private key; without a key, a bundle of certificate authorities.
+
+    `hostnames` are those that the leaf is for (lower case, `*.` for one label), `key_type` the kind of its key: `RSA`,
+    `EC` or another.
+    """
 
     name: str
     certificates: bytes
     private_key: bytes = b""
+    hostnames: tuple[str, ...] = ()
+    key_type: str = ""
 
     @property
     def key(self) -> str:

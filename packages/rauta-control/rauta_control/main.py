@@ -14,7 +14,7 @@ from rauta_control.inherit import Role, Run
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
        rauta-control check PATH      say what is wrong with manifests (a file or folder); 1 if requests would fail
 
-RAUTA, an API gateway: accepts HTTP requests and passes them to backends.
+RAUTA, an API gateway: accepts HTTP and HTTPS requests and passes them to backends.
 
   rauta-control --to 127.0.0.1:9001 --to web:8080
   rauta-control --route /api=127.0.0.1:9001,127.0.0.1:9002 --route 'shop.example/=blue:80*9,green:80*1'
@@ -30,7 +30,8 @@ Each flag has the variable in brackets. A flag wins over its variable, an empty 
   --help
       Print this and exit.
 
-Signals: SIGTERM drains and ends, SIGINT (Ctrl-C) too but sooner, a second one ends at once. SIGHUP reads @FILEs again.
+Signals: SIGTERM drains and ends, SIGINT (Ctrl-C) too but sooner, a second one ends at once. SIGHUP reads @FILEs and
+certificates again.
 SIGUSR2 starts the program anew in place, after an upgrade: sockets and children stay, each child in the version that
 it was started in until it ends.
 Exit status: 0 ended as told, 1 could not start, 2 wrong settings, 128 + signal if ended at once.
@@ -55,6 +56,11 @@ def main() -> int:
     settings = config.parse(argv, os.environ, cpus.available())
     if isinstance(settings, list):
         return _fail(2, settings)
+    if settings.tls_pairs and state is None:
+        from rauta_control import certificatefiles  # noqa: PLC0415
+
+        if problems := certificatefiles.unusable(settings.tls_pairs):
+            return _fail(2, problems)
     # Everything the children need is imported here, once, so that a fork of this process is ready to serve.
     from rauta_control import control, worker  # noqa: PLC0415
     from rauta_control.demo import Demo  # noqa: PLC0415

@@ -16,7 +16,7 @@ from rauta_agent_api.snapshot import MetricSnapshot, MetricValue
 from rauta_control.counters import BUCKETS, cumulative, total
 from rauta_control.ir import Cluster, Rule
 from rauta_control.picture import Picture
-from rauta_control.reasons import Reason
+from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 from rauta_control.slices import Slices, finish
 
@@ -155,6 +155,13 @@ def _reasons(reading: Reading) -> Iterator[Sample]:
             yield "", _label("reason", reason.code), count
 
 
+def _handshake_failures(reading: Reading) -> Iterator[Sample]:
+    for failure in HandshakeFailure:
+        count = sum(words[Vital.TLS_FAILURES + failure.number] for words in reading.vitals)
+        if count:
+            yield "", _label("reason", failure.code), count
+
+
 def _generations(reading: Reading) -> Iterator[Sample]:
     return (("", f'worker="{worker.index}"', max(0, worker.generation)) for worker in reading.picture.workers)
 
@@ -223,6 +230,13 @@ FAMILIES = (
         "counter",
         "Client connections closed at once because a limit was reached.",
         _vital(Vital.REFUSED),
+    ),
+    Family("rauta_tls_handshakes_total", "counter", "TLS handshakes completed.", _vital(Vital.TLS_HANDSHAKES)),
+    Family(
+        "rauta_tls_handshake_failures_total",
+        "counter",
+        "Connections to TLS listeners that came to nothing, by reason.",
+        _handshake_failures,
     ),
     Family("rauta_upstream_connections", "gauge", "Connections to endpoints open.", _vital(Vital.UPSTREAMS)),
     Family("rauta_upstream_connections_opened_total", "counter", "Connections made.", _vital(Vital.UPSTREAM_CONNECTS)),

@@ -10,9 +10,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from ssl import SSLContext
+from typing import NamedTuple, cast
+from weakref import WeakValueDictionary
 
-from rauta_control.table import Routes
+from rauta_control import servername
+from rauta_control.ir import Listener, Resource, Secret, ServerName, VirtualHost
+from rauta_control.table import Routes, SectionRoutes, Table
+from rauta_control.tlscontext import Contexts
 
 BATCH = 4  # connections accepted per turn; the level-triggered poll calls again at once if more wait
 _OUT_OF_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE))
@@ -41,16 +47,90 @@ class Reserve:
             self._fd = _open()
 
 
+class Site(NamedTuple):
+    """What a TLS listener does for a server name: `port` takes the connections, with these certificates."""
+
+    port: Port
+    name: ServerName
+    resources: Mapping[str, Resource]
+
+    async def context(self, contexts: Contexts, wanted: str, now: float) -> SSLContext:
+        """Return the context for a handshake; raises OSError or ValueError if it cannot be made."""
+        secrets = servername.choose(self._secrets(self.name.secrets), wanted)
+        return await contexts.get(secrets, self._secrets(self.name.authorities), self.name.client, now)
+
+    def _secrets(self, names: Iterable[str]) -> tuple[Secret, ...]:
+        return tuple(cast("Secret", self.resources[f"secret/{name}"]) for name in names)
+
+
 class Port:
-    """One listener. `routes` is replaced at each commit, and read once a request; `sock` is None while unbound."""
+    """One listener. `routes` is replaced at each commit, and read once a request; `sock` is None while unbound.
 
-    __slots__ = ("name", "open", "routes", "sock")
+    The connections of a TLS listener are not its own but those of a Port for the section that their server name
+    selected, so that a request costs the same with and without TLS; they count for the listener, their `owner`.
+    """
 
-    def __init__(self, name: str, sock: socket.socket | None) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_kept",
+        "_listener",
+        "_named",
+        "_resources",
+        "_sections",
+        "name",
+        "open",
+        "owner",
+        "routes",
+        "secure",
+        "sock",
+    )
+
+    def __init__(
+        self, name: str, sock: socket.socket | None, *, secure: bool = False, owner: Port | None = None
+    ) -> None:
         self.name = name
         self.sock = sock
+        self.secure = secure
         self.routes = Routes({})
         self.open = 0  # connections of clients, accepted here
+        self.owner = self if owner is None else owner
+        self._listener: Listener | None = None
+        self._resources: Mapping[str, Resource] = {}
+        self._named: dict[str, ServerName] | None = None  # made at the first handshake after a change
+        self._sections: WeakValueDictionary[str, Port] = WeakValueDictionary()  # those in use, and
+        self._kept: list[Port] = []  # those that can be selected
+
+    def follow(self, table: Table) -> None:
+        """Take over what a new table says."""
+        listener = table.resources.get(f"listener/{self.name}")
+        if listener is not self._listener:
+            self._listener = listener if isinstance(listener, Listener) else None
+            self._named = None
+            self._kept = []
+            self.secure = self._listener is not None and bool(self._listener.tls)
+        self._resources = table.resources
+        routes = table.listeners.get(self.name) or Routes({})
+        if routes is self.routes:
+            return
+        self.routes = routes
+        for section, port in self._sections.items():
+            port.routes = SectionRoutes(self.routes, section)
+
+    def site(self, wanted: str) -> Site | None:
+        """Who serves a server name (lower case, empty if the client gave none)."""
+        if self._named is None:
+            self._named = {each.hostname: each for each in self._listener.tls} if self._listener else {}
+        name = servername.entry(self._named, wanted)
+        if name is None:
+            return None
+        host = self._resources.get(f"host/{self.name}|{name.hostname}")
+        section = host.section if isinstance(host, VirtualHost) else ""
+        port = self._sections.get(section)
+        if port is None:
+            port = self._sections[section] = Port(self.name, None, secure=True, owner=self)
+            port.routes = SectionRoutes(self.routes, section)
+            self._kept.append(port)
+        return Site(port, name, self._resources)
 
     def accept(
         self, accepted: Callable[[Port, socket.socket, str, int], None], refused: Callable[[], None], reserve: Reserve

@@ -252,6 +252,7 @@ class Proxy:
         linked: bool = True,
         descriptors: int | None = None,
         stdout: Any = None,
+        listener: str = "l",
     ) -> None:
         self.words = SharedWords.create()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
@@ -269,7 +270,7 @@ class Proxy:
             "log": log,
             "words": self.words.fd,
             "channel": child_channel.fileno(),
-            "listeners": {"l": self.listening.fileno()},
+            "listeners": {listener: self.listening.fileno()},
             "snapshot": snapshot,
             "since": [],
             "link": child_link.fileno() if linked else None,

@@ -37,6 +37,7 @@ class Reason(Enum):
     TOO_MANY_FIELDS = (19, 431, "the request head has too many fields")
     CHUNK_OVERHEAD = (50, 400, "the request body comes in chunks too small, or with too much beside what it carries")
     PIPELINED_TOO_DEEP = (51, 429, "too many requests were sent ahead on this connection")
+    PLAIN_HTTP = (59, 400, "this port takes HTTPS, and the request came without TLS")
     # Not a fault: an OPTIONS or TRACE that was to come this far and no further (RFC 9110 7.6.2).
     MAX_FORWARDS = (18, 200, "Max-Forwards is 0, so this is the answer of the gateway, not of a backend")
     # Routing.
@@ -48,6 +49,7 @@ class Reason(Enum):
     REDIRECT = (24, 302, "the route redirects this request")
     CORS_PREFLIGHT = (25, 200, "the route tells browsers what other origins may do")
     CORS_ORIGIN = (26, 403, "the route does not allow this origin")
+    MISDIRECTED = (27, 421, "this host name is served, but not for the TLS server name of this connection")
     # The backend.
     NO_ENDPOINTS = (30, 503, "the service behind the route has no endpoints")
     UPSTREAM_CONNECT = (31, 502, "the backend refused or failed the connection")
@@ -80,6 +82,24 @@ class Reason(Enum):
         self.detail = detail
         self.code = self.name.lower()
         self.code_bytes = self.code.encode()
+
+
+class HandshakeFailure(Enum):
+    """(number, what happened): why a connection to a TLS listener came to nothing. Only in metrics."""
+
+    TIMEOUT = (0, "the handshake took too long")
+    CLIENT_CLOSED = (1, "the client closed the connection")
+    NOT_TLS = (2, "the client did not speak TLS")
+    UNKNOWN_NAME = (3, "no listener serves the server name")
+    CLIENT_REFUSED = (4, "the client sent an alert: it does not trust the certificate, for one")
+    CLIENT_CERTIFICATE = (5, "the client showed no certificate, or one that no authority vouches for")
+    PROTOCOL = (6, "the client offered no version, cipher or signature that is good enough")
+    CERTIFICATE = (7, "the listener's own certificate is not usable")
+
+    def __init__(self, number: int, detail: str) -> None:
+        self.number = number
+        self.detail = detail
+        self.code = self.name.lower()
 
 
 CAPACITY = 64  # reasons that fit into a worker's words

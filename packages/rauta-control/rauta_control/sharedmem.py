@@ -62,6 +62,8 @@ class Vital(IntEnum):
     RETRIES_DENIED = 26  # because the budget was used up
     MIRRORED = 32  # copies of requests that a backend answered
     MIRRORS_DROPPED = 33  # copies that were not sent, not taken or not answered
+    TLS_HANDSHAKES = 40  # completed
+    TLS_FAILURES = 48  # + HandshakeFailure.number: those that came to nothing
     REASONS = 64  # + Reason.number: RAUTA's own answers by reason
 
 

@@ -7,9 +7,10 @@ a change of addresses touches clusters only: `plan` makes everything else, `clus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Literal
 
 import msgspec
 
@@ -36,16 +37,21 @@ class Plan:
     balance: ir.Balance = field(default_factory=ir.Balance)
 
 
-def translate(settings: Settings, addresses: Mapping[str, tuple[str, ...]]) -> dict[str, ir.Resource]:
+def translate(
+    settings: Settings, addresses: Mapping[str, tuple[str, ...]], secrets: Sequence[ir.Secret] = ()
+) -> dict[str, ir.Resource]:
     """Return all resources of `settings`, where the hosts of backends have these `addresses`."""
-    made = finish(plan(settings))
+    made = finish(plan(settings, secrets))
     return made.resources | finish(clusters(made, made.clusters, addresses, {}))
 
 
-def plan(settings: Settings) -> Slices[Plan]:
-    """Plan the listeners and routes of `settings`, a route at a time."""
+def plan(settings: Settings, secrets: Sequence[ir.Secret] = ()) -> Slices[Plan]:
+    """Plan the listeners and routes of `settings`, a route at a time. Without `secrets` there are no TLS listeners."""
     made = Plan(balance=settings.balance)
-    listeners = list(_listeners(settings.bind, settings.addresses))
+    tls = (ir.ServerName("*", tuple(secret.name for secret in secrets)),) if secrets else ()
+    binds = [(address, ()) for address in settings.bind] + [(address, tls) for address in settings.tls_bind if tls]
+    listeners = list(_listeners(binds, settings.addresses))
+    made.resources.update((secret.key, secret) for secret in secrets)
     made.resources.update((listener.key, listener) for listener in listeners)
     for spec in settings.routes:
         _add_route(made, listeners, spec, settings.upgrades)
@@ -77,10 +83,12 @@ def clusters(
     return resources
 
 
-def _listeners(bind: Iterable[Address], addresses: tuple[str, ...]) -> Iterable[ir.Listener]:
+def _listeners(
+    binds: Iterable[tuple[Address, tuple[ir.ServerName, ...]]], addresses: tuple[str, ...]
+) -> Iterable[ir.Listener]:
     """A listener for each address to bind; those of port 0 may repeat, so they are numbered."""
     names: dict[str, int] = {}
-    for asked in bind:
+    for asked, tls in binds:
         wildcard = ip_address(asked.host).is_unspecified
         for host in addresses if wildcard and addresses else (asked.host,):
             name = f"{PREFIX}/{Address(host, asked.port)}"
@@ -88,7 +96,8 @@ def _listeners(bind: Iterable[Address], addresses: tuple[str, ...]) -> Iterable[
             if count > 1 and asked.port:
                 continue  # 0.0.0.0:80 and [::]:80 replaced by the same addresses
             unique = name if count == 1 else f"{name}#{count}"
-            yield ir.Listener(unique, host, asked.port, asked.port, gateways=(PREFIX,))
+            protocol: Literal["HTTP", "HTTPS"] = "HTTPS" if tls else "HTTP"
+            yield ir.Listener(unique, host, asked.port, asked.port, protocol, (PREFIX,), tls)
 
 
 def _add_route(made: Plan, listeners: Iterable[ir.Listener], spec: RouteSpec, upgrades: tuple[str, ...]) -> None:

@@ -71,6 +71,9 @@ TODAY = frozenset(
         Ability.BACKEND_TIMEOUT,
         Ability.RETRY,
         Ability.WEBSOCKET,
+        Ability.TLS,
+        Ability.CLIENT_CERTIFICATES,
+        Ability.MISDIRECTED,
     }
 )
 #: What translation can express. An ability outside of it needs more than an entry in TODAY.

@@ -101,12 +101,12 @@ Decision: TypeAlias = Rule | Choice
 
 
 class Host:
-    """The paths of one host name, and what was decided lately.
+    """The paths of one host name, and what was decided lately. `section` as in ir.VirtualHost.
 
     `expressions` are the rules whose path is one; where no rule of this host matches, `fallback` is asked.
     """
 
-    __slots__ = ("expressions", "fallback", "memo", "memory", "older", "paths")
+    __slots__ = ("expressions", "fallback", "memo", "memory", "older", "paths", "section")
 
     def __init__(
         self,
@@ -114,10 +114,12 @@ class Host:
         memory: Memory,
         expressions: tuple[Rule, ...] = (),
         fallback: Host | None = None,
+        section: str = "",
     ) -> None:
         self.paths = paths
         self.expressions = expressions
         self.fallback = fallback
+        self.section = section
         self.memory = memory
         self.memo: dict[bytes, Decision] = {}  # by method and path: `GET/index.html`
         self.older: dict[bytes, Decision] = {}
@@ -210,13 +212,17 @@ class Routes:
 
     def find(self, field: bytes) -> tuple[Host, bytes] | None:
         """Return what serves a Host field that `seen` does not know, and remember it. Raises Refused(BAD_HOST)."""
-        host = self._search(split_host(field)) if field else self.names.get(_ANY)
+        host = self._search(split_host(field) if field else b"")
         if host is None:
             return None
         if len(self.seen) >= SEEN_LIMIT:
             self.seen = {}
         found = self.seen[field] = (host, b"X-Forwarded-Host: %b\r\n" % field if field else b"")
         return found
+
+    def missing(self, field: bytes) -> Reason:  # noqa: ARG002 - SectionRoutes looks at it
+        """Why `find` has nothing for a Host field."""
+        return Reason.NO_HOST
 
     def _search(self, name: bytes) -> Host | None:
         """Gateway API: an exact name before a wildcard, a longer wildcard before a shorter one."""
@@ -228,6 +234,25 @@ class Routes:
                 return names.get(_ANY)
             host = names.get(b"*." + name)
         return host
+
+
+class SectionRoutes(Routes):
+    """The same for the connections whose TLS server name selected one `section`: all other hosts are out of reach."""
+
+    __slots__ = ("section",)
+
+    def __init__(self, routes: Routes, section: str) -> None:
+        super().__init__(routes.names)
+        self.section = section
+
+    def missing(self, field: bytes) -> Reason:
+        """Gateway API: 421 for a host that another listener serves."""
+        elsewhere = super()._search(split_host(field) if field else b"")
+        return Reason.NO_HOST if elsewhere is None else Reason.MISDIRECTED
+
+    def _search(self, name: bytes) -> Host | None:
+        host = super()._search(name)
+        return host if host is not None and host.section == self.section else None
 
 
 class Table:

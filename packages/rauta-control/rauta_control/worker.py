@@ -36,12 +36,14 @@ from rauta_control.messages import ControlLink, Drain, Listen, Retune, ToWorker,
 from rauta_control.mirror import Mirror
 from rauta_control.port import Port, Reserve
 from rauta_control.proxied import Proxied
-from rauta_control.reasons import Reason, answer
+from rauta_control.reasons import HandshakeFailure, Reason, answer
 from rauta_control.recorder import Recorder
 from rauta_control.response import ResponseHead
 from rauta_control.sharedmem import EndpointWord, Vital
 from rauta_control.sweep import Sweep
-from rauta_control.table import Routes, Table
+from rauta_control.table import Table
+from rauta_control.tlscontext import Contexts
+from rauta_control.tlshandshake import Handshake
 from rauta_control.tunnel import Tunnel
 from rauta_control.upstream import Upstream
 from rauta_control.wheel import Wheel
@@ -51,6 +53,7 @@ LONGEST_TICK = 1.0  # seconds; what a tick is later than that, the machine slept
 SLOW_TICKS = 10
 DRAIN_ON_ORPHANING = 30.0  # seconds, when there is no supervisor left to say how long
 DESCRIPTORS = 1 << 20  # that we count on where there is no limit
+MAX_COMPLAINTS = 100  # texts logged, each once
 SPARE_DESCRIPTORS = 64  # for everything that is not a connection
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,8 @@ class Worker:
         self.trust = Trust(inherited.settings.trusted_proxies)
         self.via = inherited.settings.via
         self.request_head = RequestHead(self.limits)
+        self.secure_head = RequestHead(self.limits, scheme=b"https")
+        self.contexts = Contexts(loop)
         self.response_head = ResponseHead()
         self.sweep = Sweep()
         self.wheel = Wheel(loop.time, loop.call_at)
@@ -91,9 +96,10 @@ class Worker:
         self.follower = Follower(inherited.index, self._committed)
         self._ports = {name: Port(name, sock) for name, sock in inherited.listeners.items()}
         self._accepting: set[str] = set()
-        self._open: set[Downstream | Tunnel] = set()  # from the moment they are accepted
+        self._open: set[Downstream | Handshake | Tunnel] = set()  # from the moment they are accepted
         self._tunnels = 0  # each is two connections, and one in `sweep`
         self._tasks: set[asyncio.Task[None]] = set()
+        self._complaints: set[str] = set()
         self._reserve = Reserve()
         self._ticks = 0
 
@@ -102,6 +108,11 @@ class Worker:
     def connected(self, downstream: Downstream) -> None:
         """A client connection is up."""
         self.sweep.add(downstream)
+        if downstream not in self._open:  # it had a handshake until now
+            self._open.add(downstream)
+            downstream.port.owner.open += 1
+            if self.draining:
+                downstream.drain()
 
     def tunnelled(self, downstream: Downstream, upstream: Upstream, tunnel: Tunnel) -> None:
         """Two connections have become a tunnel."""
@@ -112,16 +123,33 @@ class Worker:
         self.sweep.discard(upstream)
         self.sweep.add(tunnel)
 
-    def disconnected(self, connection: Downstream | Tunnel) -> None:
+    def disconnected(self, connection: Downstream | Handshake | Tunnel) -> None:
         """A client connection is gone."""
         if connection in self._open:
             self._open.discard(connection)
-            connection.port.open -= 1
+            connection.port.owner.open -= 1
             if isinstance(connection, Tunnel):
                 self._tunnels -= 1
         self.sweep.discard(connection)
         if self.draining and not self._open:
             self._finish()
+
+    def shaken(self, handshake: Handshake) -> None:
+        """A handshake has become a connection, which is among the open ones already, or gone again."""
+        self.vitals[Vital.TLS_HANDSHAKES] += 1
+        self.disconnected(handshake)
+
+    def unshaken(self, handshake: Handshake, failure: HandshakeFailure) -> None:
+        """A handshake came to nothing."""
+        self.vitals[Vital.TLS_FAILURES + failure.number] += 1
+        self.disconnected(handshake)
+
+    def complain(self, what: str, error: Exception) -> None:
+        """Log, once, what an operator can mend."""
+        text = f"{what}: {error}"
+        if text not in self._complaints and len(self._complaints) < MAX_COMPLAINTS:
+            self._complaints.add(text)
+            log.warning("%s", text)
 
     def connect(self, endpoint: Endpoint, downstream: Downstream) -> None:
         """Open a connection for which room was reserved, and give it to `downstream` if that still waits."""
@@ -180,17 +208,24 @@ class Worker:
     def _accepted(self, port: Port, sock: socket.socket, address: str, number: int) -> None:
         limits = self.limits
         if len(self._open) >= limits.max_connections:
-            self._turn_away(sock, Reason.OVERLOADED)
+            self._turn_away(port, sock, Reason.OVERLOADED)
             return
         if limits.max_listener_connections and port.open >= limits.max_listener_connections:
-            self._turn_away(sock, Reason.LISTENER_FULL)
+            self._turn_away(port, sock, Reason.LISTENER_FULL)
             return
         self.vitals[Vital.ACCEPTED] += 1
-        kind = Proxied if self.via or (self.trust and self.trust.covers(address)) else Downstream
-        downstream = kind(self, port, address, number)
-        self._open.add(downstream)  # from here on draining waits for it
         port.open += 1
+        if port.secure:
+            self._open.add(Handshake(self, port, sock, address, number))
+            return
+        downstream = self.downstream(port, address, number)
+        self._open.add(downstream)  # from here on draining waits for it
         self.start(self._adopt(downstream, sock))
+
+    def downstream(self, port: Port, address: str, number: int) -> Downstream:
+        """Return what takes the requests of a client's connection, once that is there."""
+        kind = Proxied if self.via or (self.trust and self.trust.covers(address)) else Downstream
+        return kind(self, port, address, number)
 
     async def _adopt(self, downstream: Downstream, sock: socket.socket) -> None:
         try:
@@ -199,14 +234,21 @@ class Worker:
             sock.close()
             self.disconnected(downstream)
 
-    def _turn_away(self, sock: socket.socket, reason: Reason) -> None:
+    def _turn_away(self, port: Port, sock: socket.socket, reason: Reason) -> None:
         """Say that we are full. What the client said is read: else closing would send a reset that overtakes that."""
         self._refused()
-        self.vitals[Vital.REASONS + reason.number] += 1
+        self.count_reason(reason)
+        if port.secure:  # to say it would take a handshake
+            sock.close()
+            return
         sock.setblocking(False)
         with sock, suppress(OSError):
             sock.send(answer(reason, close=True))
             sock.recv(65_536)
+
+    def count_reason(self, reason: Reason) -> None:
+        """Count an answer that belongs to no request."""
+        self.vitals[Vital.REASONS + reason.number] += 1
 
     def _refused(self) -> None:
         self.vitals[Vital.REFUSED] += 1
@@ -225,8 +267,8 @@ class Worker:
     # -- configuration and orders
 
     def _committed(self, table: Table) -> None:
-        for name, port in self._ports.items():
-            port.routes = table.listeners.get(name) or Routes({})
+        for port in self._ports.values():
+            port.follow(table)
         self._update_accepting()
 
     def received(self, message: ToWorker, fds: tuple[int, ...]) -> None:
@@ -243,6 +285,7 @@ class Worker:
             case Retune():
                 self.limits = self._fit(message.limits, message.workers)
                 self.request_head.retune(self.limits)
+                self.secure_head.retune(self.limits)
                 self.trust = Trust(message.trusted_proxies)
                 self.via = message.via
 

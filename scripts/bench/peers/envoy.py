@@ -25,6 +25,7 @@ HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_man
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 PATH_INPUT = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
+TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 ROUTE = "type.googleapis.com/envoy.config.route.v3.Route"
 TREE_FROM = 8  # routes of one host: fewer are a list
 
@@ -75,6 +76,12 @@ def _manager(setup: Setup, place: Place) -> Json:
     }
 
 
+def _tls(place: Place) -> Json:
+    file = {"filename": str(place.certificate)}
+    common = {"alpn_protocols": ["http/1.1"], "tls_certificates": [{"certificate_chain": file, "private_key": file}]}
+    return {"name": "tls", "typed_config": {"@type": TLS, "common_tls_context": common}}
+
+
 def _cluster(port: int) -> Json:
     return {
         "name": f"b{port}",
@@ -92,11 +99,14 @@ def _cluster(port: int) -> Json:
 
 def config(setup: Setup, place: Place) -> Json:
     """The whole bootstrap."""
+    chain: Json = {"filters": [{"name": "http", "typed_config": _manager(setup, place)}]}
+    if setup.secure:
+        chain["transport_socket"] = _tls(place)
     listener = {
         "name": "in",
         "address": _address(place.port),
         "tcp_backlog_size": 4096,
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": _manager(setup, place)}]}],
+        "filter_chains": [chain],
     }
     return {
         "admin": {"address": _address(place.admin)},

@@ -35,10 +35,10 @@ defaults
     timeout http-keep-alive 600s
 
 frontend in
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port} backlog 4096{ssl}
     unique-id-format %[uuid()]
     unique-id-header x-request-id
-    http-request set-header x-forwarded-proto http
+    http-request set-header x-forwarded-proto {scheme}
 {rules}
     default_backend b{first}
 
@@ -62,7 +62,13 @@ def config(setup: Setup, place: Place) -> str:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = min(6000, soft // 4)  # it refuses to start if it could run out of descriptors
     return TEMPLATE.format(
-        connections=most, port=place.port, rules="\n".join(rules), first=setup.routes[0].port, backends=backends
+        connections=most,
+        port=place.port,
+        ssl=f" ssl crt {place.certificate} alpn http/1.1" if setup.secure else "",
+        scheme="https" if setup.secure else "http",
+        rules="\n".join(rules),
+        first=setup.routes[0].port,
+        backends=backends,
     )
 
 

@@ -21,6 +21,11 @@ class Place:
         """Its access log: every proxy writes one, a line a request."""
         return self.folder / "access.log"
 
+    @property
+    def certificate(self) -> Path:
+        """Its certificate and its key in one PEM file, where the setup is `secure`: the same for every proxy."""
+        return self.folder / "tls.pem"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:

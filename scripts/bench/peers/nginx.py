@@ -55,6 +55,7 @@ http {{
   proxy_read_timeout 600s;
   proxy_send_timeout 600s;
 
+{certificate}
 {upstreams}
 {servers}
 }}
@@ -63,6 +64,10 @@ TUNED = """\
   proxy_buffer_size 16k;
   proxy_buffers 8 64k;
   proxy_busy_buffers_size 128k;"""
+CERTIFICATE = """\
+  ssl_certificate {path};
+  ssl_certificate_key {path};
+  ssl_protocols TLSv1.2 TLSv1.3;"""
 UPSTREAM = """\
   upstream b{port} {{
     server 127.0.0.1:{port};
@@ -72,15 +77,16 @@ UPSTREAM = """\
   }}"""
 SERVER = """\
   server {{
-    listen 127.0.0.1:{port}{backlog};
+    listen 127.0.0.1:{port}{ssl}{backlog};
     server_name {name};
 {locations}
   }}"""
 
 
-def _server(host: str, routes: list[Route], place: Place, *, first: bool) -> str:
+def _server(host: str, routes: list[Route], place: Place, *, first: bool, secure: bool) -> str:
     return SERVER.format(
         port=place.port,
+        ssl=" ssl" if secure else "",
         backlog=" backlog=4096" if first else "",
         name=host or "_",
         locations="\n".join(f"    location {route.slashed} {{ proxy_pass http://b{route.port}; }}" for route in routes),
@@ -93,9 +99,11 @@ def config(setup: Setup, place: Place, buffers: str = TUNED) -> str:
         buffers=buffers,
         user="user root;" if os.geteuid() == 0 else "",  # else the worker becomes `nobody`, who may not write here
         log=place.log,
+        certificate=CERTIFICATE.format(path=place.certificate) if setup.secure else "",
         upstreams="\n".join(UPSTREAM.format(port=port) for port in setup.ports),
         servers="\n".join(
-            _server(host, routes, place, first=not i) for i, (host, routes) in enumerate(setup.hosts().items())
+            _server(host, routes, place, first=not i, secure=setup.secure)
+            for i, (host, routes) in enumerate(setup.hosts().items())
         ),
     )
 

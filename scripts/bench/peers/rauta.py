@@ -13,8 +13,15 @@ from .model import Place, Proxy, Start
 
 def arguments(setup: Setup, place: Place) -> list[str]:
     """The file of arguments, a line each: 10,000 routes do not fit a command line everywhere."""
+    at = f"127.0.0.1:{place.port}"
+    secure = (
+        "--from=127.0.0.1:0",
+        f"--tls-bind={at}",
+        f"--tls-cert={place.certificate}",
+        f"--tls-key={place.certificate}",
+    )
     return [
-        f"--from=127.0.0.1:{place.port}",
+        *(secure if setup.secure else (f"--from={at}",)),
         *(f"--route={route.host}{route.prefix}=127.0.0.1:{route.port}" for route in setup.routes),
         f"--admin-port={place.admin}",
         f"--probe-port={place.probe}",

@@ -1,6 +1,7 @@
 """Rows of small requests at full load: different heads, equal heads, many routes, bodies of 64 KiB."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from .. import load, setup
@@ -19,6 +20,11 @@ SHORTEST = 300  # bytes of an answer with its head: less is not the backend's
 def plain(backends: Backends) -> Setup:
     """Two routes: everything, and the streams."""
     return setup.plain(backends.web[0], backends.streams)
+
+
+def secure(backends: Backends) -> Setup:
+    """The same with TLS."""
+    return replace(plain(backends), secure=True)
 
 
 def spread(count: int) -> Callable[[Backends], Setup]:
@@ -47,7 +53,8 @@ def loaded(routes: Callable[[Turn], tuple[Route, ...]], turn: Turn, *, distinct:
     work = load.Load(wanted, turn.seed, distinct=distinct, body=body)
     posted = b"0123456789abcdef" * (body // 16)
     with Probe(instance, wanted, turn.seed ^ 0x5A5A5A5A, posted) as probe, instance.metered() as meter:
-        done = load.run(work, instance.port(wanted[0]), turn.size.seconds, instance.cores.load, instance.folder)
+        seconds, core = turn.size.seconds, instance.cores.load
+        done = load.run(work, instance.port(wanted[0]), seconds, core, instance.folder, secure=instance.secure)
     wrong = done.complaint() or probe.wrong
     if not wrong and not SHORTEST < done.bytes / done.requests < web.LONGEST:
         wrong = f"answers of {done.bytes / done.requests:.0f} bytes are not the backend's"
@@ -72,6 +79,7 @@ def _row(name: str, title: str, work: Callable[[Turn], Sample], routing: Callabl
 ROWS = (
     _row("distinct", "every head different", partial(loaded, first)),
     _row("identical", "all heads the same", partial(loaded, first, distinct=False)),
+    _row("tls", "different heads over TLS, connections kept", partial(loaded, first), secure),
     _row("routes10", "different heads over 10 routes", partial(loaded, all_routes), spread(10)),
     _row("routes1000", "different heads over 1,000 routes", partial(loaded, all_routes), spread(1000)),
     _row("routes10000", "different heads over 10,000 routes", partial(loaded, all_routes), spread(10_000)),

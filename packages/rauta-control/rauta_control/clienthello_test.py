@@ -1,0 +1,106 @@
+"""The server name of real ClientHellos, whole and in pieces, and of what is none."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rauta_control.clienthello import MAX_HELLO, NotTLSError, UnfinishedError, server_name
+
+
+def hello(name: str | None, *, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
+    """What OpenSSL says first."""
+    context = ssl.create_default_context()
+    context.maximum_version = version
+    context.check_hostname = False
+    out = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=name).do_handshake()
+    return out.read()
+
+
+def split(data: bytes, *sizes: int) -> bytes:
+    """The one record of `data` as several, the last of what is left."""
+    content, parts = data[5:], []
+    for size in (*sizes, len(content)):
+        piece, content = content[:size], content[size:]
+        if piece:
+            parts.append(data[:3] + len(piece).to_bytes(2) + piece)
+    return b"".join(parts)
+
+
+HELLO = hello("Shop.Example")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_name_is_found(version: ssl.TLSVersion) -> None:
+    assert server_name(hello("a.example", version=version)) == "a.example"
+    assert server_name(hello(None, version=version)) == ""
+    assert server_name(HELLO) == "shop.example"
+    assert server_name(HELLO + b"\x14\x03\x03\x00\x01\x01") == "shop.example"
+
+
+def test_a_dot_at_the_end_is_no_part_of_it() -> None:
+    assert server_name(HELLO.replace(b"Shop.Example", b"Shop.Exampl.")) == "shop.exampl"
+
+
+def test_without_extensions_there_is_no_name() -> None:
+    body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02\xc0\x2f" + b"\x01\x00"
+    record = b"\x01" + len(body).to_bytes(3) + body
+    assert server_name(b"\x16\x03\x01" + len(record).to_bytes(2) + record) == ""
+
+
+def test_a_part_says_how_much_is_needed() -> None:
+    for count in range(len(HELLO)):
+        with pytest.raises(UnfinishedError) as error:
+            server_name(HELLO[:count])
+        assert count < error.value.size <= len(HELLO)
+
+
+def test_a_hello_of_several_records() -> None:
+    for sizes in ((1,), (3, 2), (100, 1, 1)):
+        several = split(HELLO, *sizes)
+        assert server_name(several) == "shop.example"
+        for count in range(len(several)):
+            with pytest.raises(UnfinishedError) as error:
+                server_name(several[:count])
+            assert count < error.value.size <= len(several)
+
+
+@pytest.mark.parametrize(("data", "plain"), [(b"GET / HTTP/1.1\r\n", True), (b"P", True), (b"\x80\x2e\x01", False)])
+def test_what_is_not_tls(data: bytes, plain: bool) -> None:
+    with pytest.raises(NotTLSError) as error:
+        server_name(data)
+    assert error.value.plain is plain
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x02\x00\x00\x01\x01",  # no such version
+        b"\x16\x03\x01\x00\x00",  # a record of nothing
+        b"\x16\x03\x01\xff\xff\x01",  # too long
+        b"\x16\x03\x01\x00\x04\x02\x00\x00\x00",  # a ServerHello
+        b"\x16\x03\x01\x00\x04\x01\x00\x00\x00",  # an empty ClientHello
+        HELLO[:9] + b"\x03\x03" + bytes(32) + b"\xff" * (len(HELLO) - 43),
+    ],
+)
+def test_nonsense(data: bytes) -> None:
+    with pytest.raises(NotTLSError):
+        server_name(data)
+
+
+@given(st.integers(0, len(HELLO) - 1), st.binary(min_size=1, max_size=8), st.integers(0, len(HELLO)))
+def test_whatever_comes_has_one_of_three_outcomes(at: int, junk: bytes, count: int) -> None:
+    data = (HELLO[:at] + junk + HELLO[at + len(junk) :])[:count]
+    needed = len(data) + 1
+    with suppress(NotTLSError):
+        try:
+            server_name(data)
+        except UnfinishedError as error:
+            needed = error.size
+    assert len(data) < needed <= MAX_HELLO

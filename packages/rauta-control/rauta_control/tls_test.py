@@ -1,0 +1,461 @@
+"""TLS listeners through a real worker process: certificates by name, client certificates, rotation, and the ends."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pytest
+from cryptography import x509
+
+from rauta_control import ir
+from rauta_control.clienthello_test import hello
+from rauta_control.messages import Ack, Drain, Hello
+from rauta_control.pki_test import Pair, authority_pem, pair
+from rauta_control.proxyharness_test import (
+    PATIENCE,
+    ROOM,
+    Backend,
+    Client,
+    Proxy,
+    answer,
+    cluster,
+    echo,
+    eventually,
+    read_body,
+)
+from rauta_control.reasons import HandshakeFailure, Reason
+from rauta_control.sharedmem import Vital
+
+MIB = 1 << 20
+
+
+class Site(NamedTuple):
+    """What a listener has for a name: certificates, and the authorities for clients."""
+
+    hostname: str
+    pairs: tuple[Pair, ...]
+    authorities: tuple[str, ...] = ()
+
+
+def resources(port: int, *sites: Site) -> list[ir.Resource]:
+    """One HTTPS listener with a section for each name, all to one backend."""
+    made: list[ir.Resource] = [cluster("c", port)]
+    names = []
+    client: Literal["none", "required"]
+    for site in sites:
+        secrets = [each.secret(f"{site.hostname}/{index}") for index, each in enumerate(site.pairs)]
+        trusted = [ir.Secret(f"ca/{name}", authority_pem(name)) for name in site.authorities]
+        made += [*secrets, *trusted]
+        client = "required" if trusted else "none"
+        given = tuple(each.name for each in secrets), tuple(each.name for each in trusted)
+        names.append(ir.ServerName(site.hostname, *given, client))
+        made.append(ir.VirtualHost("l", site.hostname, "", f"section {site.hostname}"))
+        share = (ir.ClusterWeight("c"),)
+        made.append(ir.Rule(site.hostname, "app", f"l|{site.hostname}", "/", "prefix", share, slot=0, epoch=1))
+    return [*made, ir.Listener("l", "127.0.0.1", 0, 443, "HTTPS", (), tuple(names))]
+
+
+@contextmanager
+def serving(*sites: Site, backend: Backend | None = None) -> Iterator[Proxy]:
+    """A worker with these names."""
+    with backend or Backend(echo) as behind, Proxy(resources(behind.port, *sites)) as proxy:
+        assert isinstance(proxy.link.receive(), Hello)
+        yield proxy
+
+
+def context(
+    *, ciphers: str = "", version: ssl.TLSVersion | None = None, certificate: Path | None = None
+) -> ssl.SSLContext:
+    """A client that trusts the test authority."""
+    made = ssl.create_default_context(cadata=authority_pem().decode())
+    made.set_alpn_protocols(["h2", "http/1.1"])
+    if version is not None:
+        made.maximum_version = made.minimum_version = version
+    if ciphers:
+        made.set_ciphers(ciphers)
+    if certificate is not None:
+        made.load_cert_chain(certificate)
+    return made
+
+
+class SecureClient(Client):
+    """A client that has shaken hands."""
+
+    def __init__(self, port: int, name: str | None, given: ssl.SSLContext | None = None) -> None:
+        super().__init__(port)
+        given = given or context()
+        if name is None:
+            given.check_hostname = False
+        try:
+            self.sock = self.tls = given.wrap_socket(self.sock, server_hostname=name)
+        except BaseException:
+            self.sock.close()
+            raise
+
+    def __enter__(self) -> SecureClient:
+        return self
+
+    @property
+    def serial(self) -> int:
+        """Of the certificate that the server has shown."""
+        shown = self.tls.getpeercert(binary_form=True)
+        assert shown is not None
+        return x509.load_der_x509_certificate(shown).serial_number
+
+    def ask(self, host: str, target: str = "/") -> tuple[int, bytes]:
+        """GET for a host."""
+        return self.send(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).response()
+
+
+def failures(proxy: Proxy, failure: HandshakeFailure) -> int:
+    return proxy.vital(Vital.TLS_FAILURES + failure.number)
+
+
+def test_a_request_over_tls() -> None:
+    seen: list[bytes] = []
+
+    def handler(connection: Client, head: bytes) -> None:
+        seen.append(head)
+        echo(connection, head)
+
+    with serving(Site("*", (pair("a.example"),)), backend=Backend(handler)) as proxy:
+        with SecureClient(proxy.port, "a.example") as client:
+            assert client.tls.selected_alpn_protocol() == "http/1.1"
+            assert client.ask("a.example", "/x") == (200, b"/x 0")
+            assert client.ask("a.example", "https://a.example/y") == (200, b"/y 0")
+            status, _ = client.ask("a.example", "http://a.example/y")
+            assert status == 400
+        assert b"\r\nX-Forwarded-Proto: https\r\n" in seen[0]
+        eventually(lambda: proxy.vital(Vital.TLS_HANDSHAKES) == 1)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+
+
+def test_the_certificate_is_that_of_the_most_specific_name() -> None:
+    sites = [
+        Site("a.example", (pair("a.example"),)),
+        Site("*.shop.example", (pair("*.shop.example"),)),
+        Site("*", (pair("b.test"),)),
+    ]
+    with serving(*sites) as proxy:
+        for name, site in (("a.example", 0), ("A.Example", 0), ("c.shop.example", 1), ("b.test", 2), (None, 2)):
+            with SecureClient(proxy.port, name) as client:
+                assert client.serial == sites[site].pairs[0].serial
+
+
+def test_the_certificate_is_one_for_the_name_and_the_client() -> None:
+    """Within one listener: the first of each kind of key that is for the name."""
+    one, other, rsa = pair("one.example"), pair("other.example", "*.deep.example"), pair("one.example", key_type="RSA")
+    with serving(Site("*.example", (one, other, rsa))) as proxy:
+        for name, ciphers, expected in (
+            ("one.example", "ECDHE-ECDSA-AES128-GCM-SHA256", one),
+            ("one.example", "ECDHE-RSA-AES128-GCM-SHA256", rsa),
+            ("other.example", "ECDHE-ECDSA-AES128-GCM-SHA256", other),
+            ("x.deep.example", "ECDHE-ECDSA-AES128-GCM-SHA256", other),
+        ):
+            with SecureClient(proxy.port, name, context(ciphers=ciphers, version=ssl.TLSVersion.TLSv1_2)) as client:
+                assert client.serial == expected.serial
+        with SecureClient(proxy.port, "one.example", context(version=ssl.TLSVersion.TLSv1_3)) as client:
+            assert client.serial == one.serial
+
+
+def test_a_name_that_nobody_serves_is_closed_without_an_alert() -> None:
+    with serving(Site("a.example", (pair("a.example"),))) as proxy:
+        for name in ("b.example", None):
+            with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+                SecureClient(proxy.port, name)
+        eventually(lambda: failures(proxy, HandshakeFailure.UNKNOWN_NAME) == 2)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+
+
+def test_old_versions_and_weak_ciphers_fail() -> None:
+    with serving(Site("*", (pair("a.example", key_type="RSA"),))) as proxy:
+        for given in (
+            context(version=ssl.TLSVersion.TLSv1_2, ciphers="AES128-GCM-SHA256"),
+            context(version=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-RSA-AES128-SHA256"),
+        ):
+            with pytest.raises((ssl.SSLError, ConnectionResetError)):
+                SecureClient(proxy.port, "a.example", given)
+        eventually(lambda: failures(proxy, HandshakeFailure.PROTOCOL) == 2)
+
+
+def test_misdirected_requests_get_421_and_unknown_hosts_404() -> None:
+    names = ("a.example", "*.wild.example", "*")
+    with serving(*(Site(name, (pair("a.example", "*.wild.example", "x.test"),)) for name in names)) as proxy:
+        for name, host, status in (
+            ("a.example", "a.example", 200),
+            ("a.example", "b.wild.example", 421),
+            ("a.example", "other.test", 421),
+            ("b.wild.example", "c.wild.example", 200),
+            ("b.wild.example", "a.example", 421),
+            ("x.test", "x.test", 200),
+            ("x.test", "a.example:443", 421),
+            ("x.test", "unknown.test", 200),
+        ):
+            with SecureClient(proxy.port, name) as client:
+                assert client.ask(host)[0] == status, (name, host)
+                assert client.ask(host)[0] == status, (name, host)
+        eventually(lambda: proxy.vital(Vital.REASONS + Reason.MISDIRECTED.number) == 8)
+    with serving(Site("a.example", (pair("a.example"),))) as proxy, SecureClient(proxy.port, "a.example") as client:
+        assert client.ask("nobody.test")[0] == 404
+        assert client.ask("a.example")[0] == 200, "the connection goes on"
+
+
+def test_client_certificates(tmp_path: Path) -> None:
+    files = {}
+    for signer in ("Good CA", "Bad CA"):
+        made = pair("client.example", signer=signer)
+        files[signer] = tmp_path / signer
+        files[signer].write_bytes(made.certificate + made.key)
+    sites = Site("a.example", (pair("a.example"),), ("Other CA", "Good CA")), Site("b.example", (pair("b.example"),))
+    with serving(*sites) as proxy:
+        with SecureClient(proxy.port, "a.example", context(certificate=files["Good CA"])) as client:
+            assert client.ask("a.example")[0] == 200
+        for given in (context(), context(certificate=files["Bad CA"])):
+            with pytest.raises((OSError, AssertionError)), SecureClient(proxy.port, "a.example", given) as client:
+                client.ask("a.example")
+        eventually(lambda: failures(proxy, HandshakeFailure.CLIENT_CERTIFICATE) == 2)
+        with SecureClient(proxy.port, "b.example", context(certificate=files["Bad CA"])) as client:
+            assert client.ask("b.example")[0] == 200, "asked for nothing"
+
+
+def test_http_on_the_port_is_told_so() -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy:
+        with proxy.client() as client:
+            status, body = client.get()
+            assert (status, client.rest()) == (400, b"")
+            assert b"plain_http" in body
+        with proxy.client() as client:
+            client.send(b"\x00\x01rubbish")
+            assert client.rest() == b""
+        with proxy.client() as client:
+            client.send(b"\x16\x03\x01")
+            client.sock.shutdown(socket.SHUT_WR)
+            assert client.rest() == b""
+        eventually(lambda: failures(proxy, HandshakeFailure.NOT_TLS) == 2)
+        eventually(lambda: failures(proxy, HandshakeFailure.CLIENT_CLOSED) == 1)
+        assert proxy.vital(Vital.REASONS + Reason.PLAIN_HTTP.number) == 1
+
+
+def test_a_hello_in_pieces() -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy, proxy.client() as client:
+        into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context().wrap_bio(into, out, server_hostname="a.example")
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        first = out.read()
+        for piece in (first[:3], first[3:60], first[60:-1], first[-1:]):
+            client.send(piece)
+            time.sleep(0.02)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                client.send(out.read())
+                into.write(client.sock.recv(65_536))
+        client.send(out.read())
+        tls.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.send(out.read())
+        got = b""
+        while b"/ 0" not in got:
+            into.write(client.sock.recv(65_536))
+            with suppress(ssl.SSLWantReadError):
+                while True:
+                    got += tls.read()
+        assert got.startswith(b"HTTP/1.1 200 ")
+
+
+def test_large_bodies_both_ways_in_bounded_memory() -> None:
+    size = 64 * MIB
+
+    def handler(connection: Client, head: bytes) -> None:
+        if head.startswith(b"GET"):
+            connection.send(answer(bytes(size)))
+        else:
+            discard(connection)
+            connection.send(answer(b"taken"))
+
+    def discard(connection: Client) -> None:
+        left = size - len(connection.body(1)) - len(connection.data)
+        connection.data = b""
+        while left:
+            left -= len(connection.sock.recv(MIB))
+
+    site = Site("*", (pair("a.example"),))
+    with serving(site, backend=Backend(handler)) as proxy, SecureClient(proxy.port, "a.example") as client:
+        before = proxy.memory()
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.head()
+        time.sleep(0.2)  # the client takes nothing for a while
+        discard(client)
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size // MIB):
+            client.send(bytes(MIB))
+        assert client.response() == (200, b"taken")
+        assert proxy.memory() - before < ROOM
+
+
+def test_an_early_answer_can_be_read_by_a_client_that_still_sends() -> None:
+    with serving(Site("a.example", (pair("a.example"),))) as proxy, SecureClient(proxy.port, "a.example") as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: nobody\r\nContent-Length: %d\r\n\r\n" % (8 * MIB))
+        for _ in range(8):
+            client.send(bytes(MIB))
+        status, body = client.response()
+        assert status == 404
+        assert b"no_host" in body
+        assert client.rest() == b""
+
+
+def test_a_close_notify_ends_the_request() -> None:
+    called = threading.Event()
+    released = threading.Event()
+
+    def handler(connection: Client, head: bytes) -> None:
+        called.set()
+        released.wait(PATIENCE)
+        connection.send(answer())
+
+    with serving(Site("*", (pair("a.example"),)), backend=Backend(handler)) as proxy:
+        with SecureClient(proxy.port, "a.example") as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert called.wait(PATIENCE)
+            client.sock.settimeout(PATIENCE)
+            with pytest.raises(OSError):  # noqa: PT012 - by a reset, or by the end
+                client.tls.unwrap()
+                raise ConnectionResetError
+        eventually(lambda: proxy.vital(Vital.REASONS + Reason.CLIENT_CLOSED.number) == 1)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+        released.set()
+
+
+def test_a_truncated_answer_is_seen_to_be_one() -> None:
+    def handler(connection: Client, head: bytes) -> bool:
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        return False
+
+    site = Site("*", (pair("a.example"),))
+    with serving(site, backend=Backend(handler)) as proxy, SecureClient(proxy.port, "a.example") as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.head()
+        assert client.rest() == b"half"
+
+
+def test_sixty_rotations_under_load_fail_no_handshake() -> None:
+    """And what is shown is the new certificate at once; connections made before go on."""
+    pairs = [pair("a.example", key_type="RSA" if number % 3 == 0 else "EC") for number in range(6)]
+    stop = threading.Event()
+    shaken = itertools.count()
+    wrong: list[BaseException] = []
+
+    def load(port: int) -> None:
+        given = context()
+        while not stop.is_set():
+            try:
+                with SecureClient(port, "a.example", given) as client:
+                    assert client.ask("h")[0] == 200
+            except BaseException as error:  # noqa: BLE001 - reported by the test
+                wrong.append(error)
+                return
+            next(shaken)
+
+    with Backend(echo) as backend, Proxy(resources(backend.port, Site("*", (pairs[0],)))) as proxy:
+        assert isinstance(proxy.link.receive(), Hello)
+        threads = [threading.Thread(target=load, args=(proxy.port,)) for _ in range(3)]
+        with SecureClient(proxy.port, "a.example") as old:
+            for thread in threads:
+                thread.start()
+            try:
+                for number in range(1, 61):
+                    current = pairs[number % 6]
+                    assert isinstance(proxy.publish(resources(backend.port, Site("*", (current,)))), Ack)
+                    with SecureClient(proxy.port, "a.example") as client:
+                        assert client.serial == current.serial
+                    assert old.ask("h")[0] == 200
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join(PATIENCE)
+        assert not wrong
+        assert next(shaken) > 3
+        assert all(not failures(proxy, failure) for failure in HandshakeFailure)
+
+
+def test_draining_lets_requests_finish_and_waits_for_no_silent_client() -> None:
+    started, released = threading.Event(), threading.Event()
+
+    def handler(connection: Client, head: bytes) -> None:
+        read_body(connection, head)
+        if head.startswith(b"GET /slow"):
+            started.set()
+            released.wait(PATIENCE)
+        connection.send(answer())
+
+    with serving(Site("*", (pair("a.example"),)), backend=Backend(handler)) as proxy:
+        silent, stuck, idle = proxy.client(), proxy.client(), SecureClient(proxy.port, "a.example")
+        assert stuck.send(hello("a.example")).sock.recv(1), "the server's part of the handshake"
+        assert idle.ask("h")[0] == 200
+        with silent, stuck, idle, SecureClient(proxy.port, "a.example") as slow:
+            slow.send(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert started.wait(PATIENCE)
+            proxy.tell(Drain(PATIENCE))
+            eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 1, "idle ones are closed, whatever they say to that")
+            released.set()
+            assert slow.response()[0] == 200
+            assert slow.rest() == b""
+            assert proxy.exit_code() == 0
+
+
+def test_keys_are_in_no_file() -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy:
+        with SecureClient(proxy.port, "a.example"):
+            links = [path.readlink() for path in Path(f"/proc/{proxy.process.pid}/fd").iterdir()]
+        assert not [link for link in links if "rauta-tls" in str(link)], "the memfd is closed once it was read"
+        paths = [link for link in links if str(link).startswith("/") and link.is_file()]
+        for path in paths:
+            assert b"PRIVATE KEY" not in path.read_bytes()
+
+
+def test_an_unusable_certificate_costs_only_its_name() -> None:
+    good, bad = pair("a.example"), pair("b.example")._replace(key=pair("b.example").key)
+    with serving(Site("a.example", (good,)), Site("b.example", (bad,))) as proxy:
+        for _ in range(2):
+            with pytest.raises((ssl.SSLError, ConnectionResetError)):
+                SecureClient(proxy.port, "b.example")
+        eventually(lambda: failures(proxy, HandshakeFailure.CERTIFICATE) == 2)
+        with SecureClient(proxy.port, "a.example") as client:
+            assert client.ask("a.example")[0] == 200
+
+
+def test_a_reset_within_the_handshake() -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy:
+        for _ in range(5):
+            with proxy.client() as client:
+                client.send(hello("a.example"))
+                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for _ in range(5):
+            with proxy.client() as client:
+                client.send(hello("a.example"))
+                assert client.sock.recv(1)
+        eventually(lambda: failures(proxy, HandshakeFailure.CLIENT_CLOSED) == 10)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+
+
+def test_handshakes_count_against_the_limit_of_connections() -> None:
+    site = Site("*", (pair("a.example"),))
+    with Backend(echo) as backend, Proxy(resources(backend.port, site), descriptors=96) as proxy:
+        silent = [proxy.client() for _ in range(20)]  # 16 have room
+        eventually(lambda: proxy.vital(Vital.REFUSED) == 4)
+        for client in silent:
+            client.sock.close()
+        eventually(lambda: failures(proxy, HandshakeFailure.CLIENT_CLOSED) == 16)
+        with SecureClient(proxy.port, "a.example") as client:
+            assert client.ask("h")[0] == 200
