@@ -1,0 +1,217 @@
+"""From the objects of a source to what is published, shown and said of them, kept up to date. Pure.
+
+    source -> edit -> Translator -> `pending` resources -> (control publishes) -> statuses as they are to be shown
+
+A Sink (source.py). Work is done in slices, at most one at a time; edits that come meanwhile wait for the next. What was
+translated stays in `pending` until it was published, so that a refused or failed attempt loses nothing. A status is that
+of the translation, laid over what became of sockets and workers (overlay.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from rauta_control.addresses import held_by
+from rauta_control.condition import Status, stamp
+from rauta_control.finding import Finding, finding
+from rauta_control.gateway import Gateway
+from rauta_control.ir import Listener, Resource
+from rauta_control.kinds import AnyResource
+from rauta_control.listenerset import ListenerSet
+from rauta_control.messages import Bound
+from rauta_control.overlay import failures, gateway_of, ground, overlaid
+from rauta_control.settings import Settings
+from rauta_control.slices import Slices
+from rauta_control.source import Fault
+from rauta_control.translate import Change, Translator
+from rauta_control.world import Key
+
+DOCUMENT = "Document"  # the kind of what cannot be told to be an object
+
+
+class Pipeline:
+    """See the module. `wake` is called when there is something to translate.
+
+    Public to read: `resources` as translated, `pending` of them to publish (None: to delete), `statuses` to show.
+    """
+
+    def __init__(self, terms: Settings, wake: Callable[[], None]) -> None:
+        self.pending: dict[str, Resource | None] = {}
+        self.statuses: dict[Key, Status] = {}
+        self.complete = False  # everything there is has been said
+        self._wake = wake
+        self._terms = terms
+        self._next = terms
+        self._translator = Translator(terms)
+        self._edits: dict[Key, AnyResource | None] = {}
+        self._faults: tuple[Fault, ...] = ()
+        self._failures: dict[Key, tuple[Finding, ...]] = {}
+        self._findings: tuple[Finding, ...] | None = None
+        # -- Gateways and what stands on them
+        self._sockets: dict[Key, dict[str, Listener]] = {}  # by Gateway and resource key
+        self._standing: dict[Key, set[Key]] = {}  # Gateways and ListenerSets with a status, by Gateway
+        self._awaited: dict[Key, int | None] = {}  # Gateways whose sockets changed: since which generation, once known
+        self._unsettled: dict[Key, None] = {}  # objects whose status is to be made anew
+
+    # -- the sink
+
+    def edit(self, objects: Mapping[Key, AnyResource | None]) -> None:
+        """See Sink."""
+        self._edits.update(objects)
+        self._wake()
+
+    def report(self, faults: Sequence[Fault]) -> None:
+        """See Sink."""
+        self._faults = tuple(faults)
+        self._findings = None
+
+    def synced(self) -> None:
+        """See Sink."""
+        self.complete = True
+        self._wake()
+
+    # -- what else translation depends on
+
+    def tell(self, terms: Settings) -> None:
+        """Translate under these settings from now on; their `held` and `names` are not looked at."""
+        self._next = replace(terms, held=self._next.held, names=self._next.names)
+        self._wake()
+
+    def resolve(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+        """Take the addresses of host names, as far as they are known."""
+        names = {host: addresses[host] for host in self.hosts if addresses.get(host)}
+        if names != self._next.names:
+            self._next = replace(self._next, names=names)
+
+    def hold(self, resources: Iterable[Resource]) -> None:
+        """Let Gateways keep the addresses that they have in this configuration."""
+        self._next = replace(self._next, held=held_by(resources))
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The host names of endpoints."""
+        return self._translator.hosts
+
+    @property
+    def resources(self) -> Mapping[str, Resource]:
+        """All resources as translated."""
+        return self._translator.resources
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to translate."""
+        return bool(self._edits) or self._next is not self._terms
+
+    # -- the work
+
+    def updating(self, now: datetime) -> Slices[Change]:
+        """Translate what was said since the last time."""
+        edits, self._edits = self._edits, {}
+        terms, self._terms = (None if self._next is self._terms else self._next), self._next
+        change = yield from self._translator.updating(edits, now, terms)
+        for key, resource in change.upserts.items():
+            self.pending[key] = resource
+            if isinstance(resource, Listener):
+                self._socket(key, resource)
+        for key in change.deletes:
+            self.pending[key] = None
+            if key.startswith("listener/"):
+                self._socket(key, None)
+        yield
+        if any(key.startswith("listener/") for key in self.pending):
+            self.hold(each for sockets in self._sockets.values() for each in sockets.values())
+            self._terms, self._next = self._next, self._next  # they have them already: no reason to translate again
+        self._unsettled.update(dict.fromkeys(change.statuses))
+        if change.findings:
+            self._findings = None
+        return change
+
+    def published(self, generation: int) -> None:
+        """Know that all of `pending` is published as of `generation`, or was before."""
+        self.pending = {}
+        for gateway, since in self._awaited.items():
+            if since is None:
+                self._awaited[gateway] = generation
+
+    def moved(self, socket: str) -> None:
+        """Know that there is another answer about binding this listener."""
+        for gateway, sockets in self._sockets.items():
+            if f"listener/{socket}" in sockets:
+                self._unsettled.update(dict.fromkeys(self._standing.get(gateway, ())))
+
+    def settling(
+        self, bound: Mapping[str, Bound], acknowledged: int, now: datetime
+    ) -> Slices[dict[Key, Status | None]]:
+        """Bring `statuses` up to date and return those that changed.
+
+        `bound` is what became of the listeners by name, `acknowledged` the generation that every worker has.
+        """
+        arrived = [key for key, since in self._awaited.items() if since is not None and since <= acknowledged]
+        for gateway in arrived:
+            del self._awaited[gateway]
+            self._unsettled.update(dict.fromkeys(self._standing.get(gateway, ())))
+        unsettled, self._unsettled = self._unsettled, {}
+        changed: dict[Key, Status | None] = {}
+        for key in unsettled:
+            old, new = self.statuses.get(key), self._status(key, bound, now)
+            if new is None:
+                self.statuses.pop(key, None)
+            else:
+                self.statuses[key] = new
+            if new != old:
+                changed[key] = new
+            yield
+        return changed
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything found, in no order: of the translation, of sockets, and of documents."""
+        if self._findings is None:
+            failed = (each for found in self._failures.values() for each in found)
+            self._findings = (*self._translator.findings(), *failed, *map(_of_fault, self._faults))
+        return self._findings
+
+    def _socket(self, key: str, socket: Listener | None) -> None:
+        """Take note of a socket that changed, by its resource key."""
+        for gateway, sockets in self._sockets.items():
+            if sockets.pop(key, None) is not None:
+                self._awaited[gateway] = None
+        for path in () if socket is None else socket.gateways:
+            namespace, _, name = path.partition("/")
+            gateway = Key("Gateway", namespace, name)
+            self._sockets.setdefault(gateway, {})[key] = socket  # type: ignore[assignment]  # not None here
+            self._awaited[gateway] = None
+
+    def _status(self, key: Key, bound: Mapping[str, Bound], now: datetime) -> Status | None:
+        """The status of an object as it is to be shown."""
+        status = self._translator.statuses.get(key)
+        resource = self._translator.object(key)
+        gateway = gateway_of(resource)
+        old_failures = self._failures.pop(key, ())
+        if gateway is not None and status is not None:
+            self._standing.setdefault(gateway, set()).add(key)
+        elif key.kind in ("Gateway", "ListenerSet"):
+            for standing in self._standing.values():
+                standing.discard(key)
+        if isinstance(resource, Gateway | ListenerSet) and gateway is not None and status is not None:
+            under = ground(self._sockets.get(gateway, {}).values(), bound, acknowledged=gateway not in self._awaited)
+            if found := tuple(failures(resource, status, under)):  # type: ignore[arg-type]  # the status of its kind
+                self._failures[key] = found
+            shown = overlaid(resource, status, under)  # type: ignore[arg-type]
+            status = stamp(shown, self.statuses.get(key) or resource.status, now)
+        if self._failures.get(key, ()) != old_failures:
+            self._findings = None
+        return status
+
+
+def _of_fault(fault: Fault) -> Finding:
+    problem = fault.problem
+    if problem.level == "warning":
+        number = 61
+    else:
+        number = 62 if (problem.code, problem.path) == ("duplicate", "metadata.name") else 60
+    subject = fault.key or Key(fault.subject or DOCUMENT, "", fault.place)
+    return replace(finding(number, subject, problem.path, problem.message), place=fault.place)
