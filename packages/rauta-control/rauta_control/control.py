@@ -1,9 +1,11 @@
 """The control process: knows what is wanted, publishes it to the workers, and answers for the gateway.
 
     settings -> standalone.plan -> addresses -> resources -> validate -> Configuration -> Publisher -> workers
+    manifests -> FileSource -> Pipeline --------^
 
-It starts from the last published state, which the supervisor keeps, so its restart changes nothing for anybody: slots
-and generation go on, and only what differs from the sources is published. It may die at any time; workers serve on.
+Both may be there at once: routes of the command line beside the objects of a source. It starts from the last published
+state, which the supervisor keeps, so its restart changes nothing for anybody: slots and generation go on, and only what
+differs from the sources is published. It may die at any time; workers serve on.
 """
 
 from __future__ import annotations
@@ -13,25 +15,31 @@ import gc
 import os
 import socket
 import time
+from collections import ChainMap
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 import uvloop
 
-from rauta_control import config, cpus, ir, snapshotfd, standalone
+from rauta_control import config, cpus, ir, settings, snapshotfd, standalone
 from rauta_control.admin import Admin
 from rauta_control.channel import ChannelFullError, attach, control_end, detach
 from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters, blocks_used, drained
 from rauta_control.demo import Demo
+from rauta_control.filesource import FileSource
 from rauta_control.inherit import Inherited
 from rauta_control.listening import place
 from rauta_control.log import Log
 from rauta_control.messages import Bind, Bound, Draining, Publish, Reload, ToControl, WorkerGone, WorkerLink
 from rauta_control.picture import Picture, WorkerStatus
+from rauta_control.pipeline import Pipeline
 from rauta_control.publish import Archive, Links
 from rauta_control.publisher import Publisher
 from rauta_control.resolve import Resolver
@@ -61,21 +69,25 @@ class Control:
         self._settings = inherited.settings
         self._demo = demo
         self._plan = standalone.Plan()
-        self._followed: standalone.Plan | None = None  # the plan that was published
+        self._followed: standalone.Plan | None = None  # the plan that was published, with all that sources say
         self._moved: set[str] = set()  # hosts whose addresses changed since
         self._resolver = Resolver(self._host_moved)
         self._wake = asyncio.Event()
         self._loading = asyncio.Lock()
+        self._pipeline = Pipeline(_terms(inherited.settings), self._wake.set)
+        self._files = FileSource(self._pipeline, log)
+        self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
         self._problems: list[str] = []  # of those that were
         # -- what is published
         state, self._published = _restore(inherited, log)
         self._first_start = inherited.snapshot is None
         self._configuration = Configuration(state)
+        self._pipeline.hold(self._configuration.resources.values())
         self._publisher = Publisher(state, inherited.settings.workers if self._first_start else 1)
         self._channel = control_end(inherited.channel)
         self._archive = Archive(self._publisher, self._channel, log)
-        self._links = Links(self._publisher, log, self._check_ready)
+        self._links = Links(self._publisher, log, self._acknowledged)
         self._ready = False
         self._draining = False
         self._admin = [place(sock) for sock in inherited.admin]
@@ -96,7 +108,7 @@ class Control:
             tasks.create_task(self._resolver.run())
             async with self._loading:
                 await self._load(self._settings)
-            await self._first_answers()
+            tasks.create_task(self._files.run())
             while True:
                 self._wake.clear()
                 await self._reconcile()
@@ -123,6 +135,8 @@ class Control:
             resources=self._configuration.resources,
             bound=self._bound,
             problems=(*self._refused, *self._problems),
+            statuses=dict(self._pipeline.statuses),
+            findings=self._pipeline.findings,
             counters=self._counters(),
         )
 
@@ -149,13 +163,22 @@ class Control:
         if not self.closed.done():
             self.closed.set_result(None)
 
-    def _bind(self) -> None:
-        """Have the supervisor bind what is wanted; it answers for each listener that it did not have already."""
+    def _bind(self, *, again: bool = False) -> None:
+        """Have the supervisor bind what is wanted; it answers for each listener that it did not have already.
+
+        Until sources have said what there is, what was published before stays wanted.
+        """
+        wanted = [each for each in self._plan.resources.values() if isinstance(each, ir.Listener)]
+        wanted += self._pipeline.sockets
+        if not self._pipeline.complete:
+            wanted += (each for each in self._configuration.resources.values() if isinstance(each, ir.Listener))
+        listeners = {listener.name: (listener.address, listener.port) for listener in wanted}
+        if listeners == self._listeners and not again:
+            return
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        wanted = [each for each in self._plan.resources.values() if isinstance(each, ir.Listener)]
-        self._listeners = {listener.name: (listener.address, listener.port) for listener in wanted}
+        self._listeners = listeners
         self._bound = {name: bound for name, bound in self._bound.items() if name in self._listeners}
         try:
             self._channel.send(Bind(self._listeners))
@@ -167,7 +190,14 @@ class Control:
             return
         self._bound = self._bound | {bound.listener: bound}
         if bound.error and self._retry is None:
-            self._retry = self._loop.call_later(BIND_RETRY, self._bind)
+            self._retry = self._loop.call_later(BIND_RETRY, partial(self._bind, again=True))
+        self._pipeline.moved(bound.listener)
+        self._wake.set()
+        self._check_ready()
+
+    def _acknowledged(self) -> None:
+        if self._pipeline.waits:
+            self._wake.set()
         self._check_ready()
 
     def _check_ready(self) -> None:
@@ -205,7 +235,13 @@ class Control:
         self._settings = settings
         self._plan = await in_turns(standalone.plan(replace(settings, routes=(*settings.routes, *extra))))
         self._bind()
-        self._resolver.want(self._plan.users)
+        self._pipeline.tell(_terms(settings))
+        self._files.point(Path(settings.config) if settings.config else None)
+        self._want()
+
+    def _want(self) -> None:
+        self._hosts = self._pipeline.hosts
+        self._resolver.want(self._plan.users.keys() | self._hosts)
 
     async def _first_answers(self) -> None:
         try:
@@ -218,29 +254,59 @@ class Control:
 
     # -- what is published
 
+    async def _translate(self) -> None:
+        """Translate what sources said and names came to mean."""
+        self._pipeline.resolve(self._resolver.names.addresses)
+        if self._pipeline.busy:
+            await in_turns(self._pipeline.updating(datetime.now(UTC)))
+            if self._pipeline.hosts != self._hosts:
+                self._want()
+            self._bind()
+
     async def _reconcile(self) -> None:
         """Publish what is wanted now, unless it is published already or invalid; report what is wrong.
 
-        A new plan is compared with everything there is; later, moved hosts cost no more than the clusters they are in.
+        A new plan is compared with everything there is; later, a change costs no more than what it is about.
         """
-        plan, names, configuration = self._plan, self._resolver.names, self._configuration
+        await self._translate()
+        if self._followed is None:
+            await self._first_answers()
+            await self._translate()
+        plan, names, configuration, pipeline = self._plan, self._resolver.names, self._configuration, self._pipeline
         moved, self._moved = self._moved, set()
-        whole = plan is not self._followed
-        touched = plan.clusters if whole else sorted({name for host in moved for name in plan.users.get(host, ())})
-        made = await in_turns(standalone.clusters(plan, touched, names.addresses, configuration.resources))
-        wanted = plan.resources | made if whole else made
-        problems = await self._loop.run_in_executor(None, ir.validate, wanted)
+        new = plan is not self._followed
+        touched = plan.clusters if new else sorted({name for host in moved for name in plan.users.get(host, ())})
+        wanted: dict[str, ir.Resource] = dict(
+            await in_turns(standalone.clusters(plan, touched, names.addresses, configuration.resources))
+        )
+        if new:
+            wanted |= plan.resources
+        whole = new and pipeline.complete
+        deleted: list[str] = []
+        if whole:
+            wanted |= pipeline.resources
+        elif pipeline.complete:
+            wanted |= {key: each for key, each in pipeline.pending.items() if each is not None}
+            deleted = [key for key, each in pipeline.pending.items() if each is None and key in configuration.resources]
+        everything = wanted if whole else ChainMap(wanted, configuration.resources)
+        problems = await in_turns(ir.validating(wanted, everything))
         slowest = drained(self._counters().vitals(), configuration.state.generation)
-        change = configuration.reconcile(wanted, slowest) if whole else configuration.change(wanted, (), slowest)
         if not problems:
             try:
-                await self._publish(change, self._log.info if whole else self._log.debug)
-                self._followed = plan
+                if whole:
+                    await self._publish(configuration.reconcile(wanted, slowest), self._log.info)
+                elif wanted or deleted:
+                    await self._publish(configuration.change(wanted, deleted, slowest), self._log.debug)
+                if pipeline.complete:
+                    self._followed = plan
+                    pipeline.published(configuration.state.generation)
             except SlotsFullError as error:
                 problems.append(str(error))
                 self._followed = None
                 self._loop.call_later(SLOTS_RETRY, self._wake.set)
         self._report([*problems, *names.problems])
+        acknowledged = min((each.generation for each in self._publisher.workers.values()), default=-1)
+        await in_turns(pipeline.settling(self._bound, acknowledged, datetime.now(UTC)))
         self._check_ready()
 
     async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:
@@ -297,6 +363,13 @@ def run(inherited: Inherited, demo: Demo | None = None) -> int:
     # The loop is never closed: that would wait for name servers that do not answer, and the process ends anyway.
     uvloop.new_event_loop().run_until_complete(serve(inherited, Log("control", inherited.settings.log), demo))
     return 0
+
+
+def _terms(given: Settings) -> settings.Settings:
+    """What the settings mean to translation."""
+    return settings.Settings(
+        class_name=given.gateway_class, one_class=given.one_class, pool=given.addresses, wildcard="::"
+    )
 
 
 def _restore(inherited: Inherited, log: Log) -> tuple[State, float | None]:

@@ -1,7 +1,7 @@
 """YAML and JSON text as documents. Pure.
 
-libyaml reads 5,000 routes in seconds where YAML in Python takes minutes. Timestamps stay text, as in JSON. `pieces` cuts
-a text between its documents without reading them, so that of a file only what changed is read again.
+libyaml reads 5,000 routes in seconds where YAML in Python takes minutes. Timestamps stay text, as in JSON. `pieces`
+cuts a text between its documents without reading them, so that of a file only what changed is read again.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def documents(text: str) -> Iterator[Any]:
 
 def _said(error: Exception) -> str:
     """What is wrong and where, in one line: `mapping values are not allowed here (line 2, column 7)`."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return " ".join(str(error).split())
-    context = f"{error.context}, " if getattr(error, "context", None) else ""
-    return f"{context}{getattr(error, 'problem', '')} (line {mark.line + 1}, column {mark.column + 1})"
+    mark = error.problem_mark
+    context = f"{error.context}, " if error.context else ""
+    return f"{context}{error.problem} (line {mark.line + 1}, column {mark.column + 1})"

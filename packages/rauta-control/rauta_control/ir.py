@@ -26,6 +26,7 @@ import msgspec
 from rauta_control import regex
 from rauta_control.action import UNSET, Filters, Retry
 from rauta_control.hostname import covers
+from rauta_control.slices import Slices, finish
 
 MAX_NAME = 512  # bytes; names are log fields and metric labels
 Place: TypeAlias = tuple[int, int, str, int]
@@ -223,7 +224,16 @@ def bounded(name: str, digest: str, limit: int = MAX_NAME) -> str:
 
 def validate(resources: Mapping[str, Resource]) -> list[str]:
     """Return everything wrong with a whole configuration (by resource key), an empty list when it can be published."""
-    return [f"{key}: {problem}" for key, resource in resources.items() for problem in faults(key, resource, resources)]
+    return finish(validating(resources, resources))
+
+
+def validating(some: Mapping[str, Resource], everything: Mapping[str, Resource]) -> Slices[list[str]]:
+    """Return everything wrong with `some` resources of a configuration, a resource at a time."""
+    problems: list[str] = []
+    for key, resource in some.items():
+        problems += (f"{key}: {problem}" for problem in faults(key, resource, everything))
+        yield
+    return problems
 
 
 def faults(key: str, resource: Resource, resources: Mapping[str, Resource]) -> Iterator[str]:

@@ -60,6 +60,8 @@ def main() -> int:
     from rauta_control.demo import Demo  # noqa: PLC0415
     from rauta_control.supervisor import Supervisor  # noqa: PLC0415
 
+    if settings.config and not Path(settings.config).exists():
+        return _fail(2, [f"{config.CONFIG.name} {settings.config}: expected a file or folder, and there is none"])
     if settings.check:
         sys.stdout.write("the settings are fine\n")
         return 0

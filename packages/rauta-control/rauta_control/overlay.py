@@ -1,8 +1,8 @@
-"""What translation says of a Gateway, with what became of it: whether its sockets are open and the workers have it. Pure.
+"""What translation says of a Gateway, with what became of it: whether its sockets are open and workers have it. Pure.
 
 Translation says Programmed where a configuration was made (gateways.py). It is true only once every listening socket is
-bound and every worker acknowledged the configuration; until then it is Pending, and where a socket cannot be bound it is
-PortUnavailable, with the reason.
+bound and every worker acknowledged the configuration; until then it is Pending, and where a socket cannot be bound it
+is PortUnavailable, with the reason.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     source -> edit -> Translator -> `pending` resources -> (control publishes) -> statuses as they are to be shown
 
-A Sink (source.py). Work is done in slices, at most one at a time; edits that come meanwhile wait for the next. What was
-translated stays in `pending` until it was published, so that a refused or failed attempt loses nothing. A status is that
-of the translation, laid over what became of sockets and workers (overlay.py).
+A Sink (source.py). Work is done in slices, one at a time; edits that come meanwhile wait for the next. What was
+translated stays in `pending` until it was published, so that a failed attempt loses nothing. A status is that of the
+translation with what became of sockets and workers laid over it (overlay.py).
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ class Pipeline:
         self.statuses: dict[Key, Status] = {}
         self.complete = False  # everything there is has been said
         self._wake = wake
+        self._told = terms  # what the translator was told last
         self._terms = terms
-        self._next = terms
+        self._retold = False  # whether it is to be told although nothing was edited
         self._translator = Translator(terms)
         self._edits: dict[Key, AnyResource | None] = {}
         self._faults: tuple[Fault, ...] = ()
@@ -77,18 +78,20 @@ class Pipeline:
 
     def tell(self, terms: Settings) -> None:
         """Translate under these settings from now on; their `held` and `names` are not looked at."""
-        self._next = replace(terms, held=self._next.held, names=self._next.names)
+        self._terms = replace(terms, held=self._terms.held, names=self._terms.names)
+        self._retold = True
         self._wake()
 
     def resolve(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
         """Take the addresses of host names, as far as they are known."""
         names = {host: addresses[host] for host in self.hosts if addresses.get(host)}
-        if names != self._next.names:
-            self._next = replace(self._next, names=names)
+        if names != self._terms.names:
+            self._terms = replace(self._terms, names=names)
+            self._retold = True
 
     def hold(self, resources: Iterable[Resource]) -> None:
         """Let Gateways keep the addresses that they have in this configuration."""
-        self._next = replace(self._next, held=held_by(resources))
+        self._terms = replace(self._terms, held=held_by(resources))
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -101,29 +104,36 @@ class Pipeline:
         return self._translator.resources
 
     @property
+    def sockets(self) -> list[Listener]:
+        """The listeners among them."""
+        return list({each.key: each for sockets in self._sockets.values() for each in sockets.values()}.values())
+
+    @property
+    def waits(self) -> bool:
+        """Whether statuses are to be settled, or wait for workers."""
+        return bool(self._unsettled or self._awaited)
+
+    @property
     def busy(self) -> bool:
         """Whether there is anything to translate."""
-        return bool(self._edits) or self._next is not self._terms
+        return bool(self._edits) or self._retold
 
     # -- the work
 
     def updating(self, now: datetime) -> Slices[Change]:
         """Translate what was said since the last time."""
         edits, self._edits = self._edits, {}
-        terms, self._terms = (None if self._next is self._terms else self._next), self._next
-        change = yield from self._translator.updating(edits, now, terms)
-        for key, resource in change.upserts.items():
-            self.pending[key] = resource
-            if isinstance(resource, Listener):
-                self._socket(key, resource)
-        for key in change.deletes:
-            self.pending[key] = None
-            if key.startswith("listener/"):
-                self._socket(key, None)
+        terms, self._retold = self._terms, False
+        change = yield from self._translator.updating(edits, now, None if terms is self._told else terms)
+        self._told = terms
+        self.pending.update(change.upserts)
+        self.pending.update(dict.fromkeys(change.deletes))
+        moved = [key for key in (*change.upserts, *change.deletes) if key.startswith("listener/")]
+        for key in moved:
+            self._socket(key, change.upserts.get(key))
+        if moved:
+            self.hold(self.sockets)
         yield
-        if any(key.startswith("listener/") for key in self.pending):
-            self.hold(each for sockets in self._sockets.values() for each in sockets.values())
-            self._terms, self._next = self._next, self._next  # they have them already: no reason to translate again
         self._unsettled.update(dict.fromkeys(change.statuses))
         if change.findings:
             self._findings = None
@@ -174,16 +184,19 @@ class Pipeline:
             self._findings = (*self._translator.findings(), *failed, *map(_of_fault, self._faults))
         return self._findings
 
-    def _socket(self, key: str, socket: Listener | None) -> None:
+    def _socket(self, key: str, socket: Resource | None) -> None:
         """Take note of a socket that changed, by its resource key."""
-        for gateway, sockets in self._sockets.items():
+        for gateway, sockets in list(self._sockets.items()):
             if sockets.pop(key, None) is not None:
                 self._awaited[gateway] = None
-        for path in () if socket is None else socket.gateways:
-            namespace, _, name = path.partition("/")
-            gateway = Key("Gateway", namespace, name)
-            self._sockets.setdefault(gateway, {})[key] = socket  # type: ignore[assignment]  # not None here
-            self._awaited[gateway] = None
+                if not sockets:
+                    del self._sockets[gateway]
+        if isinstance(socket, Listener):
+            for path in socket.gateways:
+                namespace, _, name = path.partition("/")
+                gateway = Key("Gateway", namespace, name)
+                self._sockets.setdefault(gateway, {})[key] = socket
+                self._awaited[gateway] = None
 
     def _status(self, key: Key, bound: Mapping[str, Bound], now: datetime) -> Status | None:
         """The status of an object as it is to be shown."""
