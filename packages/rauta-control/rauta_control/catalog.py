@@ -62,6 +62,7 @@ class Catalog:
         self._files: dict[str, _File] = {}
         self._claims: dict[Key, tuple[str, ...]] = {}  # who names an object, the one that counts first
         self._contested: dict[Key, None] = {}
+        self._faulty: set[str] = set()  # files
         self._edits: dict[Key, AnyResource | None] = {}
 
     def update(self, name: str, text: str) -> Slices[None]:
@@ -81,6 +82,7 @@ class Catalog:
         """Take note that a file cannot be read; what it gave before stays."""
         file = self._files.setdefault(name, _File())
         file.digest = 0
+        self._faulty.add(name)
         file.faults = (Fault(name, "", Problem("", why + (STAYS if file.objects else ""))),)
 
     def vanish(self, name: str) -> None:
@@ -91,6 +93,7 @@ class Catalog:
 
     def remove(self, name: str) -> None:
         """Forget a file."""
+        self._faulty.discard(name)
         self._claim(name, self._files.pop(name).objects, {})
 
     def edits(self) -> dict[Key, AnyResource | None]:
@@ -108,8 +111,7 @@ class Catalog:
                 problem = _twice(place)
                 if not self._files[name].missing:
                     lost.setdefault(name, []).append(Fault(self._files[name].places[key], str(key), problem, key))
-        faulty = {name for name, file in self._files.items() if file.faults}
-        for name in sorted(faulty | lost.keys(), key=_order):
+        for name in sorted(self._faulty | lost.keys(), key=_order):
             yield from self._files[name].faults
             yield from lost.get(name, ())
 
@@ -133,6 +135,7 @@ class Catalog:
         file.objects = found.objects | {key: old[key] for key in kept}
         file.places = found.places | {key: old_places[key] for key in kept}
         file.faults = tuple(found.said(kept))
+        (self._faulty.add if file.faults else self._faulty.discard)(name)
         self._claim(name, old, file.objects)
 
     def _claim(self, name: str, before: Iterable[Key], after: Mapping[Key, AnyResource]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import socket
 import time
@@ -51,6 +52,8 @@ from rauta_control.turns import in_turns
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
 BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
+COLLECT = (1_000, 10, 1_000)  # a full collection takes a tenth of a second with many objects: hardly ever
+MANY = 1_000  # changed resources after which what there is counts as here to stay
 SLOTS_RETRY = 1.0  # seconds until what found no slot is tried again: requests end, and slots come free
 
 _decoder = msgspec.msgpack.Decoder(Publish)
@@ -318,6 +321,8 @@ class Control:
         self._archive.add(old)
         self._links.send(sends)
         self._published = time.monotonic()
+        if len(step.upserts) > MANY:
+            gc.freeze()
         note("published", generation=step.generation, changed=len(step.upserts), deleted=len(step.deletes))
 
     def _report(self, problems: list[str]) -> None:
@@ -346,6 +351,8 @@ async def serve(inherited: Inherited, log: Log, demo: Demo | None = None) -> Non
     await admin.serve(inherited.admin, inherited.probe)
     gc.collect()
     gc.freeze()  # the configuration is here to stay: no collection need look at it again
+    gc.set_threshold(*COLLECT)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # a line for every change
     following = asyncio.create_task(control.run())
     try:
         await asyncio.wait((following, control.closed), return_when=asyncio.FIRST_COMPLETED)

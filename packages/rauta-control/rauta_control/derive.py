@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from rauta_control.slices import Slices
+from rauta_control.slices import Slices, finish
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,6 +48,7 @@ class Graph:
         self._frames: list[dict[_Node, None]] = []
         self._marked_pins: dict[Callable[..., Any], dict[_Node, None]] = {}  # by rule
         self._loose: dict[_Node, None] = {}  # results that lost their last user
+        self._touched: list[_Node] = []  # to be marked, with all that use them
 
     def __len__(self) -> int:
         return len(self._inputs) + len(self._results)
@@ -62,7 +63,7 @@ class Graph:
             self._revision += 1
             node.value = value
             node.changed = node.verified = self._revision
-            self._mark(node.users)
+            self._touched.extend(node.users)
         if value is None and not node.users:
             self._loose[node] = None
 
@@ -76,8 +77,21 @@ class Graph:
             self._frames[-1][node] = None
         return node.value
 
+    def spreading(self) -> Slices[None]:
+        """Mark what changed inputs may touch, some of it at a time. What is read before does it at once."""
+        while self._touched:
+            node = self._touched.pop()
+            if not node.marked:
+                node.marked = True
+                if node.pinned:
+                    self._name(node)
+                self._touched.extend(node.users)
+                yield
+
     def get(self, rule: Callable[Concatenate[Graph, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Return what `rule` makes of `args`, computed at most once while nothing it read has changed."""
+        if self._touched:
+            finish(self.spreading())
         node = self._node(rule, args)
         self._refresh(node)
         if self._frames:
@@ -103,6 +117,8 @@ class Graph:
 
     def stale(self, *rules: Callable[..., Any]) -> list[tuple[Hashable, ...]]:
         """Return, and no more name, the arguments of pinned results of these rules that may have changed."""
+        if self._touched:
+            finish(self.spreading())
         found = [node for rule in rules for node in self._marked_pins.pop(rule, ())]
         return [node.args for node in found]
 
@@ -173,15 +189,6 @@ class Graph:
         assert node.rule is not None  # noqa: S101 - inputs are never pinned
         self._marked_pins.setdefault(node.rule, {})[node] = None
 
-    def _mark(self, users: Iterable[_Node]) -> None:
-        pending = list(users)
-        while pending:
-            node = pending.pop()
-            if not node.marked:
-                node.marked = True
-                if node.pinned:
-                    self._name(node)
-                pending.extend(node.users)
 
 
 class Index:

@@ -13,7 +13,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import watchfiles
 
@@ -124,7 +124,11 @@ class FileSource:
     def _take(self, seen: Seen, due: Collection[str], now: float) -> Slices[None]:
         self._stamps.update(seen.stamps)
         for name in seen.stamps:
-            self._folders.update(str(folder) for folder in PurePosixPath(name).parents)
+            folder = name.rpartition("/")[0]
+            while folder and folder not in self._folders:
+                self._folders.add(folder)
+                folder = folder.rpartition("/")[0]
+        yield
         self._writing = {name: self._writing.get(name, now) for name in seen.busy}
         for name in (*seen.texts, *seen.errors, *seen.busy):
             self._missing.pop(name, None)

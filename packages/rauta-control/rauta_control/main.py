@@ -56,7 +56,7 @@ def main() -> int:
     if isinstance(settings, list):
         return _fail(2, settings)
     # Everything the children need is imported here, once, so that a fork of this process is ready to serve.
-    from rauta_control import control, worker  # noqa: PLC0415
+    from rauta_control import admit, control, worker  # noqa: PLC0415
     from rauta_control.demo import Demo  # noqa: PLC0415
     from rauta_control.supervisor import Supervisor  # noqa: PLC0415
 
@@ -65,6 +65,8 @@ def main() -> int:
     if settings.check:
         sys.stdout.write("the settings are fine\n")
         return 0
+    if settings.config:
+        admit.prepare()
     roles: dict[Role, Run] = {"worker": worker.run, "control": control.run}
     if not settings.demo:
         return Supervisor(settings, roles, state=state).run()

@@ -29,6 +29,7 @@ from rauta_control.source import Fault
 from rauta_control.translate import Change, Translator
 from rauta_control.world import Key
 
+PLACED = ("GatewayClass", "Gateway", "ListenerSet")  # kinds that a change of may move addresses
 DOCUMENT = "Document"  # the kind of what cannot be told to be an object
 
 
@@ -43,7 +44,6 @@ class Pipeline:
         self.statuses: dict[Key, Status] = {}
         self.complete = False  # everything there is has been said
         self._wake = wake
-        self._told = terms  # what the translator was told last
         self._terms = terms
         self._retold = False  # whether it is to be told although nothing was edited
         self._translator = Translator(terms)
@@ -123,9 +123,10 @@ class Pipeline:
     def updating(self, now: datetime) -> Slices[Change]:
         """Translate what was said since the last time."""
         edits, self._edits = self._edits, {}
-        terms, self._retold = self._terms, False
-        change = yield from self._translator.updating(edits, now, None if terms is self._told else terms)
-        self._told = terms
+        terms = None
+        if self._retold or any(key.kind in PLACED for key in edits):
+            terms, self._retold = self._terms, False
+        change = yield from self._translator.updating(edits, now, terms)
         self.pending.update(change.upserts)
         self.pending.update(dict.fromkeys(change.deletes))
         moved = [key for key in (*change.upserts, *change.deletes) if key.startswith("listener/")]

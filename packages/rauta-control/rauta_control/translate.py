@@ -113,6 +113,7 @@ class Translator:
         for key, resource in objects.items():
             self._set(key, resource)
             yield
+        yield from self._graph.spreading()
         yield from self._settle()
         for (route,) in self._graph.stale(route_links):
             key = cast("Key", route)
@@ -236,6 +237,7 @@ class Translator:
         moved, self._moved = self._moved, {}
         for index, keys in moved.items():
             yield from self._indexes[index].settle(keys)
+        yield from self._graph.spreading()
 
     def _change(self) -> Slices[Change]:
         upserts: dict[str, Resource] = {}
