@@ -226,7 +226,7 @@ def rss(pid: int) -> float:
 
 def stall(port: int) -> float:
     """The longest step of any worker, in seconds."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     return max(float(line.rpartition(" ")[2]) for line in lines if line.startswith("rauta_worker_stall_seconds{"))
 
@@ -253,7 +253,8 @@ async def measure(routes: int, workers: int, edits: int) -> None:
             watching = asyncio.create_task(steps.run(stop))
             print(f"{routes} routes and Services, {workers} workers")
             print(f"  ready after                   {await ready(probe, started):.2f} s")
-            assert await ask(listener) == (200, b"a"), log.read_text()
+            if await ask(listener) != (200, b"a"):
+                raise BenchError(log.read_text())
             print(f"  control answers while loading {steps.said()}")
             print(f"  worker stall while loading    {stall(probe) * 1e3:.2f} ms")
             await asyncio.sleep(2)
@@ -265,7 +266,9 @@ async def measure(routes: int, workers: int, edits: int) -> None:
                 times.append(await served(listener, b"ab"[number % 2 : number % 2 + 1]) - renamed)
                 await asyncio.sleep(0.05)
             times.sort()
-            print(f"  edit to served by all         median {statistics.median(times) * 1e3:.0f} ms, max {times[-1] * 1e3:.0f} ms")
+            print(
+                f"  edit to served by all         median {statistics.median(times) * 1e3:.0f} ms, max {times[-1] * 1e3:.0f} ms"
+            )
             print(f"  control answers meanwhile     {steps.said()}")
 
             truth, tally = Truth(), Tally()
@@ -277,11 +280,13 @@ async def measure(routes: int, workers: int, edits: int) -> None:
             await asyncio.sleep(0.2)
             halt.set()
             await asyncio.gather(*clients)
-            print(f"  {edits} edits under load         {tally.answers} answers, {tally.failed} failed {tally.first}, "
-                  f"{tally.stale} older than {LATE * 1e3:.0f} ms (oldest {tally.oldest * 1e3:.0f} ms)")
+            print(
+                f"  {edits} edits under load         {tally.answers} answers, {tally.failed} failed {tally.first}, "
+                f"{tally.stale} older than {LATE * 1e3:.0f} ms (oldest {tally.oldest * 1e3:.0f} ms)"
+            )
             print(f"  control answers meanwhile     {steps.said()}")
             print(f"  worker stall, longest         {stall(probe) * 1e3:.2f} ms")
-            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/v1/status") as answer:  # noqa: S310 - loopback
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/v1/status") as answer:
                 status = json.load(answer)
             sizes = ", ".join(f"{rss(worker['pid']):.0f}" for worker in status["workers"])
             print(f"  RSS of workers                {sizes} MiB")

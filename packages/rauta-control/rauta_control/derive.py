@@ -190,7 +190,6 @@ class Graph:
         self._marked_pins.setdefault(node.rule, {})[node] = None
 
 
-
 class Index:
     """A graph input for each key: the frozen set of members that some emitter says belong to it, None if there is none.
 

@@ -182,7 +182,7 @@ class Pipeline:
         """Everything found, in no order: of the translation, of sockets, and of documents."""
         if self._findings is None:
             failed = (each for found in self._failures.values() for each in found)
-            self._findings = (*self._translator.findings(), *failed, *map(_of_fault, self._faults))
+            self._findings = (*self._translator.findings(), *failed, *map(of_fault, self._faults))
         return self._findings
 
     def _socket(self, key: str, socket: Resource | None) -> None:
@@ -221,7 +221,8 @@ class Pipeline:
         return status
 
 
-def _of_fault(fault: Fault) -> Finding:
+def of_fault(fault: Fault) -> Finding:
+    """What is wrong with a document, as a finding."""
     problem = fault.problem
     if problem.level == "warning":
         number = 61
