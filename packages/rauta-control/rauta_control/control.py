@@ -137,7 +137,7 @@ class Control:
             workers=tuple(WorkerStatus(index, each.pid, each.generation, each.refusal) for index, each in workers),
             resources=self._configuration.resources,
             bound=self._bound,
-            problems=(*self._refused, *self._problems),
+            problems=(*self._refused, *self._problems, *self._pipeline.problems),
             statuses=dict(self._pipeline.statuses),
             findings=self._pipeline.findings,
             counters=self._counters(),

@@ -30,6 +30,7 @@ from rauta_control.translate import Change, Translator
 from rauta_control.world import Key
 
 PLACED = ("GatewayClass", "Gateway", "ListenerSet")  # kinds that a change of may move addresses
+MAX_SAID = 10  # broken documents among the problems of the gateway
 DOCUMENT = "Document"  # the kind of what cannot be told to be an object
 
 
@@ -184,6 +185,13 @@ class Pipeline:
             failed = (each for found in self._failures.values() for each in found)
             self._findings = (*self._translator.findings(), *failed, *map(of_fault, self._faults))
         return self._findings
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each document that is broken, the first few of many."""
+        broken = [str(fault) for fault in self._faults if fault.problem.level == "error"]
+        more = [f"{len(broken) - MAX_SAID} more documents are broken: see the findings"] if broken[MAX_SAID:] else []
+        return broken[:MAX_SAID] + more
 
     def _socket(self, key: str, socket: Resource | None) -> None:
         """Take note of a socket that changed, by its resource key."""
