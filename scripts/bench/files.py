@@ -266,9 +266,8 @@ async def measure(routes: int, workers: int, edits: int) -> None:
                 times.append(await served(listener, b"ab"[number % 2 : number % 2 + 1]) - renamed)
                 await asyncio.sleep(0.05)
             times.sort()
-            print(
-                f"  edit to served by all         median {statistics.median(times) * 1e3:.0f} ms, max {times[-1] * 1e3:.0f} ms"
-            )
+            median, longest = statistics.median(times) * 1e3, times[-1] * 1e3
+            print(f"  edit to served by all         median {median:.0f} ms, max {longest:.0f} ms")
             print(f"  control answers meanwhile     {steps.said()}")
 
             truth, tally = Truth(), Tally()

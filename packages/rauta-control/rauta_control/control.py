@@ -77,7 +77,8 @@ class Control:
         self._resolver = Resolver(self._host_moved)
         self._wake = asyncio.Event()
         self._loading = asyncio.Lock()
-        self._pipeline = Pipeline(_terms(inherited.settings), self._wake.set)
+        restored = inherited.snapshot is not None
+        self._pipeline = Pipeline(_terms(inherited.settings), self._wake.set, restored=restored)
         self._files = FileSource(self._pipeline, log)
         self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken

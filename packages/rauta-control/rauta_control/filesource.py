@@ -53,6 +53,7 @@ class FileSource:
         self._wake = asyncio.Event()
         self._everything = True
         self._names: set[str] = set()
+        self._unseen = True  # whether there was no look at everything yet
         self._anew = False  # whether what looks unchanged is to be read too
         self._watch: _Watch | None = None
 
@@ -106,7 +107,8 @@ class FileSource:
                 seen.gone = [name for name in self._stamps if name not in seen.stamps and name not in seen.busy]
             await in_turns(self._take(seen, due, now))
             self._tell()
-            if only is None:
+            self._unseen &= only is not None
+            if not self._unseen and not self._writing:
                 self._sink.synced()
         return self._patience()
 

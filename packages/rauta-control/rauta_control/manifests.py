@@ -59,7 +59,11 @@ def _list(folder: Path, prefix: str, above: set[tuple[int, int]], found: dict[st
             name = f"{prefix}{entry.name}"
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            try:
+                is_dir, is_file = entry.is_dir(), entry.is_file()
+            except OSError:  # a link to itself: who reads it will say so
+                is_dir, is_file = False, True
+            if is_dir:
                 _list(folder / entry.name, f"{name}/", above | {here}, found)
-            elif entry.name.endswith(SUFFIXES) and entry.is_file():
+            elif entry.name.endswith(SUFFIXES) and is_file:
                 found[name] = folder / entry.name

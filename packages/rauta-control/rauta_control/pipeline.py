@@ -31,19 +31,26 @@ from rauta_control.world import Key
 
 PLACED = ("GatewayClass", "Gateway", "ListenerSet")  # kinds that a change of may move addresses
 MAX_SAID = 10  # broken documents among the problems of the gateway
+HELD = "documents were broken when control restarted: until something is edited, what was published before is served"
 DOCUMENT = "Document"  # the kind of what cannot be told to be an object
 
 
 class Pipeline:
     """See the module. `wake` is called when there is something to translate.
 
-    Public to read: `resources` as translated, `pending` of them to publish (None: to delete), `statuses` to show.
+    Public to read: `resources` as translated, `pending` of them to publish (None: to delete), `statuses` to show, and
+    whether they are `complete`, so that what is not among them is to be deleted.
+
+    `restored` says that an older configuration is published already. A source that then begins with broken documents
+    cannot know what they were when they were good, so what is published stays until something is edited or mended.
     """
 
-    def __init__(self, terms: Settings, wake: Callable[[], None]) -> None:
+    def __init__(self, terms: Settings, wake: Callable[[], None], *, restored: bool = False) -> None:
         self.pending: dict[str, Resource | None] = {}
         self.statuses: dict[Key, Status] = {}
-        self.complete = False  # everything there is has been said
+        self.complete = False
+        self._restored = restored
+        self._synced = False
         self._wake = wake
         self._terms = terms
         self._retold = False  # whether it is to be told although nothing was edited
@@ -63,17 +70,23 @@ class Pipeline:
     def edit(self, objects: Mapping[Key, AnyResource | None]) -> None:
         """See Sink."""
         self._edits.update(objects)
+        self.complete = self._synced
         self._wake()
 
     def report(self, faults: Sequence[Fault]) -> None:
         """See Sink."""
         self._faults = tuple(faults)
         self._findings = None
+        if self._synced and not self._broken:
+            self.complete = True
+            self._wake()
 
     def synced(self) -> None:
         """See Sink."""
-        self.complete = True
-        self._wake()
+        if not self._synced:
+            self._synced = True
+            self.complete = not (self._restored and self._broken)
+            self._wake()
 
     # -- what else translation depends on
 
@@ -189,9 +202,13 @@ class Pipeline:
     @property
     def problems(self) -> list[str]:
         """A sentence for each document that is broken, the first few of many."""
-        broken = [str(fault) for fault in self._faults if fault.problem.level == "error"]
+        broken = self._broken
         more = [f"{len(broken) - MAX_SAID} more documents are broken: see the findings"] if broken[MAX_SAID:] else []
-        return broken[:MAX_SAID] + more
+        return ([HELD] if self._synced and not self.complete else []) + broken[:MAX_SAID] + more
+
+    @property
+    def _broken(self) -> list[str]:
+        return [str(fault) for fault in self._faults if fault.problem.level == "error"]
 
     def _socket(self, key: str, socket: Resource | None) -> None:
         """Take note of a socket that changed, by its resource key."""
