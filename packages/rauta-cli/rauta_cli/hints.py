@@ -117,7 +117,7 @@ def for_objects(objects: Sequence[ObjectSnapshot]) -> Hints:
 def for_findings(findings: Sequence[FindingSnapshot]) -> Hints:
     """Urgent when one is an error; what to do about the worst is the hint."""
     errors = sum(each.severity == "error" for each in findings)
-    summary = [count(len(findings), "finding"), *_some(errors, "finding", "that make requests fail")]
+    summary = [count(len(findings), "finding"), *([count(errors, "error")] if errors else [])]
     summary += [f"{about(each)}: {each.message}: {each.advice}" for each in findings[:1]]
     actions = [
         Action(f"objects --name {shlex.quote(f'{each.namespace}/{each.name}')}", f"see the state of the {each.kind}")

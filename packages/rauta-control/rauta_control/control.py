@@ -241,6 +241,8 @@ class Control:
         self._bind()
         self._pipeline.tell(_terms(settings))
         self._files.point(Path(settings.config) if settings.config else None)
+        if not settings.config:
+            self._pipeline.synced()  # no source will ever say so
         self._want()
 
     def _want(self) -> None:

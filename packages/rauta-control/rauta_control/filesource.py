@@ -159,7 +159,6 @@ class FileSource:
         self._writing.clear()
         self._lost = ""
         self._tell()
-        self._sink.synced()
 
     def _tell(self) -> None:
         if edits := self._catalog.edits():
