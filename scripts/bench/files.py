@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -218,10 +219,16 @@ async def ready(port: int, started: float) -> float:
 
 
 def rss(pid: int) -> float:
-    """MiB resident, and not shared with others (PSS)."""
+    """MiB resident."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
     return sizes["Rss"] / 1024
+
+
+def cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def stall(port: int) -> float:
@@ -252,7 +259,9 @@ async def measure(routes: int, workers: int, edits: int) -> None:
                 await asyncio.sleep(0.01)
             watching = asyncio.create_task(steps.run(stop))
             print(f"{routes} routes and Services, {workers} workers")
-            print(f"  ready after                   {await ready(probe, started):.2f} s")
+            seconds = await ready(probe, started)
+            control = int(re.findall(r"started child=control pid=(\d+)", log.read_text())[0])
+            print(f"  ready after                   {seconds:.2f} s, of which control computed {cpu(control):.2f} s")
             if await ask(listener) != (200, b"a"):
                 raise BenchError(log.read_text())
             print(f"  control answers while loading {steps.said()}")

@@ -290,9 +290,9 @@ class Control:
         whole = new and pipeline.complete
         deleted: list[str] = []
         if whole:
-            wanted |= pipeline.resources
+            wanted |= pipeline.wanted(pipeline.resources, configuration.resources)
         elif pipeline.complete:
-            wanted |= {key: each for key, each in pipeline.pending.items() if each is not None}
+            wanted |= pipeline.wanted(pipeline.pending, configuration.resources)
             deleted = [key for key, each in pipeline.pending.items() if each is None and key in configuration.resources]
         everything = wanted if whole else ChainMap(wanted, configuration.resources)
         problems = await in_turns(ir.validating(wanted, everything))

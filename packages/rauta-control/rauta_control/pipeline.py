@@ -154,6 +154,19 @@ class Pipeline:
             self._findings = None
         return change
 
+    def wanted(self, some: Mapping[str, Resource | None], held: Mapping[str, Resource]) -> dict[str, Resource]:
+        """What is to be published of `some` resources, where `held` is published.
+
+        A cluster with a host name that never had an address, as when control was restarted and the name server is down,
+        stays as it is: old addresses are better than none.
+        """
+        waiting = self._translator.unresolved(self._terms.names)
+        return {
+            key: held[key] if waiting and key in held and key.rpartition(":")[0] in waiting else each
+            for key, each in some.items()
+            if each is not None
+        }
+
     def published(self, generation: int) -> None:
         """Know that all of `pending` is published as of `generation`, or was before."""
         self.pending = {}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from rauta_control.catalog import Catalog
 from rauta_control.condition import Status
 from rauta_control.gateway import GatewayStatus
-from rauta_control.ir import Listener, validate
+from rauta_control.ir import Cluster, Endpoint, Listener, validate
 from rauta_control.listenerset import ListenerSetStatus
 from rauta_control.messages import Bound
 from rauta_control.pipeline import HELD, Pipeline
@@ -208,6 +208,17 @@ def test_host_names_of_endpoints_are_asked_for_and_told() -> None:
     assert not world.pipeline.findings
     world.pipeline.resolve({"web.example": ("10.0.0.1",)})
     assert not world.pipeline.busy
+
+
+def test_a_cluster_stays_as_it_is_while_its_name_was_never_resolved() -> None:
+    world = served(GATEWAY, ROUTE, SERVICE)
+    name = "cluster/default/web:80"
+    assert world.pipeline.wanted(world.pipeline.resources, {}) == world.pipeline.resources
+    held = {name: Cluster("default/web:80", (Endpoint("10.0.0.9", 8080),))}
+    assert world.pipeline.wanted(world.pipeline.resources, held)[name] == held[name]
+    world.pipeline.resolve({"web.example": ("10.0.0.1",)})
+    world.translate()
+    assert world.pipeline.wanted(world.pipeline.pending, held) == world.pipeline.pending != {}
 
 
 def test_addresses_are_kept_while_gateways_come_and_over_a_restart() -> None:

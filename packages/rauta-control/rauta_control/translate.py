@@ -9,7 +9,7 @@ Both run the same rules over the same graph (derive.py), so they agree; a proper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias, cast
 
@@ -128,6 +128,15 @@ class Translator:
     def translation(self) -> Translation:
         """Everything, as it is now."""
         return Translation(dict(self.resources), dict(self.statuses), tuple(sorted(self.findings())), self.hosts)
+
+    def unresolved(self, names: Container[str]) -> set[str]:
+        """The Services (as their clusters begin, `cluster/namespace/name`) with a host name that is not in `names`."""
+        found = set()
+        for key, hosts in self._names.items():
+            each = self._objects.get(key)
+            if isinstance(each, EndpointSlice) and not all(host in names for host in hosts):
+                found.add(f"cluster/{each.namespace}/{each.service}")
+        return found
 
     def findings(self) -> set[Finding]:
         """Everything found, as it is now."""
