@@ -17,17 +17,16 @@ import os
 import socket
 import time
 from collections import ChainMap
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import msgspec
 import uvloop
 
-from rauta_control import config, cpus, ir, settings, snapshotfd, standalone
+from rauta_control import config, cpus, ir, standalone
 from rauta_control.admin import Admin
 from rauta_control.channel import ChannelFullError, attach, control_end, detach
 from rauta_control.config import Settings
@@ -40,14 +39,13 @@ from rauta_control.listening import place
 from rauta_control.log import Log
 from rauta_control.messages import Bind, Bound, Draining, Publish, Reload, ToControl, WorkerGone, WorkerLink
 from rauta_control.picture import Picture, WorkerStatus
-from rauta_control.pipeline import Pipeline
-from rauta_control.publish import Archive, Links
+from rauta_control.pipeline import Pipeline, terms_of
+from rauta_control.publish import Archive, Links, restored
 from rauta_control.publisher import Publisher
 from rauta_control.resolve import Resolver
 from rauta_control.routespec import Address
 from rauta_control.slices import Slices
 from rauta_control.slots import SlotsFullError
-from rauta_control.state import EMPTY, PublishError, State
 from rauta_control.turns import in_turns
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
@@ -55,8 +53,6 @@ BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried a
 COLLECT = (1_000, 10, 1_000)  # a full collection takes a tenth of a second with many objects: hardly ever
 MANY = 1_000  # changed resources after which what there is counts as here to stay
 SLOTS_RETRY = 1.0  # seconds until what found no slot is tried again: requests end, and slots come free
-
-_decoder = msgspec.msgpack.Decoder(Publish)
 
 
 class Control:
@@ -77,14 +73,13 @@ class Control:
         self._resolver = Resolver(self._host_moved)
         self._wake = asyncio.Event()
         self._loading = asyncio.Lock()
-        restored = inherited.snapshot is not None
-        self._pipeline = Pipeline(_terms(inherited.settings), self._wake.set, restored=restored)
+        self._pipeline = Pipeline(terms_of(inherited.settings), self._wake.set, restored=inherited.snapshot is not None)
         self._files = FileSource(self._pipeline, log)
         self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
         self._problems: list[str] = []  # of those that were
         # -- what is published
-        state, self._published = _restore(inherited, log)
+        state, self._published = restored(inherited.snapshot, inherited.since, log)
         self._first_start = inherited.snapshot is None
         self._configuration = Configuration(state)
         self._pipeline.hold(self._configuration.resources.values())
@@ -170,11 +165,11 @@ class Control:
     def _bind(self, *, again: bool = False) -> None:
         """Have the supervisor bind what is wanted; it answers for each listener that it did not have already.
 
-        Until sources have said what there is, what was published before stays wanted.
+        Until sources have said what there is and that is published, what was published before stays wanted.
         """
         wanted = [each for each in self._plan.resources.values() if isinstance(each, ir.Listener)]
         wanted += self._pipeline.sockets
-        if not self._pipeline.complete:
+        if self._followed is None:
             wanted += (each for each in self._configuration.resources.values() if isinstance(each, ir.Listener))
         listeners = {listener.name: (listener.address, listener.port) for listener in wanted}
         if listeners == self._listeners and not again:
@@ -239,7 +234,7 @@ class Control:
         self._settings = settings
         self._plan = await in_turns(standalone.plan(replace(settings, routes=(*settings.routes, *extra))))
         self._bind()
-        self._pipeline.tell(_terms(settings))
+        self._pipeline.tell(terms_of(settings))
         self._files.point(Path(settings.config) if settings.config else None)
         if not settings.config:
             self._pipeline.synced()  # no source will ever say so
@@ -281,31 +276,33 @@ class Control:
         plan, names, configuration, pipeline = self._plan, self._resolver.names, self._configuration, self._pipeline
         moved, self._moved = self._moved, set()
         new = plan is not self._followed
+        complete = pipeline.complete and not (new and pipeline.busy)  # what was not translated yet must not be deleted
         touched = plan.clusters if new else sorted({name for host in moved for name in plan.users.get(host, ())})
         wanted: dict[str, ir.Resource] = dict(
             await in_turns(standalone.clusters(plan, touched, names.addresses, configuration.resources))
         )
         if new:
             wanted |= plan.resources
-        whole = new and pipeline.complete
+        whole = new and complete
         deleted: list[str] = []
         if whole:
             wanted |= pipeline.wanted(pipeline.resources, configuration.resources)
-        elif pipeline.complete:
+        elif complete:
             wanted |= pipeline.wanted(pipeline.pending, configuration.resources)
             deleted = [key for key, each in pipeline.pending.items() if each is None and key in configuration.resources]
         everything = wanted if whole else ChainMap(wanted, configuration.resources)
-        problems = await in_turns(ir.validating(wanted, everything))
+        problems, refused = await self._refuse(wanted, everything)
         slowest = drained(self._counters().vitals(), configuration.state.generation)
-        if not problems:
+        if refused is not None:
             try:
                 if whole:
                     await self._publish(configuration.reconcile(wanted, slowest), self._log.info)
                 elif wanted or deleted:
                     await self._publish(configuration.change(wanted, deleted, slowest), self._log.debug)
-                if pipeline.complete:
+                if complete:
                     self._followed = plan
-                    pipeline.published(configuration.state.generation)
+                    pipeline.published(configuration.state.generation, refused)
+                    self._bind()
             except SlotsFullError as error:
                 problems.append(str(error))
                 self._followed = None
@@ -314,6 +311,29 @@ class Control:
         acknowledged = min((each.generation for each in self._publisher.workers.values()), default=-1)
         await in_turns(pipeline.settling(self._bound, acknowledged, datetime.now(UTC)))
         self._check_ready()
+
+    async def _refuse(
+        self, wanted: dict[str, ir.Resource], everything: Mapping[str, ir.Resource]
+    ) -> tuple[list[str], set[str] | None]:
+        """Take what is invalid out of `wanted`: what it was before stays. Return what is wrong, and the keys refused.
+
+        None: nothing can be published. That is for routes of the command line; a fault of translation is ours, and must
+        stop no change of anything else.
+        """
+        problems: list[str] = []
+        refused: set[str] = set()
+        while faults := await in_turns(ir.validating(wanted, everything)):
+            problems += (f"{key}: {fault}" for key, found in faults.items() for fault in found)
+            if not faults.keys() <= self._pipeline.resources.keys():
+                return problems, None
+            for key in faults:
+                held = self._configuration.resources.get(key)
+                if held is None or key in refused:
+                    del wanted[key]
+                else:
+                    wanted[key] = held
+            refused |= faults.keys()
+        return problems, refused
 
     async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:
         old = self._configuration.state
@@ -373,23 +393,3 @@ def run(inherited: Inherited, demo: Demo | None = None) -> int:
     # The loop is never closed: that would wait for name servers that do not answer, and the process ends anyway.
     uvloop.new_event_loop().run_until_complete(serve(inherited, Log("control", inherited.settings.log), demo))
     return 0
-
-
-def _terms(given: Settings) -> settings.Settings:
-    """What the settings mean to translation."""
-    return settings.Settings(
-        class_name=given.gateway_class, one_class=given.one_class, pool=given.addresses, wildcard="::"
-    )
-
-
-def _restore(inherited: Inherited, log: Log) -> tuple[State, float | None]:
-    """Return what was published last, and when, by the monotonic clock."""
-    state, published = EMPTY, None
-    for fd in () if inherited.snapshot is None else (inherited.snapshot, *inherited.since):
-        try:
-            state = state.apply(_decoder.decode(snapshotfd.read(fd)))
-            published = time.monotonic() - max(0.0, time.time() - os.fstat(fd).st_mtime)
-        except (PublishError, msgspec.MsgspecError) as error:  # what follows does not fit either, and is logged too
-            log.error("a part of the last configuration is lost", generation=state.generation, error=error)
-        os.close(fd)
-    return state, published

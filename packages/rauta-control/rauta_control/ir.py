@@ -224,14 +224,16 @@ def bounded(name: str, digest: str, limit: int = MAX_NAME) -> str:
 
 def validate(resources: Mapping[str, Resource]) -> list[str]:
     """Return everything wrong with a whole configuration (by resource key), an empty list when it can be published."""
-    return finish(validating(resources, resources))
+    found = finish(validating(resources, resources))
+    return [f"{key}: {problem}" for key, problems in found.items() for problem in problems]
 
 
-def validating(some: Mapping[str, Resource], everything: Mapping[str, Resource]) -> Slices[list[str]]:
-    """Return everything wrong with `some` resources of a configuration, a resource at a time."""
-    problems: list[str] = []
+def validating(some: Mapping[str, Resource], everything: Mapping[str, Resource]) -> Slices[dict[str, list[str]]]:
+    """Return everything wrong with `some` resources of a configuration, by key, a resource at a time."""
+    problems: dict[str, list[str]] = {}
     for key, resource in some.items():
-        problems += (f"{key}: {problem}" for problem in faults(key, resource, everything))
+        if found := list(faults(key, resource, everything)):
+            problems[key] = found
         yield
     return problems
 

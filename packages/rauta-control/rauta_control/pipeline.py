@@ -9,11 +9,12 @@ translation with what became of sockets and workers laid over it (overlay.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 
+from rauta_control import config
 from rauta_control.addresses import held_by
 from rauta_control.condition import Status, stamp
 from rauta_control.finding import Finding, finding
@@ -167,9 +168,9 @@ class Pipeline:
             if each is not None
         }
 
-    def published(self, generation: int) -> None:
-        """Know that all of `pending` is published as of `generation`, or was before."""
-        self.pending = {}
+    def published(self, generation: int, refused: Collection[str] = ()) -> None:
+        """Know that all of `pending` but what was `refused` is published as of `generation`, or was before."""
+        self.pending = {key: self.resources[key] for key in refused if key in self.resources}
         for gateway, since in self._awaited.items():
             if since is None:
                 self._awaited[gateway] = generation
@@ -257,6 +258,11 @@ class Pipeline:
         if self._failures.get(key, ()) != old_failures:
             self._findings = None
         return status
+
+
+def terms_of(given: config.Settings) -> Settings:
+    """What the settings of the gateway mean to translation."""
+    return Settings(class_name=given.gateway_class, one_class=given.one_class, pool=given.addresses, wildcard="::")
 
 
 def of_fault(fault: Fault) -> Finding:
