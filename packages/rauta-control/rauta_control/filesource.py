@@ -47,6 +47,7 @@ class FileSource:
         self._folders: set[str] = set()  # in which there ever was one of them
         self._missing: dict[str, float] = {}  # since when
         self._writing: dict[str, float] = {}  # since when files are not quiet
+        self._quiet = scan.QUIET  # seconds until they may be
         self._faults: tuple[Fault, ...] = ()
         self._lost = ""  # why nothing can be seen at all
         # -- what is to be looked at
@@ -114,7 +115,7 @@ class FileSource:
 
     def _patience(self) -> float:
         if self._writing:
-            return scan.QUIET
+            return self._quiet
         if self._missing:
             return GRACE
         if self._watch is None or self._watch.failed or self._watch.fresh:
@@ -132,6 +133,7 @@ class FileSource:
                 folder = folder.rpartition("/")[0]
         yield
         self._writing = {name: self._writing.get(name, now) for name in seen.busy}
+        self._quiet = seen.wait
         for name in (*seen.texts, *seen.errors, *seen.busy):
             self._missing.pop(name, None)
         for name, text in seen.texts.items():

@@ -37,7 +37,7 @@ NOTHING = Stamp(0, 0, 0, 0, 0)  # of what cannot even be looked at
 class Seen:
     """What came of a look, by name: `texts` of what is new, `errors` of what cannot be read, what is `gone`.
 
-    `stamps` are those of both, `busy` what is being written: look again soon.
+    `stamps` are those of both, `busy` what is being written: look again after `wait` seconds.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -45,6 +45,7 @@ class Seen:
     stamps: dict[str, Stamp] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
+    wait: float = 0.0
 
 
 def look(root: Path, known: Mapping[str, Stamp], only: Collection[str] | None, impatient: bool) -> Seen:
@@ -94,8 +95,10 @@ def _look(seen: Seen, name: str, file: Path, known: Stamp | None, impatient: boo
     if stamp == known:
         return
     in_place = stamp.changed <= stamp.modified
-    if in_place and not impatient and 0 <= time.time() - status.st_mtime < QUIET:
+    age = time.time() - status.st_mtime
+    if in_place and not impatient and 0 <= age < QUIET:
         seen.busy.append(name)
+        seen.wait = max(seen.wait, QUIET - age)
         return
     seen.stamps[name] = stamp
     if status.st_size > MAX_SIZE:
