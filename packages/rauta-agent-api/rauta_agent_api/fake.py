@@ -120,7 +120,7 @@ FINDINGS = (
         advice="create the Service, or correct namespace and name",
     ),
     FindingSnapshot(
-        code="RAUTA-CFG-061",
+        code="RAUTA-CFG-071",
         severity="warning",
         kind="Deployment",
         name="cart.yaml#2",

@@ -152,4 +152,4 @@ def test_findings() -> None:
     lines = render.findings(FINDINGS).splitlines()
     assert lines[0].split() == ["SEVERITY", "CODE", "OBJECT", "FIELD", "WHAT", "WHAT", "TO", "DO"]
     assert lines[1].startswith("error     RAUTA-CFG-020  HTTPRoute default/shop  spec.rules[0].backendRefs[0]  Service")
-    assert lines[2].startswith("warning   RAUTA-CFG-061  Deployment cart.yaml#2  kind ")
+    assert lines[2].startswith("warning   RAUTA-CFG-071  Deployment cart.yaml#2  kind ")

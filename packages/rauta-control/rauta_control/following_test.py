@@ -197,7 +197,7 @@ def test_edits_are_served_and_broken_files_change_nothing(
     gateway.until(lambda: gateway.ask("findings"), "a finding")
     (found,) = gateway.ask("findings")
     assert (found["code"], found["place"], found["path"]) == (
-        "RAUTA-CFG-060",
+        "RAUTA-CFG-070",
         "route.yaml#1",
         "spec.rules[0].backendRefs[0].port",
     )

@@ -262,15 +262,21 @@ class Pipeline:
 
 def terms_of(given: config.Settings) -> Settings:
     """What the settings of the gateway mean to translation."""
-    return Settings(class_name=given.gateway_class, one_class=given.one_class, pool=given.addresses, wildcard="::")
+    return Settings(
+        class_name=given.gateway_class,
+        one_class=given.one_class,
+        pool=given.addresses,
+        wildcard="::",
+        balance=given.balance,
+    )
 
 
 def of_fault(fault: Fault) -> Finding:
     """What is wrong with a document, as a finding."""
     problem = fault.problem
     if problem.level == "warning":
-        number = 61
+        number = 71
     else:
-        number = 62 if (problem.code, problem.path) == ("duplicate", "metadata.name") else 60
+        number = 72 if (problem.code, problem.path) == ("duplicate", "metadata.name") else 70
     subject = fault.key or Key(fault.subject or DOCUMENT, "", fault.place)
     return replace(finding(number, subject, problem.path, problem.message), place=fault.place)

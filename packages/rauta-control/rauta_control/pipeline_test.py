@@ -275,9 +275,9 @@ def test_faults_of_documents_are_findings() -> None:
     )
     found = sorted((each.code, str(each.object), each.place) for each in world.pipeline.findings)
     assert found == [
-        ("RAUTA-CFG-060", "Document a.yaml#3", "a.yaml#3"),
-        ("RAUTA-CFG-061", "Deployment x", "a.yaml#4"),
-        ("RAUTA-CFG-062", "Gateway default/gw", "a.yaml#2"),
+        ("RAUTA-CFG-070", "Document a.yaml#3", "a.yaml#3"),
+        ("RAUTA-CFG-071", "Deployment x", "a.yaml#4"),
+        ("RAUTA-CFG-072", "Gateway default/gw", "a.yaml#2"),
     ]
 
 
