@@ -17,7 +17,15 @@ from rauta_agent_api import DEFAULT_TIMEOUT, DEFAULT_URL
 from rauta_agent_api.errors import STATUSES, AgentApiError
 from rauta_agent_api.rest import JSON, PROBLEM, Response
 from rauta_agent_api.selection import find_route
-from rauta_agent_api.snapshot import CacheStats, GatewaySnapshot, ListenerSnapshot, MetricSnapshot, RouteSnapshot
+from rauta_agent_api.snapshot import (
+    CacheStats,
+    FindingSnapshot,
+    GatewaySnapshot,
+    ListenerSnapshot,
+    MetricSnapshot,
+    ObjectSnapshot,
+    RouteSnapshot,
+)
 
 MAX_TIMEOUT = 3600.0  # seconds; sockets refuse what does not fit their clock
 MAX_ANSWER = 64 << 20  # bytes; 10,000 routes of 10 backends are 25 MB, and some other server may stream for ever
@@ -68,6 +76,14 @@ class RestClient:
         """See GatewayQuery."""
         return self._get(list[ListenerSnapshot], "/api/v1/listeners")
 
+    def list_objects(self, kind: str | None = None, name: str | None = None) -> list[ObjectSnapshot]:
+        """See GatewayQuery."""
+        return self._get(list[ObjectSnapshot], "/api/v1/objects", kind=kind, name=name)
+
+    def list_findings(self, severity: str | None = None) -> list[FindingSnapshot]:
+        """See GatewayQuery."""
+        return self._get(list[FindingSnapshot], "/api/v1/findings", severity=severity)
+
     def cache_stats(self) -> CacheStats:
         """See GatewayQuery."""
         return self._get(CacheStats, "/api/v1/cache")
@@ -76,7 +92,7 @@ class RestClient:
         """See GatewayQuery."""
         return self._get(list[MetricSnapshot], "/api/v1/metrics", name=name_filter)
 
-    def _get(self, kind: type[T], path: str, **parameters: str | None) -> T:
+    def _get(self, kind: type[T], path: str, /, **parameters: str | None) -> T:
         given = {name: value for name, value in parameters.items() if value is not None}
         query = urlencode(given, errors="surrogateescape")  # an argument that is not UTF-8 goes out as it came
         target = f"{path}?{query}" if query else path

@@ -52,6 +52,10 @@ def test_the_client_gives_what_the_gateway_gives() -> None:
         assert client.get_route("standalone/route-1") == fake.get_route("standalone/route-1")
         assert client.get_route("/api") == fake.get_route("/api")
         assert client.list_listeners() == fake.list_listeners()
+        assert client.list_objects() == fake.list_objects()
+        assert client.list_objects("gateway", "default/rauta") == fake.list_objects("Gateway", "rauta") != []
+        assert client.list_findings() == fake.list_findings()
+        assert client.list_findings("error") == fake.list_findings()[:1]
         assert client.cache_stats() == fake.cache_stats()
         assert client.metrics_snapshot("uptime") == fake.metrics_snapshot("uptime")
         assert failure(lambda: client.get_route("no such & route")).code == "not_found"

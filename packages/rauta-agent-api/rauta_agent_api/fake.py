@@ -1,20 +1,25 @@
 """FakeGateway: a GatewayQuery that answers from a picture, for tests and for trying a client without a gateway.
 
 Pure. The default picture is a healthy standalone gateway after a few thousand requests; give another to show another.
+Objects and findings are there to be listed, and not counted in the picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rauta_agent_api.selection import filter_metrics, filter_routes, find_route
+from rauta_agent_api.selection import filter_findings, filter_metrics, filter_objects, filter_routes, find_route
 from rauta_agent_api.snapshot import (
     BackendSnapshot,
     CacheStats,
+    ConditionSnapshot,
+    FindingSnapshot,
     GatewaySnapshot,
     ListenerSnapshot,
     MetricSnapshot,
     MetricValue,
+    ObjectSnapshot,
+    PartSnapshot,
     RouteSnapshot,
     WorkerSnapshot,
 )
@@ -71,6 +76,60 @@ SNAPSHOT = GatewaySnapshot(
     cache_stats=CacheStats(hits=9_876, misses=241, size=241, hit_rate=9_876 / 10_117),
 )
 
+_ACCEPTED = ConditionSnapshot(type="Accepted", status="True", reason="Accepted", since="2026-01-01T00:00:00Z")
+
+OBJECTS = (
+    ObjectSnapshot(
+        kind="Gateway",
+        namespace="default",
+        name="rauta",
+        addresses=("10.0.0.1",),
+        conditions=(_ACCEPTED, ConditionSnapshot(type="Programmed", status="True", reason="Programmed")),
+        parts=(PartSnapshot(name="http", attached_routes=1, conditions=(_ACCEPTED,)),),
+    ),
+    ObjectSnapshot(
+        kind="HTTPRoute",
+        namespace="default",
+        name="shop",
+        parts=(
+            PartSnapshot(
+                name="Gateway default/rauta",
+                conditions=(
+                    _ACCEPTED,
+                    ConditionSnapshot(
+                        type="ResolvedRefs",
+                        status="False",
+                        reason="BackendNotFound",
+                        message="Service default/cart does not exist",
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+
+FINDINGS = (
+    FindingSnapshot(
+        code="RAUTA-CFG-020",
+        severity="error",
+        kind="HTTPRoute",
+        namespace="default",
+        name="shop",
+        path="spec.rules[0].backendRefs[0]",
+        message="Service default/cart does not exist",
+        advice="create the Service, or correct namespace and name",
+    ),
+    FindingSnapshot(
+        code="RAUTA-CFG-071",
+        severity="warning",
+        kind="Deployment",
+        name="cart.yaml#2",
+        path="kind",
+        message="Deployment (apps/v1) is not read",
+        place="cart.yaml#2",
+    ),
+)
+
 METRICS = (
     MetricSnapshot(
         name="rauta_requests_total",
@@ -99,7 +158,11 @@ class FakeGateway:
         snapshot: GatewaySnapshot = SNAPSHOT,
         routes: Sequence[RouteSnapshot] = ROUTES,
         metrics: Sequence[MetricSnapshot] = METRICS,
+        objects: Sequence[ObjectSnapshot] = OBJECTS,
+        findings: Sequence[FindingSnapshot] = FINDINGS,
     ) -> None:
+        self._objects = objects
+        self._findings = findings
         self._snapshot = snapshot
         self._routes = routes
         self._metrics = metrics
@@ -119,6 +182,14 @@ class FakeGateway:
     def list_listeners(self) -> list[ListenerSnapshot]:
         """See GatewayQuery."""
         return list(self._snapshot.listeners)
+
+    def list_objects(self, kind: str | None = None, name: str | None = None) -> list[ObjectSnapshot]:
+        """See GatewayQuery."""
+        return filter_objects(self._objects, kind, name)
+
+    def list_findings(self, severity: str | None = None) -> list[FindingSnapshot]:
+        """See GatewayQuery."""
+        return filter_findings(self._findings, severity)
 
     def cache_stats(self) -> CacheStats:
         """See GatewayQuery."""

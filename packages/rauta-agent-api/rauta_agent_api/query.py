@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rauta_agent_api.snapshot import CacheStats, GatewaySnapshot, ListenerSnapshot, MetricSnapshot, RouteSnapshot
+from rauta_agent_api.snapshot import (
+    CacheStats,
+    FindingSnapshot,
+    GatewaySnapshot,
+    ListenerSnapshot,
+    MetricSnapshot,
+    ObjectSnapshot,
+    RouteSnapshot,
+)
 
 
 class GatewayQuery(Protocol):
@@ -32,6 +40,14 @@ class GatewayQuery(Protocol):
 
     def list_listeners(self) -> list[ListenerSnapshot]:
         """Return every listener that the configuration asks for, bound or not."""
+        ...
+
+    def list_objects(self, kind: str | None = None, name: str | None = None) -> list[ObjectSnapshot]:
+        """Return the objects with a status, by kind, namespace and name, or those that `filter_objects` would keep."""
+        ...
+
+    def list_findings(self, severity: str | None = None) -> list[FindingSnapshot]:
+        """Return what there is to say about objects and documents, the worst first, or of this severity at least."""
         ...
 
     def cache_stats(self) -> CacheStats:

@@ -6,6 +6,8 @@ methods other than GET, or who may ask.
     /api/v1/status
     /api/v1/routes?method=&path_prefix=&name=      name: a route's name, else its pattern; [] when there is none
     /api/v1/listeners
+    /api/v1/objects?kind=&name=                    name: NAME or NAMESPACE/NAME
+    /api/v1/findings?severity=                     of this severity at least
     /api/v1/cache
     /api/v1/metrics?name=                          name: part of a metric's name
 """
@@ -53,6 +55,13 @@ PATHS: dict[str, Path] = {
     "/api/v1/status": Path(lambda gateway, _: gateway.snapshot()),
     "/api/v1/routes": Path(_routes, ("method", "path_prefix", "name")),
     "/api/v1/listeners": Path(lambda gateway, _: gateway.list_listeners()),
+    "/api/v1/objects": Path(
+        lambda gateway, parameters: gateway.list_objects(parameters.get("kind"), parameters.get("name")),
+        ("kind", "name"),
+    ),
+    "/api/v1/findings": Path(
+        lambda gateway, parameters: gateway.list_findings(parameters.get("severity")), ("severity",)
+    ),
     "/api/v1/cache": Path(lambda gateway, _: gateway.cache_stats()),
     "/api/v1/metrics": Path(lambda gateway, parameters: gateway.metrics_snapshot(parameters.get("name")), ("name",)),
 }

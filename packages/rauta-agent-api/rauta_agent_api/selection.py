@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rauta_agent_api.errors import AgentApiError
-from rauta_agent_api.snapshot import ANY_METHOD, MetricSnapshot, RouteSnapshot
+from rauta_agent_api.snapshot import ANY_METHOD, FindingSnapshot, MetricSnapshot, ObjectSnapshot, RouteSnapshot
+
+SEVERITIES = ("error", "warning", "info")  # the worst first
 
 
 def filter_routes(
@@ -46,6 +48,28 @@ def find_route(routes: Iterable[RouteSnapshot], name_or_pattern: str) -> RouteSn
             "conflict", f"{len(found)} routes have the pattern {name_or_pattern!r}", f"name one: {names}"
         )
     return found[0]
+
+
+def filter_objects(
+    objects: Iterable[ObjectSnapshot], kind: str | None = None, name: str | None = None
+) -> list[ObjectSnapshot]:
+    """Keep the objects of `kind` (in any case) and of `name`, which is `NAME` or `NAMESPACE/NAME`. None keeps all."""
+    return [
+        each
+        for each in objects
+        if (kind is None or each.kind.lower() == kind.lower())
+        and (name is None or name in (each.name, f"{each.namespace}/{each.name}"))
+    ]
+
+
+def filter_findings(findings: Iterable[FindingSnapshot], severity: str | None = None) -> list[FindingSnapshot]:
+    """Keep the findings at least as bad as `severity`, the worst first. Raises `usage` for one that does not exist."""
+    if severity is not None and severity not in SEVERITIES:
+        raise AgentApiError("usage", f"{severity!r} is no severity", f"give one of {', '.join(SEVERITIES)}")
+    ranks = {name: rank for rank, name in enumerate(SEVERITIES)}
+    limit = ranks[severity] if severity is not None else len(SEVERITIES)
+    kept = [each for each in findings if ranks.get(each.severity, 0) <= limit]
+    return sorted(kept, key=lambda each: ranks.get(each.severity, 0))
 
 
 def filter_metrics(metrics: Iterable[MetricSnapshot], name_filter: str | None = None) -> list[MetricSnapshot]:

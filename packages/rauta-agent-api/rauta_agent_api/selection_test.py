@@ -1,8 +1,8 @@
 import pytest
 
 from rauta_agent_api.errors import AgentApiError
-from rauta_agent_api.selection import filter_metrics, filter_routes, find_route
-from rauta_agent_api.snapshot import MetricSnapshot, RouteSnapshot
+from rauta_agent_api.selection import filter_findings, filter_metrics, filter_objects, filter_routes, find_route
+from rauta_agent_api.snapshot import FindingSnapshot, MetricSnapshot, ObjectSnapshot, RouteSnapshot
 
 ROUTES = [
     RouteSnapshot(name="a", method="ALL", pattern="/api"),
@@ -54,3 +54,34 @@ def test_metrics_are_kept_by_part_of_their_name() -> None:
     assert filter_metrics(metrics) == metrics
     assert filter_metrics(metrics, "requests") == metrics[:1]
     assert filter_metrics(metrics, "nope") == []
+
+
+def test_findings_come_the_worst_first_and_may_be_limited() -> None:
+    found = [
+        FindingSnapshot(code=severity, severity=severity, kind="Gateway", name="gw", message="")
+        for severity in ("info", "error", "warning", "error")
+    ]
+    assert [each.severity for each in filter_findings(found)] == ["error", "error", "warning", "info"]
+    assert [each.severity for each in filter_findings(found, "warning")] == ["error", "error", "warning"]
+    with pytest.raises(AgentApiError, match="give one of error, warning, info") as caught:
+        filter_findings(found, "bad")
+    assert caught.value.code == "usage"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "kept"),
+    [
+        (None, None, ["a/x", "b/x", "/x"]),
+        ("gateway", None, ["a/x", "b/x"]),
+        (None, "x", ["a/x", "b/x", "/x"]),
+        ("Gateway", "b/x", ["b/x"]),
+        ("HTTPRoute", "x", []),
+    ],
+)
+def test_objects_by_kind_and_name(kind: str | None, name: str | None, kept: list[str]) -> None:
+    objects = [
+        ObjectSnapshot(kind="Gateway", namespace="a", name="x"),
+        ObjectSnapshot(kind="Gateway", namespace="b", name="x"),
+        ObjectSnapshot(kind="GatewayClass", name="x"),
+    ]
+    assert [f"{each.namespace}/{each.name}" for each in filter_objects(objects, kind, name)] == kept

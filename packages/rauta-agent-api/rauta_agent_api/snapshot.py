@@ -61,6 +61,17 @@ class WorkerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Requests answered in this slot."""
 
 
+class FindingCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many findings there are of each severity."""
+
+    error: int = 0
+    """Requests fail, or something is not served."""
+    warning: int = 0
+    """Something that was written has no effect."""
+    info: int = 0
+    """Worth knowing."""
+
+
 class GatewaySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The gateway as a whole."""
 
@@ -78,6 +89,10 @@ class GatewaySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since that configuration was published; None before the first."""
     route_count: int = 0
     """Routes configured."""
+    object_count: int = 0
+    """Objects of manifests or a cluster that have a status: Gateways, HTTPRoutes and so on."""
+    findings: FindingCounts = FindingCounts()
+    """What there is to say about the objects and documents; `list_findings` says it."""
     open_circuits: int = 0
     """Circuit breakers that let nothing through now; 0 when none is configured."""
     exhausted_rate_limiters: int = 0
@@ -158,3 +173,70 @@ class MetricSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     metric_type: str = "untyped"
     """`counter`, `gauge`, `histogram` or `untyped`."""
     values: tuple[MetricValue, ...] = ()
+
+
+class ConditionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One condition of a status, as in Kubernetes."""
+
+    type: str
+    """Such as `Accepted`, `Programmed`, `ResolvedRefs`."""
+    status: str
+    """`True`, `False` or `Unknown`."""
+    reason: str = ""
+    message: str = ""
+    since: str = ""
+    """When the status became what it is, RFC 3339."""
+    observed_generation: int = 0
+    """The generation of the object that it speaks of; 0 for objects from files."""
+
+
+class PartSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of an object with conditions of its own: a listener, or a parent that a route is attached to."""
+
+    name: str
+    """The name of the listener, or `Gateway namespace/name` with the listener or port if the route names one."""
+    attached_routes: int | None = None
+    """Of a listener, the routes attached; None for a parent."""
+    conditions: tuple[ConditionSnapshot, ...] = ()
+
+
+class ObjectSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """An object of manifests or a cluster, and what has become of it."""
+
+    kind: str
+    namespace: str = ""
+    """Empty for a cluster-scoped object."""
+    name: str
+    addresses: tuple[str, ...] = ()
+    """Of a Gateway, where it is served."""
+    conditions: tuple[ConditionSnapshot, ...] = ()
+    """Of the object as a whole; a route has conditions only for each parent."""
+    parts: tuple[PartSnapshot, ...] = ()
+
+
+class FindingSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that somebody should know about what they wrote."""
+
+    code: str
+    """Such as `RAUTA-CFG-020`; its meaning never changes."""
+    severity: str
+    """`error` (requests fail or nothing is served), `warning` (something has no effect) or `info`."""
+    kind: str
+    """The kind of the object, or `Document` for what is no object."""
+    namespace: str = ""
+    name: str
+    path: str = ""
+    """The field, as users write it: `spec.rules[0].backendRefs[0]`; empty for the whole object."""
+    message: str
+    advice: str = ""
+    """What to do."""
+    place: str = ""
+    """The document, `FILE#NUMBER`, where the document is what is wrong."""
+
+
+class ValidationSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What manifests would become, without a gateway."""
+
+    objects: tuple[ObjectSnapshot, ...] = ()
+    findings: tuple[FindingSnapshot, ...] = ()
+    """The worst first."""

@@ -15,17 +15,24 @@ import typer
 
 from rauta_agent_api import DEFAULT_TIMEOUT, DEFAULT_URL
 from rauta_agent_api.errors import CODES, AgentApiError
-from rauta_cli import __version__, hints, render
-from rauta_cli.arguments import Format, format_of, global_first
+from rauta_cli import __version__, hints, offline, render
+from rauta_cli.arguments import Format, Severity, format_of, global_first
 from rauta_cli.hints import Hints
 from rauta_cli.session import Connect, Session, connect_rest
 
 if TYPE_CHECKING:  # the protocol's types need msgspec, `rauta --help` does not
     from rauta_agent_api.query import GatewayQuery
+    from rauta_agent_api.snapshot import FindingSnapshot
 
 T = TypeVar("T")
 
 _EXIT_CODES = ["0 ok", *(f"{meaning.exit_code} {code.replace('_', ' ')}" for code, meaning in CODES.items())]
+
+DEFAULT_CLASS = "rauta"
+GatewayClass = Annotated[
+    str,
+    typer.Option(envvar="RAUTA_GATEWAY_CLASS", metavar="NAME", help="The GatewayClass that need not be among them."),
+]
 
 app = typer.Typer(
     name="rauta",
@@ -103,6 +110,63 @@ def listeners(context: typer.Context) -> str:
 
 
 @app.command()
+def objects(
+    context: typer.Context,
+    kind: Annotated[str | None, typer.Option(help="Only objects of this kind, such as Gateway.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="[NAMESPACE/]NAME", help="Only objects of this name.")] = None,
+) -> str:
+    """Show the Gateways, routes and other objects, and what became of them."""
+    return _answer(context, lambda gateway: gateway.list_objects(kind, name), render.objects, hints.for_objects)
+
+
+@app.command()
+def findings(
+    context: typer.Context,
+    severity: Annotated[Severity | None, typer.Option(help="Only what is at least as bad.")] = None,
+    fail_on: Annotated[Severity | None, typer.Option(help="Exit with 6 if anything is at least as bad.")] = None,
+) -> str:
+    """Show what is wrong with objects and documents, and what to do about it."""
+
+    def ask(gateway: GatewayQuery) -> list[FindingSnapshot]:
+        found = gateway.list_findings(None if severity is None else severity.value)
+        _judge(_session(context), found, fail_on)
+        return found
+
+    return _answer(context, ask, render.findings, hints.for_findings)
+
+
+@app.command()
+def validate(
+    context: typer.Context,
+    file: Annotated[str, typer.Option("--file", "-f", metavar="PATH", help="A file or folder of manifests.")],
+    gateway_class: GatewayClass = DEFAULT_CLASS,
+    fail_on: Annotated[
+        Severity | None, typer.Option(help="Exit with 6 if anything is at least as bad. Default: with 1 on errors.")
+    ] = None,
+) -> str:
+    """Say what is wrong with manifests, without a gateway. Needs rauta-control."""
+    session = _session(context)
+    data = offline.load().validate(file, gateway_class)
+    if fail_on is not None:
+        _judge(session, data.findings, fail_on)
+    elif any(each.severity == "error" for each in data.findings):
+        session.exit_code = 1
+    return session.answer(data, render.validation, hints.for_validation(data))
+
+
+@app.command()
+def translate(
+    context: typer.Context,
+    file: Annotated[str, typer.Option("--file", "-f", metavar="PATH", help="A file or folder of manifests.")],
+    gateway_class: GatewayClass = DEFAULT_CLASS,
+) -> str:
+    """Print what manifests mean to the data plane, without a gateway. Needs rauta-control."""
+    core = offline.load()
+    data = core.translate(file, gateway_class)
+    return _session(context).answer(data, core.readable, hints.for_translation(data))
+
+
+@app.command()
 def cache(context: typer.Context) -> str:
     """Show how often the route cache helps."""
     return _answer(context, lambda gateway: gateway.cache_stats(), render.cache, hints.for_cache)
@@ -143,7 +207,7 @@ def run(arguments: Sequence[str], program: str, connect: Connect = connect_rest)
         return _fail(session, AgentApiError("usage", error.format_message().rstrip("."), f"see `{path} --help`"))
     if isinstance(outcome, str):
         _print(outcome)
-        return 0
+        return session.exit_code
     return int(outcome or 0)  # --help and --version have printed; Ctrl-C is 130
 
 
@@ -161,6 +225,14 @@ def _answer(
     data = ask(gateway)
     generation = _generation(gateway, data) if session.format is Format.AGENT else None
     return session.answer(data, table, advise(data), generation)
+
+
+def _judge(session: Session, findings: Sequence[FindingSnapshot], fail_on: Severity | None) -> None:
+    """Let the program fail if one of the findings is as bad as that."""
+    from rauta_agent_api.selection import filter_findings  # noqa: PLC0415 - needs msgspec
+
+    if fail_on is not None and filter_findings(findings, fail_on.value):
+        session.exit_code = CODES["findings"].exit_code
 
 
 def _generation(gateway: GatewayQuery, data: object) -> int:

@@ -2,18 +2,19 @@
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from rauta_agent_api.errors import CODES, AgentApiError
-from rauta_agent_api.fake import ROUTES, SNAPSHOT, FakeGateway
+from rauta_agent_api.fake import FINDINGS, ROUTES, SNAPSHOT, FakeGateway
 from rauta_agent_api.query import GatewayQuery
-from rauta_cli import hints
+from rauta_cli import hints, offline
 from rauta_cli.app import run
 
-QUESTIONS = ["status", "routes list", "routes get /api", "listeners", "cache", "metrics"]
+QUESTIONS = ["status", "routes list", "routes get /api", "listeners", "objects", "findings", "cache", "metrics"]
 ILL = replace(
     SNAPSHOT,
     ready=False,
@@ -168,3 +169,81 @@ def test_help_tells_the_formats_the_variables_and_the_exit_codes(rauta: Program)
     out = " ".join(rauta("--help")[1].split())
     for part in ["table on a terminal, json elsewhere", "RAUTA_FORMAT", "RAUTA_ADMIN_ENDPOINT", "7 unreachable"]:
         assert part in out
+
+
+def test_objects_are_found_by_kind_and_name(rauta: Program) -> None:
+    _, out, _ = rauta("objects --kind httproute --format table")
+    assert "HTTPRoute  default/shop  Gateway default/rauta" in out
+    assert "ResolvedRefs=False BackendNotFound (Service default/cart does not exist)" in out
+    assert "Gateway    default/rauta" not in out
+    assert json.loads(rauta("objects --name default/none")[1]) == []
+
+
+def test_findings_decide_the_exit_code_only_when_asked_to(rauta: Program) -> None:
+    assert rauta("findings")[0] == 0
+    assert rauta("findings --fail-on error")[0] == 6
+    code, out, _ = rauta("findings --severity error --fail-on warning --format table")
+    assert code == 6
+    assert out.count("RAUTA-CFG") == 1
+    rauta.gateway = FakeGateway(findings=FINDINGS[1:])
+    assert rauta("findings --fail-on error")[0] == 0
+    assert rauta("findings --fail-on info")[0] == 6
+    rauta.gateway = FakeGateway(findings=())
+    assert rauta("findings --fail-on info --format table") == (0, "No findings.\n", "")
+    assert rauta("findings --severity bad")[0] == 2
+
+
+@pytest.fixture
+def manifests(tmp_path: Path) -> Path:
+    """A route to a Service that does not exist."""
+    path = tmp_path / "all.yaml"
+    path.write_text(MANIFESTS)
+    return path
+
+
+MANIFESTS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: web, port: 80}]}]}
+"""
+
+
+def test_manifests_are_validated_without_a_gateway(rauta: Program, manifests: Path) -> None:
+    code, out, err = rauta(f"validate -f {manifests} --format table")
+    assert (code, err) == (1, "")
+    assert "BackendNotFound" in out
+    assert "RAUTA-CFG-020" in out
+    assert rauta(f"validate -f {manifests} --fail-on error")[0] == 6
+    assert "RAUTA-CFG-054" in rauta(f"validate -f {manifests} --gateway-class other")[1]
+    answer = rauta.agent(f"validate -f {manifests}")
+    assert answer["_hints"]["urgent"]
+    assert [each["kind"] for each in answer["data"]["objects"]] == ["Gateway", "HTTPRoute"]
+    manifests.write_text(MANIFESTS.partition("---")[0])
+    assert rauta(f"validate -f {manifests}")[0] == 0
+    assert rauta(f"validate -f {manifests}.none")[0] == 3
+    assert rauta.asked == []
+
+
+def test_manifests_are_translated_without_a_gateway(rauta: Program, manifests: Path) -> None:
+    code, out, err = rauta(f"translate -f {manifests} --format table")
+    assert (code, err) == (0, "")
+    assert "default/web#0.0: 'prefix / -> 500 (BackendNotFound: Service default/web does not exist)'" in out
+    assert list(json.loads(rauta(f"translate -f {manifests}")[1])) == ["ir", "statuses", "findings"]
+    manifests.write_text("kind: [")
+    assert "Error " in json.loads(rauta(f"translate -f {manifests}")[1])["documents"][0]
+
+
+def test_without_the_gateways_package_they_say_what_to_install(
+    rauta: Program, manifests: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offline, "MODULE", "rauta_control.not_there")
+    code, _, err = rauta(f"validate -f {manifests} --format table")
+    assert code == 1
+    assert "needs rauta-control, which is not installed" in err
+    assert "pip install 'rauta-cli[offline]'" in err

@@ -18,6 +18,14 @@ class Format(StrEnum):
     AGENT = "agent"
 
 
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
 GLOBAL_OPTIONS = ("--endpoint", "--format", "--timeout")  # all of them take a value
 
 

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING
 from rauta_agent_api.errors import AgentApiError
 
 if TYPE_CHECKING:  # only names in annotations: a run that ends in an error need not load msgspec
-    from rauta_agent_api.snapshot import CacheStats, GatewaySnapshot, ListenerSnapshot, MetricSnapshot, RouteSnapshot
+    from rauta_agent_api.snapshot import (
+        CacheStats,
+        FindingCounts,
+        FindingSnapshot,
+        GatewaySnapshot,
+        ListenerSnapshot,
+        MetricSnapshot,
+        ObjectSnapshot,
+        RouteSnapshot,
+        ValidationSnapshot,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,11 @@ def for_status(snapshot: GatewaySnapshot) -> Hints:
         trouble.append(f"{count(len(snapshot.problems), 'problem')} with the configuration")
     if not snapshot.ready:
         trouble.insert(0, "not ready")
+    if snapshot.findings.error:
+        trouble.append(f"{count(snapshot.findings.error, 'error')} in objects and documents")
     actions = [Action("listeners", "see why a listener is not bound")] if unbound else []
+    if snapshot.findings.error:
+        actions.append(Action("findings --severity error", "see what is wrong with them, and what to do"))
     if lost or behind:
         actions.append(Action("status", "see whether the worker has come back"))
     actions.append(Action("routes list", "see where requests go and which routes fail"))
@@ -93,6 +107,38 @@ def for_listeners(listeners: Sequence[ListenerSnapshot]) -> Hints:
     return Hints("; ".join(summary), bool(unbound), (Action("status", "see the gateway as a whole"),))
 
 
+def for_objects(objects: Sequence[ObjectSnapshot]) -> Hints:
+    """Urgent when something does not hold that should."""
+    ill = [each for each in objects if not _well(each)]
+    summary = [count(len(objects), "object"), *_some(len(ill), "object", "not as it should be")]
+    return Hints("; ".join(summary), bool(ill), (Action("findings", "see what is wrong, and what to do about it"),))
+
+
+def for_findings(findings: Sequence[FindingSnapshot]) -> Hints:
+    """Urgent when one is an error; what to do about the worst is the hint."""
+    errors = sum(each.severity == "error" for each in findings)
+    summary = [count(len(findings), "finding"), *([count(errors, "error")] if errors else [])]
+    summary += [f"{about(each)}: {each.message}: {each.advice}" for each in findings[:1]]
+    actions = [
+        Action(f"objects --name {shlex.quote(f'{each.namespace}/{each.name}')}", f"see the state of the {each.kind}")
+        for each in findings[:1]
+        if each.namespace and not each.place
+    ]
+    return Hints("; ".join(summary), bool(errors), (*actions, Action("objects", "see the state of every object")))
+
+
+def for_validation(validation: ValidationSnapshot) -> Hints:
+    """As for findings, with nothing to ask a gateway for."""
+    advice = for_findings(validation.findings)
+    summary = f"{count(len(validation.objects), 'object')} with a status; {advice.summary}"
+    return Hints(summary, advice.urgent, (Action("findings", "see what a running gateway has found"),))
+
+
+def for_translation(_: object) -> Hints:
+    """There is nothing to judge: that is what validating is for."""
+    return Hints("what the data plane would be told", actions=(Action("routes list", "see what a gateway serves"),))
+
+
 def for_cache(cache: CacheStats) -> Hints:
     """Nothing about a cache is urgent."""
     lookups = cache.hits + cache.misses
@@ -124,6 +170,27 @@ _AFTER = {
     "conflict": Action("routes list", "see the names of the routes"),
     "unreachable": Action("status", "try again once the gateway runs and --endpoint is right"),
 }
+
+
+def about(finding: FindingSnapshot) -> str:
+    """`HTTPRoute default/shop`, with the document where that is what is wrong."""
+    name = f"{finding.namespace}/{finding.name}" if finding.namespace else finding.name
+    place = f" in {finding.place}" if finding.place and finding.place != finding.name else ""
+    return f"{finding.kind} {name}{place}"
+
+
+def severities(counts: FindingCounts) -> str:
+    """`1 error, 2 warnings`; empty when there are none."""
+    named = ((counts.error, "error"), (counts.warning, "warning"), (counts.info, "note"))
+    return ", ".join(count(number, noun) for number, noun in named if number)
+
+
+def _well(each: ObjectSnapshot) -> bool:
+    conditions = (*each.conditions, *(condition for part in each.parts for condition in part.conditions))
+    return all(condition.status == "True" for condition in conditions if condition.type in _POSITIVE)
+
+
+_POSITIVE = frozenset({"Accepted", "Programmed", "ResolvedRefs"})
 
 
 def cannot_answer(route: RouteSnapshot) -> bool:

@@ -1,8 +1,8 @@
 from msgspec.structs import replace
 
 from rauta_agent_api.errors import CODES, AgentApiError
-from rauta_agent_api.fake import ROUTES, SNAPSHOT
-from rauta_agent_api.snapshot import CacheStats, GatewaySnapshot
+from rauta_agent_api.fake import FINDINGS, OBJECTS, ROUTES, SNAPSHOT
+from rauta_agent_api.snapshot import CacheStats, FindingCounts, GatewaySnapshot
 from rauta_cli import hints
 
 UNBOUND = replace(SNAPSHOT.listeners[0], bound=False, message="address in use")
@@ -57,3 +57,18 @@ def test_a_cache_that_was_never_used() -> None:
 
 def test_every_error_has_a_next_step() -> None:
     assert all(hints.for_error(AgentApiError(code, "it broke", "mend it")).actions for code in CODES)
+
+
+def test_findings_lead_to_their_object_and_errors_are_urgent() -> None:
+    advice = hints.for_findings(FINDINGS)
+    assert advice.urgent
+    assert advice.summary.startswith(
+        "2 findings; 1 error; HTTPRoute default/shop: Service default/cart does not exist: "
+    )
+    assert [action.cmd for action in advice.actions] == ["objects --name default/shop", "objects"]
+    assert not hints.for_findings(FINDINGS[1:]).urgent
+    assert hints.for_objects(OBJECTS).urgent
+    assert not hints.for_objects(OBJECTS[:1]).urgent
+    ill = hints.for_status(replace(SNAPSHOT, findings=FindingCounts(error=2)))
+    assert ill.urgent
+    assert ill.actions[0].cmd == "findings --severity error"

@@ -52,7 +52,17 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize(
     "line",
-    ["status", "routes list", "routes get standalone/route-1", "listeners", "cache", "metrics uptime", "version"],
+    [
+        "status",
+        "routes list",
+        "routes get standalone/route-1",
+        "listeners",
+        "objects",
+        "findings",
+        "cache",
+        "metrics uptime",
+        "version",
+    ],
 )
 def test_off_a_terminal_stdout_is_json_and_nothing_else(url: str, line: str) -> None:
     code, out, err = finish(start(url, line))

@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rauta_cli.hints import count
+from rauta_cli.hints import about, count, severities
 
 if TYPE_CHECKING:  # only names in annotations: `rauta --help` need not load msgspec
     from rauta_agent_api.errors import AgentApiError
     from rauta_agent_api.snapshot import (
         BackendSnapshot,
         CacheStats,
+        ConditionSnapshot,
+        FindingSnapshot,
         GatewaySnapshot,
         ListenerSnapshot,
         MetricSnapshot,
+        ObjectSnapshot,
         RouteSnapshot,
+        ValidationSnapshot,
         WorkerSnapshot,
     )
 
@@ -36,6 +40,8 @@ def status(snapshot: GatewaySnapshot) -> str:
         ("Uptime", duration(snapshot.uptime_seconds)),
         ("Configuration", f"generation {snapshot.generation}{age}" if snapshot.generation else "none yet"),
         ("Routes", f"{snapshot.route_count:,}"),
+        *([("Objects", f"{snapshot.object_count:,}")] if snapshot.object_count else []),
+        *([("Findings", found)] if (found := severities(snapshot.findings)) else []),
         ("Open circuits", f"{snapshot.open_circuits:,}"),
         ("Exhausted limiters", f"{snapshot.exhausted_rate_limiters:,}"),
         ("Route cache", "-" if snapshot.cache_stats is None else cache(snapshot.cache_stats)),
@@ -135,6 +141,30 @@ def backends(backends: Sequence[BackendSnapshot]) -> str:
     return _table(header, rows, "No backends.")
 
 
+def objects(objects: Sequence[ObjectSnapshot]) -> str:
+    """A line for each object, or for each of its listeners and parents, with what does not hold and why."""
+    rows = []
+    for each in objects:
+        name = f"{each.namespace}/{each.name}" if each.namespace else each.name
+        if each.conditions or not each.parts:
+            rows.append((each.kind, name, ", ".join(each.addresses) or "-", "-", _conditions(each.conditions)))
+        for part in each.parts:
+            attached = "-" if part.attached_routes is None else f"{part.attached_routes:,}"
+            rows.append((each.kind, name, part.name, attached, _conditions(part.conditions)))
+    return _table(("KIND", "NAME", "AT", ">ROUTES", "STATE"), rows, "No objects.")
+
+
+def findings(findings: Sequence[FindingSnapshot]) -> str:
+    """A line each, the worst first."""
+    rows = [(each.severity, each.code, about(each), each.path or "-", each.message, each.advice) for each in findings]
+    return _table(("SEVERITY", "CODE", "OBJECT", "FIELD", "WHAT", "WHAT TO DO"), rows, "No findings.")
+
+
+def validation(validation: ValidationSnapshot) -> str:
+    """The objects, then what was found."""
+    return f"{objects(validation.objects)}\n\n{findings(validation.findings)}"
+
+
 def cache(cache: CacheStats) -> str:
     """One line."""
     lookups = cache.hits + cache.misses
@@ -170,6 +200,17 @@ def duration(seconds: float) -> str:
         if number or parts or unit == "s":
             parts.append(f"{number}{unit}")
     return " ".join(parts[:2])
+
+
+def _conditions(conditions: Sequence[ConditionSnapshot]) -> str:
+    """Those that hold by name, the others with reason and message."""
+    said = []
+    for each in conditions:
+        if each.type == "Conflicted" and each.status == "False":
+            continue  # good news
+        plain = each.status == "True" and each.reason in ("", each.type)
+        said.append(each.type if plain else f"{each.type}={each.status} {each.reason} ({each.message})")
+    return ", ".join(said) or "-"
 
 
 def _worker_state(worker: WorkerSnapshot, generation: int) -> str:

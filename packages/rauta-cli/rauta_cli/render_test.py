@@ -4,8 +4,15 @@ import pytest
 from msgspec.structs import replace
 
 from rauta_agent_api.errors import AgentApiError
-from rauta_agent_api.fake import METRICS, ROUTES, SNAPSHOT
-from rauta_agent_api.snapshot import CacheStats, GatewaySnapshot, ListenerSnapshot, RouteSnapshot, WorkerSnapshot
+from rauta_agent_api.fake import FINDINGS, METRICS, OBJECTS, ROUTES, SNAPSHOT
+from rauta_agent_api.snapshot import (
+    CacheStats,
+    FindingCounts,
+    GatewaySnapshot,
+    ListenerSnapshot,
+    RouteSnapshot,
+    WorkerSnapshot,
+)
 from rauta_cli import render
 
 
@@ -120,3 +127,29 @@ def test_nothing_configured_reaches_the_terminal_as_a_control_sequence() -> None
     assert not any(ord(one) < 32 or 127 <= ord(one) < 160 for one in render.routes([route]).replace("\n", "", 1))
     assert "\x1b" not in render.route(route)
     assert render.error("rauta", AgentApiError("failure", "no\x07", "")) == "rauta: no\N{REPLACEMENT CHARACTER}"
+
+
+def test_status_counts_objects_and_findings_where_there_are_any() -> None:
+    lines = render.status(replace(SNAPSHOT, object_count=1234, findings=FindingCounts(error=1, info=2))).splitlines()
+    assert lines[5:7] == ["Objects             1,234", "Findings            1 error, 2 notes"]
+
+
+def test_objects() -> None:
+    lines = render.objects(OBJECTS).splitlines()
+    assert "\n".join(lines[:3]) == text(
+        """
+        KIND       NAME           AT                     ROUTES  STATE
+        Gateway    default/rauta  10.0.0.1                    -  Accepted, Programmed
+        Gateway    default/rauta  http                        1  Accepted
+        """
+    )
+    assert lines[3].startswith("HTTPRoute  default/shop   Gateway default/rauta       -  Accepted, ")
+    assert lines[3].endswith("ResolvedRefs=False BackendNotFound (Service default/cart does not exist)")
+    assert render.objects([]) == "No objects."
+
+
+def test_findings() -> None:
+    lines = render.findings(FINDINGS).splitlines()
+    assert lines[0].split() == ["SEVERITY", "CODE", "OBJECT", "FIELD", "WHAT", "WHAT", "TO", "DO"]
+    assert lines[1].startswith("error     RAUTA-CFG-020  HTTPRoute default/shop  spec.rules[0].backendRefs[0]  Service")
+    assert lines[2].startswith("warning   RAUTA-CFG-071  Deployment cart.yaml#2  kind ")

@@ -44,6 +44,8 @@ class Session:
     timeout: float = DEFAULT_TIMEOUT
     command: str = ""
     """The command without its arguments; empty until typer has found one."""
+    exit_code: int = 0
+    """What the program exits with after an answer; a command that judges may change it."""
     asked: str | None = None
     """The endpoint, once it was asked."""
 

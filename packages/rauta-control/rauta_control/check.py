@@ -11,34 +11,22 @@ from datetime import datetime
 
 import msgspec
 
-from rauta_control.admit import Admitted, Refused, admit
 from rauta_control.apiresource import Condition
+from rauta_control.catalog import Catalog
 from rauta_control.condition import Status
-from rauta_control.documents import documents
 from rauta_control.finding import Finding, Severity
 from rauta_control.gateway import GatewayStatus, ListenerStatus
 from rauta_control.httproute import RouteStatus
 from rauta_control.kinds import AnyResource
 from rauta_control.listenerset import ListenerSetStatus
-from rauta_control.problem import Problem
 from rauta_control.settings import Settings
+from rauta_control.slices import finish
+from rauta_control.source import Fault
 from rauta_control.translate import Translation, translate
-from rauta_control.world import Key, key_of
+from rauta_control.world import Key
 
 #: Conditions that are worth a word only when they are True; the others only when they are not.
 QUIET = frozenset({"Conflicted"})
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """What is wrong with a document; `place` is `FILE#NUMBER`, counted from 1, `subject` what it says it is."""
-
-    place: str
-    subject: str
-    problem: Problem
-
-    def __str__(self) -> str:
-        subject = f" ({self.subject})" if self.subject else ""
-        return f"{self.problem.level.capitalize()} {self.place}{subject} {self.problem}"
 
 
 class Manifests(msgspec.Struct, frozen=True):
@@ -57,29 +45,10 @@ class Report(msgspec.Struct, frozen=True):
 
 def load(texts: Iterable[tuple[str, str]]) -> Manifests:
     """Admit every document of every (file name, text). Of two documents for one object the first counts."""
-    objects: dict[Key, AnyResource] = {}
-    places: dict[Key, str] = {}
-    faults: list[Fault] = []
+    catalog = Catalog()
     for name, text in texts:
-        try:
-            found = list(documents(text))
-        except ValueError as error:
-            faults.append(Fault(name, "", Problem("", f"not YAML: {error}")))
-            continue
-        for number, document in enumerate(found, 1):
-            place = f"{name}#{number}"
-            verdict = admit(document)
-            faults += _faults(place, verdict)
-            if isinstance(verdict, Refused):
-                continue
-            key = key_of(verdict.resource)
-            if key in objects:
-                faults.append(
-                    Fault(place, str(key), Problem("metadata.name", f"is also in {places[key]}, which counts"))
-                )
-            else:
-                objects[key], places[key] = verdict.resource, place
-    return Manifests(objects, tuple(faults))
+        finish(catalog.update(name, text))
+    return Manifests(catalog.objects, tuple(catalog.faults()))
 
 
 def check(texts: Iterable[tuple[str, str]], terms: Settings, now: datetime) -> Report:
@@ -104,16 +73,6 @@ def lines(faults: Sequence[Fault], translation: Translation) -> Iterator[str]:
         f"{len(translation.statuses)} objects with a status, {refused} faults in documents, "
         f"{count[Severity.ERROR]} errors, {count[Severity.WARNING]} warnings, {count[Severity.INFO]} notes"
     )
-
-
-def _faults(place: str, verdict: Admitted | Refused) -> Iterator[Fault]:
-    if isinstance(verdict, Admitted):
-        subject = str(key_of(verdict.resource))
-        problems = verdict.warnings
-    else:
-        subject = str(Key(verdict.kind, verdict.namespace, verdict.name)) if verdict.name else verdict.kind
-        problems = verdict.problems
-    return (Fault(place, subject, problem) for problem in problems)
 
 
 def _finding(finding: Finding) -> Iterator[str]:

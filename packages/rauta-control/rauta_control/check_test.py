@@ -78,7 +78,7 @@ def test_a_refused_document_is_named_by_file_and_number() -> None:
 def test_what_is_no_yaml_is_said_and_the_rest_is_read() -> None:
     manifests = load([("bad.yaml", "a: [1"), ("good.yaml", GATEWAY)])
     assert [str(key) for key in manifests.objects] == ["Gateway default/gw"]
-    assert str(manifests.faults[0]).startswith("Error bad.yaml not YAML: ")
+    assert str(manifests.faults[0]).startswith("Error bad.yaml#1 not YAML: ")
 
 
 def test_an_object_counts_once() -> None:

@@ -14,10 +14,13 @@ from rauta_control.world import Key, find
 
 def ours(q: Graph, name: str) -> bool:
     """Whether Gateways of this class are ours. A class that was only named in the settings is."""
+    terms = settings(q)
+    if terms.one_class and name != terms.class_name:
+        return False
     found = find(q, GatewayClass, "", name)
     if found is None:
-        return bool(name) and name == settings(q).class_name
-    return found.spec.controller_name == settings(q).controller
+        return bool(name) and name == terms.class_name
+    return found.spec.controller_name == terms.controller
 
 
 def accepted(q: Graph, name: str) -> bool:

@@ -82,6 +82,13 @@ BALANCE = Flag(
     "address and port, so that a connection stays where it is; maglev:ip, maglev:header=NAME or maglev:cookie=NAME: by "
     "a hash of that; least-request: the less busy of two; round-robin: in turns. Default maglev.",
 )
+CONFIG = Flag(
+    "--config",
+    "RAUTA_CONFIG",
+    "PATH",
+    "Serve the Gateway API objects of this YAML or JSON file, or of all such files below this folder, and follow every "
+    "change of them. Beside --to and --route, which then may be missing.",
+)
 DEMO = Flag("--demo", "", "", "Start with demo backends and routes to them.")
 ADMIN_HOST = Flag(
     "--admin-host",
@@ -105,7 +112,8 @@ GATEWAY_CLASS = Flag(
     "--gateway-class",
     "RAUTA_GATEWAY_CLASS",
     "NAME",
-    "The GatewayClass whose Gateways this gateway serves. Default rauta.",
+    "Serve only Gateways of this GatewayClass, which then need not exist as an object. Default: of rauta, and of every "
+    "class whose controllerName is rauta.io/gateway-controller.",
 )
 LOG = Flag(
     "--log",
@@ -166,6 +174,7 @@ FLAGS = (
     TO,
     ROUTE,
     BALANCE,
+    CONFIG,
     DEMO,
     TLS_CERT,
     TLS_KEY,
@@ -197,6 +206,7 @@ NOTHING_TO_ROUTE_TO = """nothing to route to: say where requests go in one of th
   rauta-control --to 127.0.0.1:9001
   rauta-control --route /api=127.0.0.1:9001,127.0.0.1:9002 --route shop.example/=web:8080
   RAUTA_BACKEND_ADDR=127.0.0.1:9001 rauta-control
+  rauta-control --config gateway.yaml
 or see it work with backends of its own: rauta-control --demo"""
 
 
@@ -215,8 +225,8 @@ class PairFiles(NamedTuple):
 class Settings:
     """Everything a user can set. Times are in seconds."""
 
-    bind: tuple[Address, ...] = (Address("0.0.0.0", 8080),)  # where to accept requests
-    tls_bind: tuple[Address, ...] = ()  # where to accept HTTPS requests; empty without tls_pairs
+    bind: tuple[Address, ...] = (Address("0.0.0.0", 8080),)  # where to accept requests for `routes`, if there are any
+    tls_bind: tuple[Address, ...] = ()  # where to accept HTTPS requests for them; empty without tls_pairs
     tls_pairs: tuple[PairFiles, ...] = ()
     addresses: tuple[str, ...] = ()  # what listeners with a wildcard host bind instead of everything; empty: everything
     routes: tuple[RouteSpec, ...] = ()  # from --to, --route and RAUTA_BACKEND_ADDR; never two of one host and path
@@ -226,6 +236,8 @@ class Settings:
     probe_host: str = "::"  # an IP literal; "::" is IPv4 too
     probe_port: int = 9092  # 0: the kernel chooses
     gateway_class: str = DEFAULT_CLASS
+    one_class: bool = False  # the class was given: serve no other
+    config: str = ""  # the file or folder of manifests; empty: there is none
     log: str = "info"  # one of LEVELS
     access_log: str = "stdout"  # "stdout", "off" or a path
     workers: int = 1  # 1 to MAX_WORKERS
@@ -251,18 +263,22 @@ def parse(
     Each problem names the flag or variable as it was given, its value and what is expected.
     """
     reader = _Reader(argv, environ, open_text)
+    routes = reader.routes()
+    standalone = bool(routes or reader.given(DEMO) or not reader.given(CONFIG))
     settings = Settings(
-        bind=reader.binds(FROM) or (Address("0.0.0.0", 8080),),
-        tls_bind=reader.tls_binds(),
+        bind=(reader.binds(FROM) or (Address("0.0.0.0", 8080),)) if standalone else reader.no_binds(FROM),
+        tls_bind=reader.tls_binds() if standalone else reader.no_binds(TLS_BIND, TLS_CERT, TLS_KEY),
         tls_pairs=reader.tls_pairs(),
         addresses=reader.one(ADDRESSES, _ips, ()),
-        routes=reader.routes(),
+        routes=routes,
         balance=reader.one(BALANCE, balance.parse, Balance()),
         admin_host=reader.one(ADMIN_HOST, routespec.ip, "127.0.0.1"),
         admin_port=reader.one(ADMIN_PORT, routespec.port, 9091),
         probe_host=reader.one(PROBE_HOST, routespec.ip, "::"),
         probe_port=reader.one(PROBE_PORT, routespec.port, 9092),
         gateway_class=reader.one(GATEWAY_CLASS, _class_name, DEFAULT_CLASS),
+        one_class=bool(reader.given(GATEWAY_CLASS)),
+        config=reader.one(CONFIG, _path, ""),
         log=reader.level(),
         access_log=reader.one(ACCESS_LOG, _access_log, "stdout"),
         workers=reader.one(WORKERS, _worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),
@@ -278,7 +294,7 @@ def parse(
     )
     later = _later(environ)
     problems = reader.problems + _collisions(settings) + later + flags.unknown_variables(environ, _KNOWN)
-    if not (settings.demo or later or reader.given(TO) or reader.given(ROUTE)):
+    if not (settings.demo or settings.config or later or reader.given(TO) or reader.given(ROUTE)):
         problems.append(NOTHING_TO_ROUTE_TO)
     return problems or settings
 
@@ -335,6 +351,12 @@ class _Reader:
                 found.append(path.strip())
         return found
 
+    def no_binds(self, *of: Flag) -> tuple[Address, ...]:
+        """Nothing, where all that there is to send requests to is what manifests say; who binds all the same is told."""
+        for given in (given for flag in of for given in self.given(flag)):
+            self.problems.append(f"{given}: expected {TO.name} or {ROUTE.name} too; Gateways say themselves where")
+        return ()
+
     def routes(self) -> tuple[RouteSpec, ...]:
         found: dict[tuple[str, str], RouteSpec] = {}
         if (catch_all := self._catch_all()) is not None:
@@ -388,6 +410,12 @@ def _ips(text: str) -> tuple[str, ...]:
 def _class_name(text: str) -> str:
     if not routespec.is_name(text):
         raise ValueError("the name of a GatewayClass: lower-case letters, digits, '-' and '.'")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise ValueError("the path of a file or folder")
     return text
 
 

@@ -334,3 +334,25 @@ def test_every_flag_is_explained_with_its_variable() -> None:
     assert {flag.name for flag in config.FLAGS} == {
         value.name for value in (*vars(config).values(), *limits.FLAGS.values()) if isinstance(value, flags.Flag)
     }
+
+
+def test_manifests_alone_need_no_routes_and_bind_nothing_else() -> None:
+    parsed = parse(["--config", "folder"], {}, 1.0)
+    assert isinstance(parsed, Settings)
+    assert (parsed.config, parsed.routes, parsed.bind) == ("folder", (), ())
+    parsed = parse(["--to", "web:1"], {"RAUTA_CONFIG": "folder"}, 1.0)
+    assert isinstance(parsed, Settings)
+    assert (parsed.config, len(parsed.routes), len(parsed.bind)) == ("folder", 1, 1)
+    assert parse(["--config", "folder", "--from", ":80"], {}, 1.0) == [
+        "--from :80: expected --to or --route too; Gateways say themselves where"
+    ]
+    assert "--config '': expected the path of a file or folder" in problems("--config=")
+
+
+def test_a_class_that_is_given_is_the_only_one() -> None:
+    given = parse(["--to", "web:1", "--gateway-class", "rauta"], {}, 1.0)
+    assert isinstance(given, Settings)
+    assert given.one_class
+    default = parse(["--to", "web:1"], {}, 1.0)
+    assert isinstance(default, Settings)
+    assert (default.gateway_class, default.one_class) == ("rauta", False)

@@ -1,26 +1,32 @@
 """The control process: knows what is wanted, publishes it to the workers, and answers for the gateway.
 
     settings -> standalone.plan -> addresses -> resources -> validate -> Configuration -> Publisher -> workers
+    manifests -> FileSource -> Pipeline --------^
 
-It starts from the last published state, which the supervisor keeps, so its restart changes nothing for anybody: slots
-and generation go on, and only what differs from the sources is published. It may die at any time; workers serve on.
+Both may be there at once: routes of the command line beside the objects of a source. It starts from the last published
+state, which the supervisor keeps, so its restart changes nothing for anybody: slots and generation go on, and only what
+differs from the sources is published. It may die at any time; workers serve on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections import ChainMap
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
-import msgspec
 import uvloop
 
-from rauta_control import config, cpus, ir, snapshotfd, standalone
+from rauta_control import config, cpus, ir, standalone
 from rauta_control.admin import Admin
 from rauta_control.certificatefiles import CertificateFiles
 from rauta_control.channel import ChannelFullError, attach, control_end, detach
@@ -28,26 +34,27 @@ from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters, blocks_used, drained
 from rauta_control.demo import Demo
+from rauta_control.filesource import FileSource
 from rauta_control.inherit import Inherited
 from rauta_control.listening import place
 from rauta_control.log import Log
 from rauta_control.messages import Bind, Bound, Draining, Publish, Reload, ToControl, WorkerGone, WorkerLink
 from rauta_control.picture import Picture, WorkerStatus
-from rauta_control.publish import Archive, Links
+from rauta_control.pipeline import Pipeline, terms_of
+from rauta_control.publish import Archive, Links, restored
 from rauta_control.publisher import Publisher
 from rauta_control.resolve import Resolver
 from rauta_control.routespec import Address
 from rauta_control.slices import Slices
 from rauta_control.slots import SlotsFullError
-from rauta_control.state import EMPTY, PublishError, State
 from rauta_control.turns import in_turns
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
 BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
 CERTIFICATE_POLL = 0.5  # seconds between two looks at the files of certificates
+COLLECT = (1_000, 10, 1_000)  # a full collection takes a tenth of a second with many objects: hardly ever
+MANY = 1_000  # changed resources after which what there is counts as here to stay
 SLOTS_RETRY = 1.0  # seconds until what found no slot is tried again: requests end, and slots come free
-
-_decoder = msgspec.msgpack.Decoder(Publish)
 
 
 class Control:
@@ -63,22 +70,26 @@ class Control:
         self._settings = inherited.settings
         self._demo = demo
         self._plan = standalone.Plan()
-        self._followed: standalone.Plan | None = None  # the plan that was published
+        self._followed: standalone.Plan | None = None  # the plan that was published, with all that sources say
         self._moved: set[str] = set()  # hosts whose addresses changed since
         self._resolver = Resolver(self._host_moved)
         self._certificates = CertificateFiles()
         self._wake = asyncio.Event()
         self._loading = asyncio.Lock()
+        self._pipeline = Pipeline(terms_of(inherited.settings), self._wake.set, restored=inherited.snapshot is not None)
+        self._files = FileSource(self._pipeline, log)
+        self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
         self._problems: list[str] = []  # of those that were
         # -- what is published
-        state, self._published = _restore(inherited, log)
+        state, self._published = restored(inherited.snapshot, inherited.since, log)
         self._first_start = inherited.snapshot is None
         self._configuration = Configuration(state)
+        self._pipeline.hold(self._configuration.resources.values())
         self._publisher = Publisher(state, inherited.settings.workers if self._first_start else 1)
         self._channel = control_end(inherited.channel)
         self._archive = Archive(self._publisher, self._channel, log)
-        self._links = Links(self._publisher, log, self._check_ready)
+        self._links = Links(self._publisher, log, self._acknowledged)
         self._ready = False
         self._draining = False
         self._admin = [place(sock) for sock in inherited.admin]
@@ -100,7 +111,7 @@ class Control:
             tasks.create_task(self._watch_certificates())
             async with self._loading:
                 await self._load(self._settings)
-            await self._first_answers()
+            tasks.create_task(self._files.run())
             while True:
                 self._wake.clear()
                 await self._reconcile()
@@ -126,7 +137,9 @@ class Control:
             workers=tuple(WorkerStatus(index, each.pid, each.generation, each.refusal) for index, each in workers),
             resources=self._configuration.resources,
             bound=self._bound,
-            problems=(*self._refused, *self._problems),
+            problems=(*self._refused, *self._problems, *self._pipeline.problems),
+            statuses=dict(self._pipeline.statuses),
+            findings=self._pipeline.findings,
             counters=self._counters(),
         )
 
@@ -153,13 +166,22 @@ class Control:
         if not self.closed.done():
             self.closed.set_result(None)
 
-    def _bind(self) -> None:
-        """Have the supervisor bind what is wanted; it answers for each listener that it did not have already."""
+    def _bind(self, *, again: bool = False) -> None:
+        """Have the supervisor bind what is wanted; it answers for each listener that it did not have already.
+
+        Until sources have said what there is and that is published, what was published before stays wanted.
+        """
+        wanted = [each for each in self._plan.resources.values() if isinstance(each, ir.Listener)]
+        wanted += self._pipeline.sockets
+        if self._followed is None:
+            wanted += (each for each in self._configuration.resources.values() if isinstance(each, ir.Listener))
+        listeners = {listener.name: (listener.address, listener.port) for listener in wanted}
+        if listeners == self._listeners and not again:
+            return
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        wanted = [each for each in self._plan.resources.values() if isinstance(each, ir.Listener)]
-        self._listeners = {listener.name: (listener.address, listener.port) for listener in wanted}
+        self._listeners = listeners
         self._bound = {name: bound for name, bound in self._bound.items() if name in self._listeners}
         try:
             self._channel.send(Bind(self._listeners))
@@ -171,7 +193,14 @@ class Control:
             return
         self._bound = self._bound | {bound.listener: bound}
         if bound.error and self._retry is None:
-            self._retry = self._loop.call_later(BIND_RETRY, self._bind)
+            self._retry = self._loop.call_later(BIND_RETRY, partial(self._bind, again=True))
+        self._pipeline.moved(bound.listener)
+        self._wake.set()
+        self._check_ready()
+
+    def _acknowledged(self) -> None:
+        if self._pipeline.waits:
+            self._wake.set()
         self._check_ready()
 
     def _check_ready(self) -> None:
@@ -210,7 +239,15 @@ class Control:
         secrets = await self._certificates.read(settings.tls_pairs, self._configuration.resources)
         self._plan = await in_turns(standalone.plan(replace(settings, routes=(*settings.routes, *extra)), secrets))
         self._bind()
-        self._resolver.want(self._plan.users)
+        self._pipeline.tell(terms_of(settings))
+        self._files.point(Path(settings.config) if settings.config else None)
+        if not settings.config:
+            self._pipeline.synced()  # no source will ever say so
+        self._want()
+
+    def _want(self) -> None:
+        self._hosts = self._pipeline.hosts
+        self._resolver.want(self._plan.users.keys() | self._hosts)
 
     async def _watch_certificates(self) -> None:
         """Load the settings again when a certificate or key has changed."""
@@ -232,30 +269,85 @@ class Control:
 
     # -- what is published
 
+    async def _translate(self) -> None:
+        """Translate what sources said and names came to mean."""
+        self._pipeline.resolve(self._resolver.names.addresses)
+        if self._pipeline.busy:
+            await in_turns(self._pipeline.updating(datetime.now(UTC)))
+            if self._pipeline.hosts != self._hosts:
+                self._want()
+            self._bind()
+
     async def _reconcile(self) -> None:
         """Publish what is wanted now, unless it is published already or invalid; report what is wrong.
 
-        A new plan is compared with everything there is; later, moved hosts cost no more than the clusters they are in.
+        A new plan is compared with everything there is; later, a change costs no more than what it is about.
         """
-        plan, names, configuration = self._plan, self._resolver.names, self._configuration
+        await self._translate()
+        if self._followed is None:
+            await self._first_answers()
+            await self._translate()
+        plan, names, configuration, pipeline = self._plan, self._resolver.names, self._configuration, self._pipeline
         moved, self._moved = self._moved, set()
-        whole = plan is not self._followed
-        touched = plan.clusters if whole else sorted({name for host in moved for name in plan.users.get(host, ())})
-        made = await in_turns(standalone.clusters(plan, touched, names.addresses, configuration.resources))
-        wanted = plan.resources | made if whole else made
-        problems = await self._loop.run_in_executor(None, ir.validate, wanted)
+        new = plan is not self._followed
+        complete = pipeline.complete and not (new and pipeline.busy)  # what was not translated yet must not be deleted
+        touched = plan.clusters if new else sorted({name for host in moved for name in plan.users.get(host, ())})
+        wanted: dict[str, ir.Resource] = dict(
+            await in_turns(standalone.clusters(plan, touched, names.addresses, configuration.resources))
+        )
+        if new:
+            wanted |= plan.resources
+        whole = new and complete
+        deleted: list[str] = []
+        if whole:
+            wanted |= pipeline.wanted(pipeline.resources, configuration.resources)
+        elif complete:
+            wanted |= pipeline.wanted(pipeline.pending, configuration.resources)
+            deleted = [key for key, each in pipeline.pending.items() if each is None and key in configuration.resources]
+        everything = wanted if whole else ChainMap(wanted, configuration.resources)
+        problems, refused = await self._refuse(wanted, everything)
         slowest = drained(self._counters().vitals(), configuration.state.generation)
-        change = configuration.reconcile(wanted, slowest) if whole else configuration.change(wanted, (), slowest)
-        if not problems:
+        if refused is not None:
             try:
-                await self._publish(change, self._log.info if whole else self._log.debug)
-                self._followed = plan
+                if whole:
+                    await self._publish(configuration.reconcile(wanted, slowest), self._log.info)
+                elif wanted or deleted:
+                    await self._publish(configuration.change(wanted, deleted, slowest), self._log.debug)
+                if complete:
+                    self._followed = plan
+                    pipeline.published(configuration.state.generation, refused)
+                    self._bind()
             except SlotsFullError as error:
                 problems.append(str(error))
                 self._followed = None
                 self._loop.call_later(SLOTS_RETRY, self._wake.set)
         self._report([*problems, *names.problems, *self._certificates.problems])
+        acknowledged = min((each.generation for each in self._publisher.workers.values()), default=-1)
+        await in_turns(pipeline.settling(self._bound, acknowledged, datetime.now(UTC)))
         self._check_ready()
+
+    async def _refuse(
+        self, wanted: dict[str, ir.Resource], everything: Mapping[str, ir.Resource]
+    ) -> tuple[list[str], set[str] | None]:
+        """Take what is invalid out of `wanted`: what it was before stays. Return what is wrong, and the keys refused.
+
+        None: nothing can be published. That is for routes of the command line; a fault of translation is ours, and must
+        stop no change of anything else.
+        """
+        problems: list[str] = []
+        refused: set[str] = set()
+        while faults := await in_turns(ir.validating(wanted, everything)):
+            problems += (f"{key}: {fault}" for key, found in faults.items() for fault in found)
+            if not faults.keys() <= self._pipeline.resources.keys():
+                return problems, None
+            for key in faults:
+                held = self._configuration.resources.get(key)
+                if held is None or key in refused:
+                    del wanted[key]
+                else:
+                    wanted[key] = held
+            refused |= faults.keys()
+        return problems, refused
 
     async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:
         old = self._configuration.state
@@ -266,6 +358,8 @@ class Control:
         self._archive.add(old)
         self._links.send(sends)
         self._published = time.monotonic()
+        if len(step.upserts) > MANY:
+            gc.freeze()
         note("published", generation=step.generation, changed=len(step.upserts), deleted=len(step.deletes))
 
     def _report(self, problems: list[str]) -> None:
@@ -294,6 +388,8 @@ async def serve(inherited: Inherited, log: Log, demo: Demo | None = None) -> Non
     await admin.serve(inherited.admin, inherited.probe)
     gc.collect()
     gc.freeze()  # the configuration is here to stay: no collection need look at it again
+    gc.set_threshold(*COLLECT)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # a line for every change
     following = asyncio.create_task(control.run())
     try:
         await asyncio.wait((following, control.closed), return_when=asyncio.FIRST_COMPLETED)
@@ -311,16 +407,3 @@ def run(inherited: Inherited, demo: Demo | None = None) -> int:
     # The loop is never closed: that would wait for name servers that do not answer, and the process ends anyway.
     uvloop.new_event_loop().run_until_complete(serve(inherited, Log("control", inherited.settings.log), demo))
     return 0
-
-
-def _restore(inherited: Inherited, log: Log) -> tuple[State, float | None]:
-    """Return what was published last, and when, by the monotonic clock."""
-    state, published = EMPTY, None
-    for fd in () if inherited.snapshot is None else (inherited.snapshot, *inherited.since):
-        try:
-            state = state.apply(_decoder.decode(snapshotfd.read(fd)))
-            published = time.monotonic() - max(0.0, time.time() - os.fstat(fd).st_mtime)
-        except (PublishError, msgspec.MsgspecError) as error:  # what follows does not fit either, and is logged too
-            log.error("a part of the last configuration is lost", generation=state.generation, error=error)
-        os.close(fd)
-    return state, published

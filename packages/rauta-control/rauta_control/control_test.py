@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -492,3 +492,81 @@ def test_a_restart_without_a_name_server_keeps_the_endpoints(
 
     run(again, restart)
     assert [worker.received for worker in again.workers.values()] == [[], []]
+
+
+MANIFESTS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec:
+  parentRefs: [{name: gw}]
+  rules: [{matches: [{path: {value: /one}}]}, {matches: [{path: {value: /two}}]}]
+"""
+
+
+def put(path: Path, text: str) -> None:
+    path.with_name(f".{path.name}").write_text(text)
+    path.with_name(f".{path.name}").rename(path)
+
+
+def test_a_restart_beside_broken_manifests_leaves_all_as_it_was_until_an_edit(
+    words: SharedWords, tmp_path: Path
+) -> None:
+    path = tmp_path / "all.yaml"
+    put(path, MANIFESTS)
+    first = two_workers(words, "--config", str(path), "--addresses", "127.0.0.1")
+    run(first, first.until_ready)
+    assert set(rules(first.workers[0].state)) == {"/one", "/two"}
+
+    put(path, MANIFESTS + "---\nkind: [\n")
+    kept = two_workers(words, "--config", str(path), "--addresses", "127.0.0.1", after=first)
+
+    async def restart() -> None:
+        async def said() -> bool:
+            return len((await kept.get("/api/v1/status"))[1]["problems"]) == 2
+
+        await kept.until(said)
+        assert [worker.received for worker in kept.workers.values()] == [[], []]
+        assert list(kept.binds[-1].listeners.values()) == [("127.0.0.1", 80)]
+        put(path, MANIFESTS.replace("/two", "/three") + "---\nkind: [\n")
+        await kept.until(lambda: set(rules(kept.workers[0].state)) == {"/one", "/three"})
+
+    run(kept, restart)
+
+
+def test_an_invalid_translation_of_one_object_stops_no_other(
+    words: SharedWords, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = ir.faults
+
+    def blame(key: str, resource: ir.Resource, resources: Mapping[str, ir.Resource]) -> Iterator[str]:
+        yield from faults(key, resource, resources)
+        if isinstance(resource, ir.Rule) and resource.path == "/bad":
+            yield "is bad"
+
+    monkeypatch.setattr(ir, "faults", blame)
+    path = tmp_path / "all.yaml"
+    put(path, MANIFESTS)
+    gateway = two_workers(words, "--config", str(path), "--addresses", "127.0.0.1")
+
+    async def body() -> None:
+        async def said() -> bool:
+            problems = (await gateway.get("/api/v1/status"))[1]["problems"]
+            return len(problems) == 1 and problems[0].endswith(": is bad")
+
+        await gateway.until_ready()
+        put(path, MANIFESTS.replace("/one", "/bad").replace("/two", "/three"))
+        await gateway.until(lambda: set(rules(gateway.workers[0].state)) == {"/one", "/three"})
+        await gateway.until(said)
+        put(path, MANIFESTS.replace("/one", "/bad").replace("/two", "/four"))
+        await gateway.until(lambda: set(rules(gateway.workers[0].state)) == {"/one", "/four"})
+        await gateway.until(said)
+        put(path, MANIFESTS.replace("/one", "/good"))
+        await gateway.until(lambda: set(rules(gateway.workers[0].state)) == {"/good", "/two"})
+
+    run(gateway, body)

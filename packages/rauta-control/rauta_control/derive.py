@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from rauta_control.slices import Slices, finish
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -44,8 +46,9 @@ class Graph:
         self._results: dict[tuple[Callable[..., Any], tuple[Hashable, ...]], _Node] = {}
         self._revision = 1
         self._frames: list[dict[_Node, None]] = []
-        self._marked_pins: dict[_Node, None] = {}
+        self._marked_pins: dict[Callable[..., Any], dict[_Node, None]] = {}  # by rule
         self._loose: dict[_Node, None] = {}  # results that lost their last user
+        self._touched: list[_Node] = []  # to be marked, with all that use them
 
     def __len__(self) -> int:
         return len(self._inputs) + len(self._results)
@@ -60,7 +63,7 @@ class Graph:
             self._revision += 1
             node.value = value
             node.changed = node.verified = self._revision
-            self._mark(node.users)
+            self._touched.extend(node.users)
         if value is None and not node.users:
             self._loose[node] = None
 
@@ -74,8 +77,21 @@ class Graph:
             self._frames[-1][node] = None
         return node.value
 
+    def spreading(self) -> Slices[None]:
+        """Mark what changed inputs may touch, some of it at a time. What is read before does it at once."""
+        while self._touched:
+            node = self._touched.pop()
+            if not node.marked:
+                node.marked = True
+                if node.pinned:
+                    self._name(node)
+                self._touched.extend(node.users)
+                yield
+
     def get(self, rule: Callable[Concatenate[Graph, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Return what `rule` makes of `args`, computed at most once while nothing it read has changed."""
+        if self._touched:
+            finish(self.spreading())
         node = self._node(rule, args)
         self._refresh(node)
         if self._frames:
@@ -88,27 +104,28 @@ class Graph:
         node = self._node(rule, args)
         if not node.pinned:
             node.pinned = True
-            self._marked_pins[node] = None
+            self._name(node)
 
     def unpin(self, rule: Callable[Concatenate[Graph, P], Any], *args: P.args, **_: P.kwargs) -> None:
         """Forget the result of `rule`, unless another needs it."""
         node = self._results.get((rule, args))
         if node is not None and node.pinned:
             node.pinned = False
-            self._marked_pins.pop(node, None)
+            self._marked_pins.get(rule, {}).pop(node, None)
             if not node.users:
                 self._loose[node] = None
 
     def stale(self, *rules: Callable[..., Any]) -> list[tuple[Hashable, ...]]:
         """Return, and no more name, the arguments of pinned results of these rules that may have changed."""
-        found = [node for node in self._marked_pins if node.rule in rules]
-        for node in found:
-            del self._marked_pins[node]
+        if self._touched:
+            finish(self.spreading())
+        found = [node for rule in rules for node in self._marked_pins.pop(rule, ())]
         return [node.args for node in found]
 
-    def sweep(self) -> None:
-        """Drop results that nothing uses any more, and inputs that are None and that nothing reads."""
+    def sweep(self) -> Slices[None]:
+        """Drop results that nothing uses any more, and inputs that are None and that nothing reads, one at a time."""
         while self._loose:
+            yield
             node, _ = self._loose.popitem()
             if node.users or node.pinned:
                 continue
@@ -167,15 +184,10 @@ class Graph:
             if not read.users and not read.pinned:
                 self._loose[read] = None
 
-    def _mark(self, users: Iterable[_Node]) -> None:
-        pending = list(users)
-        while pending:
-            node = pending.pop()
-            if not node.marked:
-                node.marked = True
-                if node.pinned:
-                    self._marked_pins[node] = None
-                pending.extend(node.users)
+    def _name(self, node: _Node) -> None:
+        """Have `stale` name a pinned result."""
+        assert node.rule is not None  # noqa: S101 - inputs are never pinned
+        self._marked_pins.setdefault(node.rule, {})[node] = None
 
 
 class Index:
@@ -211,10 +223,11 @@ class Index:
             changed.add(key)
         return changed
 
-    def settle(self, keys: Iterable[Hashable]) -> None:
-        """Set the inputs of these keys."""
+    def settle(self, keys: Iterable[Hashable]) -> Slices[None]:
+        """Set the inputs of these keys, one at a time."""
         for key in keys:
             members = self._members.get(key)
             if not members:
                 self._members.pop(key, None)
             self._graph.put((self._name, key), frozenset(members) if members else None)
+            yield

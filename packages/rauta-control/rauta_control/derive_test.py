@@ -1,4 +1,5 @@
 from rauta_control.derive import Graph, Index
+from rauta_control.slices import finish
 
 calls: list[str] = []
 
@@ -75,10 +76,10 @@ def test_what_nothing_uses_is_dropped() -> None:
     q = graph(a=1, b=1)
     q.pin(either)
     q.get(either)
-    q.sweep()
+    finish(q.sweep())
     everything = len(q)
     q.unpin(either)
-    q.sweep()
+    finish(q.sweep())
     assert (everything, len(q)) == (5, 2)
 
 
@@ -101,10 +102,10 @@ def test_a_rule_that_raises_is_tried_again() -> None:
 def test_an_index_counts_who_says_so() -> None:
     q = graph()
     index = Index(q, "set")
-    index.settle(index.emit("one", [("k", "x"), ("k", "y")]))
-    index.settle(index.emit("two", [("k", "x")]))
+    finish(index.settle(index.emit("one", [("k", "x"), ("k", "y")])))
+    finish(index.settle(index.emit("two", [("k", "x")])))
     assert q.read(("set", "k")) == {"x", "y"}
-    index.settle(index.emit("one", []))
+    finish(index.settle(index.emit("one", [])))
     assert q.read(("set", "k")) == {"x"}
-    index.settle(index.emit("two", []))
+    finish(index.settle(index.emit("two", [])))
     assert q.read(("set", "k")) is None

@@ -89,6 +89,7 @@ CODES: dict[int, Code] = {
     45: Code(_ERROR, "the certificate authority is not usable", "refer to a ConfigMap with PEM certificates in ca.crt"),
     46: Code(_WARNING, "the client certificate is not usable", "refer to a Secret of type kubernetes.io/tls"),
     47: Code(_ERROR, "the port is taken", "use another port: the Gateway shares its address with another one"),
+    48: Code(_ERROR, "the listener cannot be bound", "free the port, or give the listener another port or address"),
     # Gateways and classes.
     50: Code(_ERROR, "the type of address is not supported", "use type IPAddress"),
     51: Code(_ERROR, "the address is not usable", "ask for a free address of this gateway, or for none in particular"),
@@ -97,6 +98,10 @@ CODES: dict[int, Code] = {
     54: Code(_WARNING, "the GatewayClass does not exist", "create the GatewayClass, or correct gatewayClassName"),
     # Policies.
     60: Code(_WARNING, "the balancing policy is not known", "correct the annotation; until then the default applies"),
+    # Documents.
+    70: Code(_ERROR, "a document or file is broken", "correct it; until then what was good before stays"),
+    71: Code(_WARNING, "a document or a part of it is not read", "remove it, or correct the name of the field or kind"),
+    72: Code(_ERROR, "two documents are the same object", "remove one of both; the first counts"),
 }
 
 
@@ -122,7 +127,10 @@ there is an error. A code never changes its meaning.
 
 
 class Finding(msgspec.Struct, frozen=True, order=True):
-    """One thing found in `object` at `path` (as users write it, `spec.rules[0]`; empty: the whole object)."""
+    """One thing found in `object` at `path` (as users write it, `spec.rules[0]`; empty: the whole object).
+
+    `place` is the document, `FILE#NUMBER`, if it is the document that something is wrong with.
+    """
 
     object: Key
     code: str
@@ -130,6 +138,7 @@ class Finding(msgspec.Struct, frozen=True, order=True):
     path: str
     message: str
     advice: str
+    place: str = ""
 
     def __str__(self) -> str:
         place = f" {self.path}" if self.path else ""

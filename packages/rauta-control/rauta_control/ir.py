@@ -26,6 +26,7 @@ import msgspec
 from rauta_control import handshake, regex
 from rauta_control.action import UNSET, Filters, Retry
 from rauta_control.hostname import covers
+from rauta_control.slices import Slices, finish
 
 MAX_NAME = 512  # bytes; names are log fields and metric labels
 Place: TypeAlias = tuple[int, int, str, int]
@@ -230,7 +231,18 @@ def bounded(name: str, digest: str, limit: int = MAX_NAME) -> str:
 
 def validate(resources: Mapping[str, Resource]) -> list[str]:
     """Return everything wrong with a whole configuration (by resource key), an empty list when it can be published."""
-    return [f"{key}: {problem}" for key, resource in resources.items() for problem in faults(key, resource, resources)]
+    found = finish(validating(resources, resources))
+    return [f"{key}: {problem}" for key, problems in found.items() for problem in problems]
+
+
+def validating(some: Mapping[str, Resource], everything: Mapping[str, Resource]) -> Slices[dict[str, list[str]]]:
+    """Return everything wrong with `some` resources of a configuration, by key, a resource at a time."""
+    problems: dict[str, list[str]] = {}
+    for key, resource in some.items():
+        if found := list(faults(key, resource, everything)):
+            problems[key] = found
+        yield
+    return problems
 
 
 def faults(key: str, resource: Resource, resources: Mapping[str, Resource]) -> Iterator[str]:

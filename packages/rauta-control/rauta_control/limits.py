@@ -66,7 +66,12 @@ class Limits:
     # -- how long it may take: the head's time is absolute, as HAProxy's `timeout http-request`; the others are near
     # nginx's client_body_timeout 60, send_timeout 60 and keepalive_timeout 75, and Envoy's idle timeout of an hour
     head_timeout: float = _limit(
-        10, 1, _HOUR, "seconds", "Time for a whole request head, from its first byte, and for a TLS handshake.", Reason.HEAD_TIMEOUT
+        10,
+        1,
+        _HOUR,
+        "seconds",
+        "Time for a whole request head, from its first byte, and for a TLS handshake.",
+        Reason.HEAD_TIMEOUT,
     )
     body_timeout: float = _limit(
         60, 1, _DAY, "seconds", "Time in which nothing of a request body comes.", Reason.BODY_TIMEOUT

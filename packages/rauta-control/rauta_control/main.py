@@ -13,12 +13,14 @@ from rauta_control.inherit import Role, Run
 
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
        rauta-control check PATH      say what is wrong with manifests (a file or folder); 1 if requests would fail
+       rauta-control translate PATH  print what manifests mean to the data plane
 
 RAUTA, an API gateway: accepts HTTP and HTTPS requests and passes them to backends.
 
   rauta-control --to 127.0.0.1:9001 --to web:8080
   rauta-control --route /api=127.0.0.1:9001,127.0.0.1:9002 --route 'shop.example/=blue:80*9,green:80*1'
   RAUTA_BACKEND_ADDR=127.0.0.1:9001 rauta-control
+  rauta-control --config gateway.yaml
   rauta-control @routes.txt        a file with a flag and its value a line; # starts a comment
   rauta-control --demo
 
@@ -30,8 +32,8 @@ Each flag has the variable in brackets. A flag wins over its variable, an empty 
   --help
       Print this and exit.
 
-Signals: SIGTERM drains and ends, SIGINT (Ctrl-C) too but sooner, a second one ends at once. SIGHUP reads @FILEs and
-certificates again.
+Signals: SIGTERM drains and ends, SIGINT (Ctrl-C) too but sooner, a second one ends at once. SIGHUP reads @FILEs,
+certificates and manifests again.
 SIGUSR2 starts the program anew in place, after an upgrade: sockets and children stay, each child in the version that
 it was started in until it ends.
 Exit status: 0 ended as told, 1 could not start, 2 wrong settings, 128 + signal if ended at once.
@@ -49,6 +51,8 @@ def main() -> int:
         return 0
     if argv[:1] == ["check"]:
         return _check(argv[1:])
+    if argv[:1] == ["translate"]:
+        return _translate(argv[1:])
     try:
         state = handover.take(os.environ)
     except handover.HandoverError as error:
@@ -62,13 +66,17 @@ def main() -> int:
         if problems := certificatefiles.unusable(settings.tls_pairs):
             return _fail(2, problems)
     # Everything the children need is imported here, once, so that a fork of this process is ready to serve.
-    from rauta_control import control, worker  # noqa: PLC0415
+    from rauta_control import admit, control, worker  # noqa: PLC0415
     from rauta_control.demo import Demo  # noqa: PLC0415
     from rauta_control.supervisor import Supervisor  # noqa: PLC0415
 
+    if settings.config and not Path(settings.config).exists():
+        return _fail(2, [f"{config.CONFIG.name} {settings.config}: expected a file or folder, and there is none"])
     if settings.check:
         sys.stdout.write("the settings are fine\n")
         return 0
+    if settings.config:
+        admit.prepare()
     roles: dict[Role, Run] = {"worker": worker.run, "control": control.run}
     if not settings.demo:
         return Supervisor(settings, roles, state=state).run()
@@ -84,9 +92,25 @@ def _check(argv: list[str]) -> int:
     from rauta_control.manifests import run_check  # noqa: PLC0415 - only this command translates here
     from rauta_control.settings import Settings  # noqa: PLC0415
 
-    # The class that manifests need not define, as for the gateway itself.
-    name = os.environ.get(config.GATEWAY_CLASS.variable) or config.DEFAULT_CLASS
-    return run_check(Path(argv[0]), Settings(class_name=name))
+    return run_check(Path(argv[0]), Settings(class_name=_class_name()))
+
+
+def _translate(argv: list[str]) -> int:
+    if len(argv) != 1:
+        return _fail(2, ["translate takes one PATH, a file or folder of manifests"])
+    from rauta_agent_api.errors import AgentApiError  # noqa: PLC0415 - only this command translates here
+    from rauta_control import offline  # noqa: PLC0415
+
+    try:
+        sys.stdout.write(offline.readable(offline.translate(argv[0], _class_name())) + "\n")
+    except AgentApiError as error:
+        return _fail(1, [str(error)])
+    return 0
+
+
+def _class_name() -> str:
+    """The class that manifests need not define, as for the gateway itself."""
+    return os.environ.get(config.GATEWAY_CLASS.variable) or config.DEFAULT_CLASS
 
 
 def _fail(code: int, problems: list[str]) -> int:

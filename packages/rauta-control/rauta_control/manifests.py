@@ -1,7 +1,8 @@
-"""Manifests from the disk, and the `check` command: the shell around check.py."""
+"""Manifests on the disk: which files there are, and the commands that judge them. A shell."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,19 +14,27 @@ from rauta_control.settings import Settings
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
-def read(path: Path) -> Iterator[tuple[str, str]]:
-    """The (name, text) of a file, or of every manifest below a folder, in the order of their names.
+def listing(path: Path) -> dict[str, Path]:
+    """The file at `path`, or every manifest below that folder, by name and in the order of names (`a/b.yaml`).
 
-    Hidden files and folders are left out: those of mounted ConfigMaps are the same files again. Raises OSError, and
-    UnicodeDecodeError for what is not text.
+    Hidden files and folders are left out: those of mounted ConfigMaps are the same files again. Raises OSError.
     """
     if not path.is_dir():
-        yield str(path), path.read_text()
-        return
-    for file in sorted(path.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-        if file.suffix in SUFFIXES and not hidden and file.is_file():
-            yield str(file.relative_to(path)), file.read_text()
+        return {str(path): path}
+    found: dict[str, Path] = {}
+    _list(path, "", set(), found)
+    return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
+
+
+def read(path: Path) -> Iterator[tuple[str, str]]:
+    """The (name, text) of each of them. Raises OSError, and UnicodeDecodeError for what is not text."""
+    for name, file in listing(path).items():
+        yield name, file.read_text(encoding="utf-8")
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a path below a folder is that of a manifest, if it is a file."""
+    return name.endswith(SUFFIXES) and not any(part.startswith(".") for part in name.split("/"))
 
 
 def run_check(path: Path, terms: Settings) -> int:
@@ -37,3 +46,24 @@ def run_check(path: Path, terms: Settings) -> int:
         return 1
     sys.stdout.write(report.text)
     return 1 if report.failed else 0
+
+
+def _list(folder: Path, prefix: str, above: set[tuple[int, int]], found: dict[str, Path]) -> None:
+    """Links to folders are followed, but not into a folder that they are in."""
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{prefix}{entry.name}"
+            if entry.name.startswith("."):
+                continue
+            try:
+                is_dir, is_file = entry.is_dir(), entry.is_file()
+            except OSError:  # a link to itself: who reads it will say so
+                is_dir, is_file = False, True
+            if is_dir:
+                _list(folder / entry.name, f"{name}/", above | {here}, found)
+            elif entry.name.endswith(SUFFIXES) and is_file:
+                found[name] = folder / entry.name

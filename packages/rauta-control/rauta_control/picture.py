@@ -6,11 +6,14 @@ Nothing in a picture changes after it was taken, but for the counters, which are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from rauta_control.condition import Status
 from rauta_control.counters import Counters
+from rauta_control.finding import Finding
 from rauta_control.ir import Resource
 from rauta_control.messages import Bound
+from rauta_control.world import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,5 @@ class Picture:
     bound: Mapping[str, Bound]  # by listener
     problems: tuple[str, ...]
     counters: Counters
+    statuses: Mapping[Key, Status] = field(default_factory=dict)  # of the objects of sources
+    findings: tuple[Finding, ...] = ()  # in no order

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, Iterable
 from typing import cast
 
@@ -17,13 +18,14 @@ import msgspec
 from rauta_control import frames, snapshotfd
 from rauta_control.channel import Channel, ChannelFullError
 from rauta_control.log import Log
-from rauta_control.messages import FromWorker, Nack, Since, Snapshot, ToControl
+from rauta_control.messages import FromWorker, Nack, Publish, Since, Snapshot, ToControl
 from rauta_control.publisher import Publisher, Send, encode_publish
-from rauta_control.state import EMPTY, State
+from rauta_control.state import EMPTY, PublishError, State
 
 SNAPSHOT_INTERVAL = 1.0  # seconds from the first step after a snapshot to the next snapshot
 
 _decoder: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+_publish_decoder = msgspec.msgpack.Decoder(Publish)
 
 
 class Archive:
@@ -59,6 +61,19 @@ class Archive:
                 os.close(fd)
         except (OSError, ChannelFullError) as error:  # the workers are told all the same
             self._log.error("the supervisor could not be given a configuration", error=error)
+
+
+def restored(snapshot: int | None, since: Iterable[int], log: Log) -> tuple[State, float | None]:
+    """Return what was published last, and when, by the monotonic clock; close the supervisor's copies of it."""
+    state, published = EMPTY, None
+    for fd in () if snapshot is None else (snapshot, *since):
+        try:
+            state = state.apply(_publish_decoder.decode(snapshotfd.read(fd)))
+            published = time.monotonic() - max(0.0, time.time() - os.fstat(fd).st_mtime)
+        except (PublishError, msgspec.MsgspecError) as error:  # what follows does not fit either, and is logged too
+            log.error("a part of the last configuration is lost", generation=state.generation, error=error)
+        os.close(fd)
+    return state, published
 
 
 class Link(asyncio.Protocol):

@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     controller: str = CONTROLLER
     #: A class that is ours even if there is no such object: files need not define it. Empty: there is none.
     class_name: str = ""
+    #: Whether no other class is ours, whatever it names as its controller.
+    one_class: bool = False
     #: Addresses to give to Gateways, one to each. Empty: `wildcard` is the only one.
     pool: tuple[str, ...] = ()
     wildcard: str = "0.0.0.0"

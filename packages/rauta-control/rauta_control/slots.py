@@ -60,7 +60,7 @@ class Directory:
         """Release what is drained; raise SlotsFullError unless all of `names` will find a slot."""
         while self._quarantine and self._quarantine[0][0] <= drained:
             heappush(self._free, self._quarantine.popleft()[1])
-        wanted = len(names - self.owners.keys())
+        wanted = sum(name not in self.owners for name in names)
         room = len(self._free) + self._capacity - self._fresh
         if wanted > room:
             raise SlotsFullError(

@@ -19,6 +19,9 @@ from rauta_control.world import Key
 
 SOURCES = sorted(Path(__file__).parent.glob("*.py"))
 
+#: Found by a running gateway and in documents, not by translation.
+ELSEWHERE = {48, 70, 71, 72}
+
 
 def today(name: str) -> dict[str, ir.Resource]:
     """What is published of a golden case today."""
@@ -56,7 +59,7 @@ def test_what_is_published_today_is_what_the_table_can_do(name: str) -> None:
 
 def test_codes_are_used_and_shown() -> None:
     outputs = "".join(path.read_text() for path in DATA.glob("*.out.yaml"))
-    assert {int(number) for number in re.findall(rf"{PREFIX}([0-9]+)", outputs)} == set(CODES)
+    assert {int(number) for number in re.findall(rf"{PREFIX}([0-9]+)", outputs)} == CODES.keys() - ELSEWHERE
 
 
 @pytest.mark.parametrize("number", CODES)

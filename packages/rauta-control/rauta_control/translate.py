@@ -9,7 +9,7 @@ Both run the same rules over the same graph (derive.py), so they agree; a proper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias, cast
 
@@ -113,22 +113,43 @@ class Translator:
         for key, resource in objects.items():
             self._set(key, resource)
             yield
-        self._settle()
+        yield from self._graph.spreading()
+        yield from self._settle()
         for (route,) in self._graph.stale(route_links):
             key = cast("Key", route)
             self._link(key, self._graph.get(route_links, key))
             yield
-        self._settle()
+        yield from self._settle()
         yield from self._derive(_OF_OBJECTS, now)
         yield from self._derive(_OF_NEEDS, now)
-        self._graph.sweep()
-        return self._change()
+        yield from self._graph.sweep()
+        return (yield from self._change())
 
     def translation(self) -> Translation:
         """Everything, as it is now."""
-        findings = sorted({found for output in self._outputs.values() for found in output.findings})
-        hosts = frozenset(name for names in self._names.values() for name in names)
-        return Translation(dict(self.resources), dict(self.statuses), tuple(findings), hosts)
+        return Translation(dict(self.resources), dict(self.statuses), tuple(sorted(self.findings())), self.hosts)
+
+    def unresolved(self, names: Container[str]) -> set[str]:
+        """The Services (as their clusters begin, `cluster/namespace/name`) with a host name that is not in `names`."""
+        found = set()
+        for key, hosts in self._names.items():
+            each = self._objects.get(key)
+            if isinstance(each, EndpointSlice) and not all(host in names for host in hosts):
+                found.add(f"cluster/{each.namespace}/{each.service}")
+        return found
+
+    def findings(self) -> set[Finding]:
+        """Everything found, as it is now."""
+        return {found for output in self._outputs.values() for found in output.findings}
+
+    def object(self, key: Key) -> AnyResource | None:
+        """The object of a key, as it was last translated."""
+        return self._objects.get(key)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names of endpoints whose addresses settings.names should have."""
+        return frozenset(name for names in self._names.values() for name in names)
 
     def _set(self, key: Key, resource: AnyResource | None) -> None:
         self._graph.put(key, resource)
@@ -221,22 +242,29 @@ class Translator:
     def _emit(self, index: str, emitter: Key, pairs: Iterable[tuple[Hashable, Hashable]]) -> None:
         self._moved.setdefault(index, set()).update(self._indexes[index].emit(emitter, pairs))
 
-    def _settle(self) -> None:
+    def _settle(self) -> Slices[None]:
         moved, self._moved = self._moved, {}
         for index, keys in moved.items():
-            self._indexes[index].settle(keys)
+            yield from self._indexes[index].settle(keys)
+        yield from self._graph.spreading()
 
-    def _change(self) -> Change:
-        return Change(
-            {
-                key: self.resources[key]
-                for key, old in self._before.items()
-                if key in self.resources and self.resources[key] != old
-            },
-            frozenset(key for key, old in self._before.items() if key not in self.resources and old is not None),
-            {key: self.statuses.get(key) for key, old in self._stated.items() if self.statuses.get(key) != old},
-            self._found,
-        )
+    def _change(self) -> Slices[Change]:
+        upserts: dict[str, Resource] = {}
+        deletes = set()
+        for name, before in self._before.items():
+            resource = self.resources.get(name)
+            if resource is None:
+                if before is not None:
+                    deletes.add(name)
+            elif resource != before:
+                upserts[name] = resource
+            yield
+        statuses: dict[Key, Status | None] = {}
+        for key, old in self._stated.items():
+            if (status := self.statuses.get(key)) != old:
+                statuses[key] = status
+            yield
+        return Change(upserts, frozenset(deletes), statuses, self._found)
 
 
 _OF_OBJECTS = tuple(rule for rules in RULES.values() for rule in rules)

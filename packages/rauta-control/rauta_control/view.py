@@ -9,18 +9,20 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import lcm
 
-from rauta_agent_api.selection import filter_metrics, filter_routes, find_route
+from rauta_agent_api.selection import filter_findings, filter_metrics, filter_objects, filter_routes, find_route
 from rauta_agent_api.snapshot import (
     ANY_METHOD,
     BackendSnapshot,
     CacheStats,
+    FindingSnapshot,
     GatewaySnapshot,
     ListenerSnapshot,
     MetricSnapshot,
+    ObjectSnapshot,
     RouteSnapshot,
     WorkerSnapshot,
 )
-from rauta_control import metrics
+from rauta_control import metrics, objectview
 from rauta_control.counters import total
 from rauta_control.ir import Cluster, Endpoint, Listener, Rule
 from rauta_control.picture import Picture
@@ -45,6 +47,8 @@ class ControlQuery:
             generation=max(0, picture.generation),
             config_age_seconds=picture.config_age,
             route_count=len({resource.route for resource in _rules(picture)}),
+            object_count=len(picture.statuses),
+            findings=objectview.counts(picture.findings),
             listeners=listeners,
             workers=tuple(_workers(picture)),
             cache_stats=self.cache_stats(),
@@ -63,6 +67,14 @@ class ControlQuery:
         """See GatewayQuery."""
         listeners = (resource for resource in self._picture.resources.values() if isinstance(resource, Listener))
         return [_listener(self._picture, listener) for listener in listeners]
+
+    def list_objects(self, kind: str | None = None, name: str | None = None) -> list[ObjectSnapshot]:
+        """See GatewayQuery."""
+        return filter_objects(objectview.objects(self._picture.statuses), kind, name)
+
+    def list_findings(self, severity: str | None = None) -> list[FindingSnapshot]:
+        """See GatewayQuery."""
+        return filter_findings(objectview.findings(self._picture.findings), severity)
 
     def cache_stats(self) -> CacheStats:
         """See GatewayQuery."""

@@ -1,0 +1,165 @@
+"""The file source on a real folder, with a sink that remembers. Everything waits for what happens, never for time."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import uvloop
+import watchfiles
+
+from rauta_control import filesource
+from rauta_control.filesource import FileSource
+from rauta_control.kinds import AnyResource
+from rauta_control.log import Log
+from rauta_control.source import Fault
+from rauta_control.world import Key
+
+SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: [{{port: {port}}}]}}\n"
+
+
+class Memory:
+    """A sink: the objects there are, by name with their port."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, int] = {}
+        self.faults: list[str] = []
+        self.complete = 0
+        self.edits = 0
+        self._news = asyncio.Event()
+
+    def edit(self, objects: Mapping[Key, AnyResource | None]) -> None:
+        self.edits += 1
+        for key, resource in objects.items():
+            if resource is None:
+                del self.ports[key.name]
+            else:
+                self.ports[key.name] = resource.spec.ports[0].port  # type: ignore[union-attr]
+        self._news.set()
+
+    def report(self, faults: Sequence[Fault]) -> None:
+        self.faults = [str(fault) for fault in faults]
+        self._news.set()
+
+    def synced(self) -> None:
+        self.complete += 1
+        self._news.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+
+def put(path: Path, name: str, port: int = 80) -> None:
+    new = path.with_name(f".{path.name}")
+    new.write_text(SERVICE.format(name=name, port=port))
+    new.rename(path)
+
+
+def follow(path: Path, story: Callable[[FileSource, Memory], Coroutine[None, None, None]]) -> None:
+    async def main() -> None:
+        memory = Memory()
+        source = FileSource(memory, Log("test", "error"))
+        source.point(path)
+        running = asyncio.create_task(source.run())
+        try:
+            await memory.until(lambda: memory.complete > 0 or bool(memory.faults))
+            await story(source, memory)
+            assert not running.done()
+        finally:
+            running.cancel()
+            await asyncio.wait((running,))
+
+    uvloop.run(main())
+
+
+def test_a_folder_is_followed(tmp_path: Path) -> None:
+    async def story(_: FileSource, memory: Memory) -> None:
+        assert memory.ports == {"one": 80}
+        put(tmp_path / "a.yaml", "one", 81)
+        await memory.until(lambda: memory.ports == {"one": 81})
+        (tmp_path / "sub").mkdir()
+        put(tmp_path / "sub" / "b.yaml", "two")
+        await memory.until(lambda: memory.ports == {"one": 81, "two": 80})
+        put(tmp_path / "a.yaml", "one", 99999)
+        await memory.until(lambda: len(memory.faults) == 1)
+        assert memory.ports == {"one": 81, "two": 80}
+        (tmp_path / "a.yaml").unlink()
+        await memory.until(lambda: memory.ports == {"two": 80})
+        assert memory.faults == []
+
+    put(tmp_path / "a.yaml", "one")
+    follow(tmp_path, story)
+
+
+def test_a_file_that_is_removed_and_written_again_was_never_gone(tmp_path: Path) -> None:
+    async def story(_: FileSource, memory: Memory) -> None:
+        (tmp_path / "a.yaml").rename(tmp_path / "a.yaml~")  # as an editor that keeps a backup
+        put(tmp_path / "b.yaml", "two")
+        await memory.until(lambda: "two" in memory.ports)
+        assert "one" in memory.ports
+        put(tmp_path / "a.yaml", "one", 81)
+        await memory.until(lambda: memory.ports["one"] == 81)
+
+    put(tmp_path / "a.yaml", "one")
+    follow(tmp_path, story)
+
+
+def test_a_folder_that_is_gone_takes_nothing_with_it_and_may_come_back(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    async def story(_: FileSource, memory: Memory) -> None:
+        folder.rename(tmp_path / "away")
+        await memory.until(lambda: bool(memory.faults))
+        assert "no such file or directory; what was read before stays" in memory.faults[0]
+        assert memory.ports == {"one": 80}
+        folder.mkdir()
+        put(folder / "a.yaml", "one", 81)
+        await memory.until(lambda: memory.ports == {"one": 81} and not memory.faults)
+
+    put(folder / "a.yaml", "one")
+    follow(folder, story)
+
+
+def test_another_path_replaces_what_was_there_and_none_takes_it_away(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        put(tmp_path / name / f"{name}.yaml", name)
+        put(tmp_path / name / "both.yaml", "both", 80 + len(name))
+
+    async def story(source: FileSource, memory: Memory) -> None:
+        assert memory.ports == {"first": 80, "both": 85}
+        source.point(tmp_path / "second")
+        await memory.until(lambda: memory.ports == {"second": 80, "both": 86})
+        source.point(None)
+        await memory.until(lambda: memory.ports == {})
+
+    follow(tmp_path / "first", story)
+
+
+def test_told_again_it_reads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(source: FileSource, memory: Memory) -> None:
+        seen, edits = memory.complete, memory.edits
+        source.point(tmp_path)
+        await memory.until(lambda: memory.complete > seen)
+        assert memory.edits == edits
+
+    put(tmp_path / "a.yaml", "one")
+    follow(tmp_path, story)
+
+
+def test_where_nothing_can_be_watched_files_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no watches left")
+
+    async def story(_: FileSource, memory: Memory) -> None:
+        put(tmp_path / "a.yaml", "one", 81)
+        await memory.until(lambda: memory.ports == {"one": 81})
+
+    monkeypatch.setattr(watchfiles, "watch", refuse)
+    monkeypatch.setattr(filesource, "POLL", 0.01)
+    put(tmp_path / "a.yaml", "one")
+    follow(tmp_path, story)

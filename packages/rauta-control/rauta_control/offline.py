@@ -1,0 +1,57 @@
+"""Manifests judged and translated without a gateway: what `rauta validate` and `rauta translate` are made of.
+
+A shell: it reads files and the clock. `rauta` imports it by name, so its signatures are an interface.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rauta_agent_api.errors import AgentApiError
+from rauta_agent_api.selection import filter_findings
+from rauta_agent_api.snapshot import ValidationSnapshot
+from rauta_control import objectview
+from rauta_control.check import Manifests, load
+from rauta_control.compact import compact
+from rauta_control.manifests import read
+from rauta_control.pipeline import of_fault
+from rauta_control.settings import Settings
+from rauta_control.translate import Translation
+from rauta_control.translate import translate as translated
+
+
+def validate(path: str, gateway_class: str) -> ValidationSnapshot:
+    """Judge the manifests at `path`. Raises `not_found` or `failure` for what cannot be read."""
+    manifests, translation = _translated(path, gateway_class)
+    found = objectview.findings((*translation.findings, *map(of_fault, manifests.faults)))
+    return ValidationSnapshot(
+        objects=tuple(objectview.objects(translation.statuses)), findings=tuple(filter_findings(found))
+    )
+
+
+def translate(path: str, gateway_class: str) -> dict[str, Any]:
+    """Return the IR, statuses and findings of the manifests at `path` as plain data; raises as `validate`."""
+    manifests, translation = _translated(path, gateway_class)
+    faults = [str(fault) for fault in manifests.faults]
+    return compact(translation) | ({"documents": faults} if faults else {})
+
+
+def readable(translation: dict[str, Any]) -> str:
+    """Return that as YAML."""
+    text: str = yaml.safe_dump(translation, sort_keys=False, width=120, allow_unicode=True)
+    return text.rstrip("\n")
+
+
+def _translated(path: str, gateway_class: str) -> tuple[Manifests, Translation]:
+    try:
+        manifests = load(read(Path(path)))
+    except FileNotFoundError as error:
+        raise AgentApiError("not_found", f"{path}: there is no such file or folder", "give another PATH") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise AgentApiError("failure", f"{path}: {error}", "give a PATH that can be read as UTF-8 text") from error
+    terms = Settings(class_name=gateway_class)
+    return manifests, translated(manifests.objects.values(), terms, datetime.now(UTC))
