@@ -352,7 +352,7 @@ class _Reader:
         return found
 
     def no_binds(self, *of: Flag) -> tuple[Address, ...]:
-        """Nothing, where all that there is to send requests to is what manifests say; who binds all the same is told."""
+        """Nothing, where requests go only where manifests say; who binds all the same is told."""
         for given in (given for flag in of for given in self.given(flag)):
             self.problems.append(f"{given}: expected {TO.name} or {ROUTE.name} too; Gateways say themselves where")
         return ()

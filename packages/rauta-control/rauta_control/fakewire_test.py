@@ -357,7 +357,7 @@ class Wire:
     @property
     def downstreams(self) -> set[Downstream | Tunnel]:
         """The client connections of the worker."""
-        return {each for each in self.worker._open if isinstance(each, Downstream)}
+        return {each for each in self.worker._open if isinstance(each, Downstream | Tunnel)}
 
     def accept(self, sock: FakeSocket, address: str = "198.51.100.7") -> None:
         """Have the accept loop hand over a connection."""
