@@ -89,6 +89,26 @@ CONFIG = Flag(
     "Serve the Gateway API objects of this YAML or JSON file, or of all such files below this folder, and follow every "
     "change of them. Beside --to and --route, which then may be missing.",
 )
+KUBERNETES = Flag(
+    "--kubernetes",
+    "RAUTA_K8S_MODE",
+    "",
+    "Serve the Gateway API objects of a Kubernetes cluster, follow every change of them, and write their statuses: the "
+    "cluster of --kubeconfig, else the one that this runs in.",
+)
+KUBECONFIG = Flag("--kubeconfig", "KUBECONFIG", "PATH", "How to reach that cluster; its current context counts.")
+NAMESPACES = Flag(
+    "--watch-namespaces",
+    "RAUTA_WATCH_NAMESPACES",
+    "NAME,NAME",
+    "Follow only the objects of these namespaces (GatewayClasses and Namespaces have none). Default: all.",
+)
+SECRETS_BY_NAME = Flag(
+    "--secrets-by-name",
+    "RAUTA_SECRETS_BY_NAME",
+    "",
+    "Read only the Secrets and ConfigMaps that Gateways refer to, each by its name, so that roles need not list more.",
+)
 DEMO = Flag("--demo", "", "", "Start with demo backends and routes to them.")
 ADMIN_HOST = Flag(
     "--admin-host",
@@ -175,6 +195,10 @@ FLAGS = (
     ROUTE,
     BALANCE,
     CONFIG,
+    KUBERNETES,
+    KUBECONFIG,
+    NAMESPACES,
+    SECRETS_BY_NAME,
     DEMO,
     TLS_CERT,
     TLS_KEY,
@@ -199,16 +223,18 @@ FLAGS = (
 
 # Variables that are no flags of this program: those of the other RAUTA programs, and those of features to come.
 _ELSEWHERE = ("RAUTA_ADMIN_ENDPOINT", "RAUTA_FORMAT")
-_K8S_MODE = "RAUTA_K8S_MODE"
-_KNOWN = (*(flag.variable for flag in FLAGS if flag.variable), *_ELSEWHERE, _K8S_MODE)
+_KNOWN = (*(flag.variable for flag in FLAGS if flag.variable), *_ELSEWHERE)
 
 NOTHING_TO_ROUTE_TO = """nothing to route to: say where requests go in one of these ways
   rauta-control --to 127.0.0.1:9001
   rauta-control --route /api=127.0.0.1:9001,127.0.0.1:9002 --route shop.example/=web:8080
   RAUTA_BACKEND_ADDR=127.0.0.1:9001 rauta-control
   rauta-control --config gateway.yaml
+  rauta-control --kubernetes
 or see it work with backends of its own: rauta-control --demo"""
 
+
+_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123
 
 DEFAULT_CLASS = "rauta"
 DEFAULT_LIMITS = Limits()
@@ -238,6 +264,10 @@ class Settings:
     gateway_class: str = DEFAULT_CLASS
     one_class: bool = False  # the class was given: serve no other
     config: str = ""  # the file or folder of manifests; empty: there is none
+    kubernetes: bool = False  # follow a cluster
+    kubeconfig: str = ""  # the path of one; empty: where it is usual, or from inside a pod
+    namespaces: tuple[str, ...] = ()  # the only ones to follow; empty: all
+    secrets_by_name: bool = False  # read only those that are referred to
     log: str = "info"  # one of LEVELS
     access_log: str = "stdout"  # "stdout", "off" or a path
     workers: int = 1  # 1 to MAX_WORKERS
@@ -264,7 +294,8 @@ def parse(
     """
     reader = _Reader(argv, environ, open_text)
     routes = reader.routes()
-    standalone = bool(routes or reader.given(DEMO) or not reader.given(CONFIG))
+    kubernetes = reader.switch(KUBERNETES)
+    standalone = bool(routes or reader.given(DEMO) or not (reader.given(CONFIG) or kubernetes))
     settings = Settings(
         bind=(reader.binds(FROM) or (Address("0.0.0.0", 8080),)) if standalone else reader.no_binds(FROM),
         tls_bind=reader.tls_binds() if standalone else reader.no_binds(TLS_BIND, TLS_CERT, TLS_KEY),
@@ -279,6 +310,10 @@ def parse(
         gateway_class=reader.one(GATEWAY_CLASS, _class_name, DEFAULT_CLASS),
         one_class=bool(reader.given(GATEWAY_CLASS)),
         config=reader.one(CONFIG, _path, ""),
+        kubernetes=kubernetes,
+        kubeconfig=reader.one(KUBECONFIG, _path, "") if kubernetes else "",
+        namespaces=reader.one(NAMESPACES, _namespaces, ()),
+        secrets_by_name=reader.switch(SECRETS_BY_NAME),
         log=reader.level(),
         access_log=reader.one(ACCESS_LOG, _access_log, "stdout"),
         workers=reader.one(WORKERS, _worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),
@@ -292,9 +327,10 @@ def parse(
         check=bool(reader.given(CHECK)),
         argv=tuple(argv),
     )
-    later = _later(environ)
-    problems = reader.problems + _collisions(settings) + later + flags.unknown_variables(environ, _KNOWN)
-    if not (settings.demo or settings.config or later or reader.given(TO) or reader.given(ROUTE)):
+    problems = reader.problems + _collisions(settings) + flags.unknown_variables(environ, _KNOWN)
+    if settings.config and kubernetes:
+        problems.append(f"{CONFIG.name} and {KUBERNETES.name}: expected one of them, objects come from one place")
+    if not (settings.demo or settings.config or kubernetes or reader.given(TO) or reader.given(ROUTE)):
         problems.append(NOTHING_TO_ROUTE_TO)
     return problems or settings
 
@@ -314,6 +350,10 @@ class _Reader:
         """The value of a flag that has one. Given more often the last counts, so that a script can append."""
         value = self._convert(given[-1], convert) if (given := self.given(flag)) else None
         return default if value is None else value
+
+    def switch(self, flag: Flag) -> bool:
+        """Whether a flag without a value was given, or its variable says yes."""
+        return self.one(flag, _yes, default=False)
 
     def binds(self, flag: Flag) -> tuple[Address, ...]:
         found: list[Address] = []
@@ -472,12 +512,16 @@ def _hosts(address: Address, addresses: tuple[str, ...]) -> tuple[str, ...]:
     return addresses if addresses and address.host in ("::", "0.0.0.0") else (address.host,)
 
 
-def _later(environ: Mapping[str, str]) -> list[str]:
-    """Settings of features to come: better said now than found out from traffic."""
-    problems = []
-    mode = environ.get(_K8S_MODE, "").strip()
-    if mode.lower() in ("true", "1", "yes"):
-        problems.append(f"{_K8S_MODE}={mode}: not available yet: this version of RAUTA does not read from Kubernetes")
-    elif mode.lower() not in ("", "false", "0", "no"):
-        problems.append(f"{_K8S_MODE}={mode}: expected true or false")
-    return problems
+def _yes(text: str) -> bool:
+    """`true` or `false`, or what else people write for it."""
+    said = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.strip().lower())
+    if said is None:
+        raise ValueError("true or false")
+    return said
+
+
+def _namespaces(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(map(_NAMESPACE.fullmatch, names)):
+        raise ValueError("names of namespaces, separated by commas")
+    return tuple(dict.fromkeys(names))

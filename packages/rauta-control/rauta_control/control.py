@@ -1,7 +1,7 @@
 """The control process: knows what is wanted, publishes it to the workers, and answers for the gateway.
 
     settings -> standalone.plan -> addresses -> resources -> validate -> Configuration -> Publisher -> workers
-    manifests -> FileSource -> Pipeline --------^
+    manifests, or a cluster -> Pipeline --------^
 
 Both may be there at once: routes of the command line beside the objects of a source. It starts from the last published
 state, which the supervisor keeps, so its restart changes nothing for anybody: slots and generation go on, and only what
@@ -30,13 +30,14 @@ from rauta_control import config, cpus, ir, standalone
 from rauta_control.admin import Admin
 from rauta_control.certificatefiles import CertificateFiles
 from rauta_control.channel import ChannelFullError, attach, control_end, detach
+from rauta_control.clustersource import ClusterSource
 from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters, blocks_used, drained
 from rauta_control.demo import Demo
 from rauta_control.filesource import FileSource
 from rauta_control.inherit import Inherited
-from rauta_control.listening import place
+from rauta_control.listening import local_addresses, place
 from rauta_control.log import Log
 from rauta_control.messages import Bind, Bound, Draining, Publish, Reload, ToControl, WorkerGone, WorkerLink
 from rauta_control.picture import Picture, WorkerStatus
@@ -76,8 +77,13 @@ class Control:
         self._certificates = CertificateFiles()
         self._wake = asyncio.Event()
         self._loading = asyncio.Lock()
-        self._pipeline = Pipeline(terms_of(inherited.settings), self._wake.set, restored=inherited.snapshot is not None)
+        self._pipeline = Pipeline(
+            terms_of(inherited.settings, local_addresses()), self._wake.set, restored=inherited.snapshot is not None
+        )
         self._files = FileSource(self._pipeline, log)
+        self._cluster = (
+            ClusterSource(inherited.settings, self._pipeline, log) if inherited.settings.kubernetes else None
+        )
         self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
         self._problems: list[str] = []  # of those that were
@@ -111,7 +117,7 @@ class Control:
             tasks.create_task(self._watch_certificates())
             async with self._loading:
                 await self._load(self._settings)
-            tasks.create_task(self._files.run())
+            tasks.create_task(self._files.run() if self._cluster is None else self._cluster.run())
             while True:
                 self._wake.clear()
                 await self._reconcile()
@@ -137,7 +143,12 @@ class Control:
             workers=tuple(WorkerStatus(index, each.pid, each.generation, each.refusal) for index, each in workers),
             resources=self._configuration.resources,
             bound=self._bound,
-            problems=(*self._refused, *self._problems, *self._pipeline.problems),
+            problems=(
+                *self._refused,
+                *self._problems,
+                *self._pipeline.problems,
+                *(self._cluster.problems if self._cluster is not None else ()),
+            ),
             statuses=dict(self._pipeline.statuses),
             findings=self._pipeline.findings,
             counters=self._counters(),
@@ -239,9 +250,9 @@ class Control:
         secrets = await self._certificates.read(settings.tls_pairs, self._configuration.resources)
         self._plan = await in_turns(standalone.plan(replace(settings, routes=(*settings.routes, *extra)), secrets))
         self._bind()
-        self._pipeline.tell(terms_of(settings))
+        self._pipeline.tell(terms_of(settings, local_addresses()))
         self._files.point(Path(settings.config) if settings.config else None)
-        if not settings.config:
+        if not settings.config and self._cluster is None:
             self._pipeline.synced()  # no source will ever say so
         self._want()
 
@@ -323,7 +334,9 @@ class Control:
                 self._loop.call_later(SLOTS_RETRY, self._wake.set)
         self._report([*problems, *names.problems, *self._certificates.problems])
         acknowledged = min((each.generation for each in self._publisher.workers.values()), default=-1)
-        await in_turns(pipeline.settling(self._bound, acknowledged, datetime.now(UTC)))
+        settled = await in_turns(pipeline.settling(self._bound, acknowledged, datetime.now(UTC)))
+        if self._cluster is not None:
+            self._cluster.want(settled)
         self._check_ready()
 
     async def _refuse(

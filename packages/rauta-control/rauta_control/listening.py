@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -46,6 +47,16 @@ def place(sock: socket.socket) -> Address:
     """Where `sock` really listens."""
     host, port = sock.getsockname()[:2]
     return Address(host, port)
+
+
+def local_addresses() -> tuple[str, ...]:
+    """The addresses that this machine speaks to others from, IPv4 first; none of a family that it has no way out in."""
+    found = []
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))  # documentation addresses (RFC 5737, 3849); nothing is sent
+            found.append(str(probe.getsockname()[0]))
+    return tuple(found)
 
 
 def why(error: OSError) -> str:

@@ -260,10 +260,11 @@ class Pipeline:
         return status
 
 
-def terms_of(given: config.Settings) -> Settings:
-    """What the settings of the gateway mean to translation."""
+def terms_of(given: config.Settings, local: tuple[str, ...]) -> Settings:
+    """What the settings of the gateway, on a machine with these `local` addresses, mean to translation."""
     return Settings(
         class_name=given.gateway_class,
+        local=local,
         one_class=given.one_class,
         pool=given.addresses,
         wildcard="::",

@@ -1,0 +1,96 @@
+"""Follows a Kubernetes cluster and says there what became of its objects. A shell.
+
+Looks for the way to the cluster until there is one, then lets a Replica (replica.py) do the work. What it last told of
+stays when the cluster is out of reach, and so does what is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Mapping
+
+from rauta_control import clusteraccess
+from rauta_control.backoff import Backoff
+from rauta_control.clusteraccess import AccessError, ClusterAccess
+from rauta_control.condition import Status
+from rauta_control.config import Settings
+from rauta_control.kinds import AnyResource
+from rauta_control.log import Log
+from rauta_control.replica import Replica
+from rauta_control.source import Fault, Sink
+from rauta_control.world import Key
+
+LOOK = 1.0  # seconds between two looks at what is wrong
+
+
+class ClusterSource:
+    """One cluster, as the settings at the start name it."""
+
+    def __init__(self, settings: Settings, sink: Sink, log: Log) -> None:
+        self._settings = settings
+        self._sink = sink
+        self._log = log
+        self._replica: Replica | None = None
+        self._statuses: dict[Key, Status | None] = {}  # that the replica was not told yet
+        self._synced = False
+        self._faults: tuple[Fault, ...] = ()
+        self.problems: list[str] = []  # between us and the cluster, a sentence each
+
+    async def run(self) -> None:
+        """Follow the cluster until cancelled."""
+        self._replica = replica = Replica(
+            await self._find(),
+            self,
+            namespaces=self._settings.namespaces,
+            by_name=self._settings.secrets_by_name,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(replica.run())
+            while True:
+                self._report(replica.problems())
+                self._judge(replica)
+                await asyncio.sleep(LOOK)
+
+    def edit(self, objects: Mapping[Key, AnyResource | None]) -> None:
+        """See Sink."""
+        self._sink.edit(objects)
+
+    def synced(self) -> None:
+        """See Sink."""
+        self._synced = True
+        self._sink.synced()
+
+    def want(self, statuses: Mapping[Key, Status | None]) -> None:
+        """These statuses changed, as they are to be shown; None: there is none any more."""
+        self._statuses.update(statuses)
+        if self._synced and self._replica is not None and self._statuses:
+            told, self._statuses = self._statuses, {}
+            self._replica.want(told)
+
+    async def _find(self) -> ClusterAccess:
+        backoff = Backoff()
+        while True:
+            try:
+                return await clusteraccess.find(self._settings.kubeconfig, "", os.environ)
+            except AccessError as error:
+                self._report([str(error)])
+                await asyncio.sleep(backoff.failed(random.random()))  # noqa: S311 - spreads load
+
+    def _judge(self, replica: Replica) -> None:
+        """Tell what is wrong with objects: admission by an API server lets through what older rules allowed."""
+        found = replica.source.faults()
+        faults = tuple(Fault(str(key), str(key), problem, key) for key in sorted(found) for problem in found[key])
+        if faults != self._faults:
+            self._faults = faults
+            self._sink.report(faults)
+
+    def _report(self, problems: list[str]) -> None:
+        for problem in problems:
+            if problem not in self.problems:
+                self._log.warn("cluster", problem=problem)
+        for problem in self.problems:
+            if problem not in problems:
+                self._log.info("cluster: solved", problem=problem)
+        self.problems = problems
