@@ -110,7 +110,7 @@ def test_a_wrong_value_is_named_as_it_was_given(flag: str, variable: str, value:
 def test_all_problems_at_once() -> None:
     found = parse(
         ["--to", "web", "--workers", "none", "--colour", "red", "--route"],
-        {"RAUTA_DRAIN_DELAY": "x", "RAUTA_TLS_BIND": ":1", "RAUTA_WORKER": "3", "RAUTA_K8S_MODE": "1"},
+        {"RAUTA_DRAIN_DELAY": "x", "RAUTA_TLS_BIND": ":1", "RAUTA_WORKER": "3", "RAUTA_K8S_MODE": "maybe"},
         1.0,
     )
     assert isinstance(found, list)
@@ -119,10 +119,10 @@ def test_all_problems_at_once() -> None:
         "red",
         "--route",
         "--to web",
+        "RAUTA_K8S_MODE=maybe",
         "RAUTA_TLS_BIND=",
         "--workers none",
         "RAUTA_DRAIN_DELAY=x",
-        "RAUTA_K8S_MODE=1",
         "RAUTA_WORKER=3",
     ]
 
@@ -221,15 +221,30 @@ def test_rust_log_without_a_level_is_explained() -> None:
 
 
 @pytest.mark.parametrize("value", ["true", "1", "yes", "TRUE"])
-def test_kubernetes_is_not_available_yet(value: str) -> None:
-    expected = f"RAUTA_K8S_MODE={value}: not available yet: this version of RAUTA does not read from Kubernetes"
-    assert problems(RAUTA_K8S_MODE=value) == [expected]
-    assert parse([], {"RAUTA_K8S_MODE": value}, 1.0) == [expected]
+def test_kubernetes_needs_no_other_setting(value: str) -> None:
+    for found in (parse([], {"RAUTA_K8S_MODE": value}, 1.0), parse(["--kubernetes"], {"RAUTA_K8S_MODE": "no"}, 1.0)):
+        assert isinstance(found, Settings)
+        assert (found.kubernetes, found.bind) == (True, ())
+
+
+def test_what_is_read_of_a_cluster() -> None:
+    given = settings("--kubernetes", "--watch-namespaces=a,b,a", "--secrets-by-name", KUBECONFIG="/k")
+    assert (given.namespaces, given.secrets_by_name, given.kubeconfig) == (("a", "b"), True, "/k")
+    assert settings(KUBECONFIG="/k").kubeconfig == ""
+    assert problems("--kubernetes", "--watch-namespaces=a,B") == [
+        "--watch-namespaces a,B: expected names of namespaces, separated by commas"
+    ]
+
+
+def test_objects_come_from_one_place() -> None:
+    assert problems("--kubernetes", "--config=x.yaml") == [
+        "--config and --kubernetes: expected one of them, objects come from one place"
+    ]
 
 
 @pytest.mark.parametrize("value", ["false", "0", "no", "", "False"])
 def test_no_kubernetes_is_fine(value: str) -> None:
-    assert settings(RAUTA_K8S_MODE=value)
+    assert not settings(RAUTA_K8S_MODE=value).kubernetes
 
 
 def test_kubernetes_mode_is_true_or_false() -> None:

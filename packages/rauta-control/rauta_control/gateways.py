@@ -170,6 +170,8 @@ def _gateway_conditions(
         yield condition("ResolvedRefs", True, "ResolvedRefs", "all references are resolved", generation)
     if insecure(gateway):
         text = "connections are accepted without a valid client certificate (AllowInsecureFallback)"
+        if Ability.ANY_CLIENT_CERTIFICATE not in settings(q).abilities:
+            text += f"; none is asked for: {Ability.ANY_CLIENT_CERTIFICATE.missing}"
         yield condition("InsecureFrontendValidationMode", True, "ConfigurationChanged", text, generation)
     if notes:
         text = "; ".join(dict.fromkeys(each.message for each in notes))

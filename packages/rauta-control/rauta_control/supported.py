@@ -36,7 +36,9 @@ class Ability(StrEnum):
     SESSION = "sessionPersistence is"
     TLS = "protocol HTTPS is"
     CLIENT_CERTIFICATES = "validation of client certificates is"
+    ANY_CLIENT_CERTIFICATE = "asking for client certificates without checking them is"
     MISDIRECTED = "answering 421 to misdirected requests is"
+    HTTP2 = "HTTP/2 from clients is"
     H2C = "HTTP/2 without TLS to backends is"
     WEBSOCKET = "WebSocket to backends is"
     BACKEND_CLIENT_CERTIFICATE = "a client certificate towards backends is"
@@ -86,10 +88,11 @@ FEATURES: dict[str, tuple[Ability, ...]] = {
     "Gateway": (Ability.TLS,),
     "GatewayAddressEmpty": (),
     "GatewayFrontendClientCertificateValidation": (Ability.TLS, Ability.CLIENT_CERTIFICATES),
-    "GatewayFrontendClientCertificateValidationInsecureFallback": (Ability.TLS, Ability.CLIENT_CERTIFICATES),
+    "GatewayFrontendClientCertificateValidationInsecureFallback": (Ability.TLS, Ability.ANY_CLIENT_CERTIFICATE),
     "GatewayBackendClientCertificate": (Ability.BACKEND_CLIENT_CERTIFICATE,),
     "GatewayHTTPListenerIsolation": (),
-    "GatewayHTTPSListenerDetectMisdirectedRequests": (Ability.TLS, Ability.MISDIRECTED),
+    # The suite asks over HTTP/2 only: it is the protocol for which browsers share connections between hosts.
+    "GatewayHTTPSListenerDetectMisdirectedRequests": (Ability.TLS, Ability.MISDIRECTED, Ability.HTTP2),
     "GatewayInfrastructurePropagation": (Ability.INFRASTRUCTURE,),
     "GatewayPort8080": (),
     "GatewayStaticAddresses": (),
