@@ -3,8 +3,11 @@
 import asyncio
 import collections
 import re
+import tempfile
 import time
+from pathlib import Path
 
+from ..bench.process import free_ports
 from ..peers.responses import BAD, RESPONSES
 from .backend import OK, Head, backend, body, good, reset
 from .gateway import running
@@ -220,12 +223,98 @@ async def early_answer(size: float) -> list[Verdict]:  # noqa: ARG001
     ]
 
 
+async def slow_head(size: float) -> list[Verdict]:  # noqa: ARG001
+    """A response head that does not come, and one that drips."""
+
+    async def answer(head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nX: ")
+        left = asyncio.create_task(reader.read())
+        while not left.done():
+            if target(head) == "/drip":
+                writer.write(b"a")
+            await asyncio.wait((left,), timeout=0.5)
+        return False
+
+    async def waited(path: str, port: int) -> tuple[str, float]:
+        begin = time.monotonic()
+        return await _outcome(Client(port, patience=30.0), path=path), time.monotonic() - begin
+
+    limit = 10.0
+    async with backend(answer) as bad, running(f"--response-timeout={limit:g}", backend=bad.port) as gateway:
+        silent, dripping = await asyncio.gather(waited("/silent", gateway.port), waited("/drip", gateway.port))
+    return [
+        exactly("answered (silent, dripping)", [silent[0], dripping[0]], ["504", "504"]),
+        at_most("the later after", max(silent[1], dripping[1]), limit * 1.1, " s"),
+        Verdict("not before", f"{min(silent[1], dripping[1]):.1f} s", min(silent[1], dripping[1]) >= limit),
+    ]
+
+
+RETRYING = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: g, namespace: default}}
+spec:
+  gatewayClassName: rauta
+  listeners: [{{name: http, port: {port}, protocol: HTTP}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: r, namespace: default}}
+spec:
+  parentRefs: [{{name: g}}]
+  rules:
+  - backendRefs: [{{name: s, port: 80}}]
+    retry: {{codes: [503], attempts: 5, backoff: 10ms}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: s, namespace: default}}
+spec: {{ports: [{{port: 80}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: s, namespace: default, labels: {{kubernetes.io/service-name: s}}}}
+addressType: IPv4
+ports: [{{port: {backend}}}]
+endpoints: [{{addresses: [127.0.0.1]}}]
+"""
+
+
+async def retry_storm(size: float) -> list[Verdict]:
+    """503 to everything, and a route that retries that five times."""
+    clients, each = 50, max(4, int(40 * size))
+
+    async def answer(head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        await body(head, reader)
+        await asyncio.sleep(0.02)
+        writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+        return True
+
+    async def ask(port: int) -> None:
+        client = Client(port)
+        for _ in range(each):
+            await client.ask()
+
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        async with backend(answer) as bad:
+            manifests = Path(folder, "routes.yaml")
+            manifests.write_text(RETRYING.format(port=free_ports(1)[0], backend=bad.port))
+            async with running("--workers=1", f"--config={manifests}", "--addresses=127.0.0.1") as gateway:
+                async with asyncio.TaskGroup() as tasks:
+                    for _ in range(clients):
+                        tasks.create_task(ask(gateway.port))
+                attempts, number = len(bad.heads), clients * each
+    return [at_most(f"attempts for {number} requests", attempts, 1.2 * number + 3)]
+
+
 FAULTS = (
     Fault(5, "the backend resets in the middle of a response", reset_within, smoke=True),
     Fault(6, "the backend resets before its response", reset_before, smoke=True),
     Fault(7, "kept connections to the backend are stale", stale, smoke=True),
+    Fault(8, "the head of the response does not come, or drips", slow_head),
     Fault(9, "the backend talks garbage", garbage, smoke=True),
     Fault(10, "the backend answers twice", too_much, smoke=True),
     Fault(11, "a short body; a client that half-closes", half_close, smoke=True),
     Fault(12, "413 while the client still sends", early_answer, smoke=True),
+    Fault(24, "the backend answers 503, and the route retries", retry_storm, smoke=True),
 )

@@ -89,11 +89,14 @@ class Gateway:
 async def running(
     *arguments: str, backend: int = 0, descriptors: int = 0, stdout: int | None = None
 ) -> AsyncIterator[Gateway]:
-    """A gateway before the loopback port `backend`, stopped at the end; `descriptors` is its limit of open files."""
+    """A gateway before the loopback port `backend`, or as `arguments` say, stopped at the end.
+
+    `descriptors` is its limit of open files.
+    """
     where = Path(sys.executable).with_name("rauta-control")
-    command = [str(where), "--from=127.0.0.1:0", "--admin-port=0", "--probe-host=127.0.0.1", "--probe-port=0"]
+    command = [str(where), "--admin-port=0", "--probe-host=127.0.0.1", "--probe-port=0"]
     if backend:
-        command.append(f"--to=127.0.0.1:{backend}")
+        command += ["--from=127.0.0.1:0", f"--to=127.0.0.1:{backend}"]
     if not any(argument.startswith("--access-log") for argument in arguments):
         command.append("--access-log=off")
     if descriptors:

@@ -32,9 +32,10 @@ class Counts:
 class Client:
     """A connection that is made when needed."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None, *, patience: float = PATIENCE) -> None:
         self._port = port
         self._tls = tls
+        self._patience = patience
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.fresh = True  # whether the next request is the first of its connection
 
@@ -43,7 +44,7 @@ class Client:
     ) -> tuple[int, bytes]:
         """Send a request; return (status, body). Raises FailedError; then the connection is closed."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 if self._streams is None:
                     self._streams = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._tls)
                 reader, writer = self._streams

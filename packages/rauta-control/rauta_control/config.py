@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from rauta_control import balance, flags, limits, routespec
+from rauta_control import balance, flags, limits, options, routespec
 from rauta_control.flags import Flag, Given
 from rauta_control.forwarded import pseudonym, trust
 from rauta_control.handshake import upgrades
@@ -27,203 +27,9 @@ T = TypeVar("T")
 LEVELS = ("error", "warn", "info", "debug")  # of the log, the most important first
 MAX_DRAIN = 86_400.0  # seconds; longer is a slip of the pen
 
-FROM = Flag(
-    "--from",
-    "RAUTA_BIND_ADDR",
-    "HOST:PORT",
-    "Listen for requests here; an IP address of this machine, [::]:8080 or :8080 for all of IPv6 and IPv4. Repeatable, "
-    "the variable takes a comma-separated list. Port 0 lets the kernel choose. Default 0.0.0.0:8080.",
-)
-TLS_CERT = Flag(
-    "--tls-cert",
-    "RAUTA_TLS_CERT",
-    "FILE",
-    "Serve HTTPS with the certificates in this PEM file, the server's own first. Repeatable, the variable takes a "
-    "comma-separated list: clients get the one for their server name, else the first. Changed files are read anew.",
-)
-TLS_KEY = Flag(
-    "--tls-key",
-    "RAUTA_TLS_KEY",
-    "FILE",
-    "The private key of a --tls-cert, as many and in the same order; PEM, not encrypted.",
-)
-TLS_BIND = Flag(
-    "--tls-bind",
-    "RAUTA_TLS_BIND",
-    "HOST:PORT",
-    "Listen for HTTPS here, as --from does for HTTP. Default 0.0.0.0:8443 where there is a certificate.",
-)
-ADDRESSES = Flag(
-    "--addresses",
-    "RAUTA_ADDRESSES",
-    "IP,IP",
-    "The local addresses that listeners without an address of their own bind, instead of all.",
-)
-TO = Flag(
-    "--to",
-    "RAUTA_BACKEND_ADDR",
-    "HOST:PORT",
-    "Send every request to this backend, an IP address or a host name. Repeatable, or comma-separated: the backends "
-    "share the requests, by weight where given (web:8080*3). Short for --route '/=...'.",
-)
-ROUTE = Flag(
-    "--route",
-    "",
-    "ROUTE",
-    "Send requests for a path and everything below it to backends: [HOST]/PATH=BACKEND[*WEIGHT][,BACKEND...], for "
-    "example /api=127.0.0.1:9001,127.0.0.1:9002 or '*.shop.example/=blue:80*9,green:80*1'. Without weights the "
-    "backends are one pool and a client stays with its backend; with weights each request is drawn. Repeatable.",
-)
-BALANCE = Flag(
-    "--balance",
-    "RAUTA_BALANCE",
-    "POLICY",
-    "How a request finds one of a backend's addresses, or one of a pool of backends. maglev: by a hash of the client's "
-    "address and port, so that a connection stays where it is; maglev:ip, maglev:header=NAME or maglev:cookie=NAME: by "
-    "a hash of that; least-request: the less busy of two; round-robin: in turns. Default maglev.",
-)
-CONFIG = Flag(
-    "--config",
-    "RAUTA_CONFIG",
-    "PATH",
-    "Serve the Gateway API objects of this YAML or JSON file, or of all such files below this folder, and follow every "
-    "change of them. Beside --to and --route, which then may be missing.",
-)
-KUBERNETES = Flag(
-    "--kubernetes",
-    "RAUTA_K8S_MODE",
-    "",
-    "Serve the Gateway API objects of a Kubernetes cluster, follow every change of them, and write their statuses: the "
-    "cluster of --kubeconfig, else the one that this runs in.",
-)
-KUBECONFIG = Flag("--kubeconfig", "KUBECONFIG", "PATH", "How to reach that cluster; its current context counts.")
-NAMESPACES = Flag(
-    "--watch-namespaces",
-    "RAUTA_WATCH_NAMESPACES",
-    "NAME,NAME",
-    "Follow only the objects of these namespaces (GatewayClasses and Namespaces have none). Default: all.",
-)
-SECRETS_BY_NAME = Flag(
-    "--secrets-by-name",
-    "RAUTA_SECRETS_BY_NAME",
-    "",
-    "Read only the Secrets and ConfigMaps that Gateways refer to, each by its name, so that roles need not list more.",
-)
-DEMO = Flag("--demo", "", "", "Start with demo backends and routes to them.")
-ADMIN_HOST = Flag(
-    "--admin-host",
-    "RAUTA_ADMIN_HOST",
-    "IP",
-    "Address of the admin server. Default 127.0.0.1: whoever reaches it can change the gateway.",
-)
-ADMIN_PORT = Flag(
-    "--admin-port", "RAUTA_ADMIN_PORT", "PORT", "Port of the admin server; 0 lets the kernel choose. Default 9091."
-)
-PROBE_HOST = Flag(
-    "--probe-host",
-    "RAUTA_PROBE_HOST",
-    "IP",
-    "Address of the read-only probe server (/healthz, /readyz, /metrics). Default ::, which is all of IPv6 and IPv4.",
-)
-PROBE_PORT = Flag(
-    "--probe-port", "RAUTA_PROBE_PORT", "PORT", "Port of the probe server; 0 lets the kernel choose. Default 9092."
-)
-GATEWAY_CLASS = Flag(
-    "--gateway-class",
-    "RAUTA_GATEWAY_CLASS",
-    "NAME",
-    "Serve only Gateways of this GatewayClass, which then need not exist as an object. Default: of rauta, and of every "
-    "class whose controllerName is rauta.io/gateway-controller.",
-)
-LOG = Flag(
-    "--log",
-    "RAUTA_LOG",
-    "LEVEL",
-    "How much to say on stderr: error, warn, info or debug. Default info.",
-    alias="RUST_LOG",
-)
-ACCESS_LOG = Flag(
-    "--access-log",
-    "RAUTA_ACCESS_LOG",
-    "WHERE",
-    "Where a line for each request goes: stdout, off, or the path of a file. Default stdout.",
-)
-WORKERS = Flag(
-    "--workers",
-    "RAUTA_WORKERS",
-    "N",
-    f"Processes that carry requests, 1 to {MAX_WORKERS}. Default: the cores this process may use (CPU limit or cores).",
-)
-DRAIN_DELAY = Flag(
-    "--drain-delay",
-    "RAUTA_DRAIN_DELAY",
-    "SECONDS",
-    "After SIGTERM, serve on for so long with readiness false, so that load balancers look elsewhere. Default 0.",
-)
-DRAIN_TIMEOUT = Flag(
-    "--drain-timeout",
-    "RAUTA_DRAIN_TIMEOUT",
-    "SECONDS",
-    "Then give requests in flight so long to finish. Default 30.",
-)
-TRUSTED_PROXIES = Flag(
-    "--trusted-proxies",
-    "RAUTA_TRUSTED_PROXIES",
-    "CIDR,CIDR",
-    "Peers whose X-Forwarded-* and Forwarded fields are believed and passed on, IP addresses or networks; those of all "
-    "others are overwritten. Default none.",
-)
-VIA = Flag(
-    "--via",
-    "RAUTA_VIA",
-    "NAME",
-    "Add this gateway to the Via field of requests under this name, and refuse requests that name it already. "
-    "Default: no Via, and nothing is refused.",
-)
-UPGRADES = Flag(
-    "--upgrades",
-    "RAUTA_UPGRADES",
-    "TOKEN,TOKEN",
-    "Protocols that clients may change to by the Upgrade field on the routes of --to and --route, besides websocket, "
-    "which is always offered. Default none.",
-)
-CHECK = Flag("--check", "", "", "Check the settings, say what is wrong with them, and exit.")
-
-FLAGS = (
-    FROM,
-    TO,
-    ROUTE,
-    BALANCE,
-    CONFIG,
-    KUBERNETES,
-    KUBECONFIG,
-    NAMESPACES,
-    SECRETS_BY_NAME,
-    DEMO,
-    TLS_CERT,
-    TLS_KEY,
-    TLS_BIND,
-    ADDRESSES,
-    WORKERS,
-    ACCESS_LOG,
-    LOG,
-    ADMIN_HOST,
-    ADMIN_PORT,
-    PROBE_HOST,
-    PROBE_PORT,
-    DRAIN_DELAY,
-    DRAIN_TIMEOUT,
-    GATEWAY_CLASS,
-    TRUSTED_PROXIES,
-    VIA,
-    UPGRADES,
-    *limits.FLAGS.values(),
-    CHECK,
-)
-
 # Variables that are no flags of this program: those of the other RAUTA programs, and those of features to come.
 _ELSEWHERE = ("RAUTA_ADMIN_ENDPOINT", "RAUTA_FORMAT")
-_KNOWN = (*(flag.variable for flag in FLAGS if flag.variable), *_ELSEWHERE)
+_KNOWN = (*(flag.variable for flag in options.FLAGS if flag.variable), *_ELSEWHERE)
 
 NOTHING_TO_ROUTE_TO = """nothing to route to: say where requests go in one of these ways
   rauta-control --to 127.0.0.1:9001
@@ -294,43 +100,49 @@ def parse(
     """
     reader = _Reader(argv, environ, open_text)
     routes = reader.routes()
-    kubernetes = reader.switch(KUBERNETES)
-    standalone = bool(routes or reader.given(DEMO) or not (reader.given(CONFIG) or kubernetes))
+    kubernetes = reader.switch(options.KUBERNETES)
+    standalone = bool(routes or reader.given(options.DEMO) or not (reader.given(options.CONFIG) or kubernetes))
     settings = Settings(
-        bind=(reader.binds(FROM) or (Address("0.0.0.0", 8080),)) if standalone else reader.no_binds(FROM),
-        tls_bind=reader.tls_binds() if standalone else reader.no_binds(TLS_BIND, TLS_CERT, TLS_KEY),
+        bind=(reader.binds(options.FROM) or (Address("0.0.0.0", 8080),))
+        if standalone
+        else reader.no_binds(options.FROM),
+        tls_bind=reader.tls_binds()
+        if standalone
+        else reader.no_binds(options.TLS_BIND, options.TLS_CERT, options.TLS_KEY),
         tls_pairs=reader.tls_pairs(),
-        addresses=reader.one(ADDRESSES, _ips, ()),
+        addresses=reader.one(options.ADDRESSES, _ips, ()),
         routes=routes,
-        balance=reader.one(BALANCE, balance.parse, Balance()),
-        admin_host=reader.one(ADMIN_HOST, routespec.ip, "127.0.0.1"),
-        admin_port=reader.one(ADMIN_PORT, routespec.port, 9091),
-        probe_host=reader.one(PROBE_HOST, routespec.ip, "::"),
-        probe_port=reader.one(PROBE_PORT, routespec.port, 9092),
-        gateway_class=reader.one(GATEWAY_CLASS, _class_name, DEFAULT_CLASS),
-        one_class=bool(reader.given(GATEWAY_CLASS)),
-        config=reader.one(CONFIG, _path, ""),
+        balance=reader.one(options.BALANCE, balance.parse, Balance()),
+        admin_host=reader.one(options.ADMIN_HOST, routespec.ip, "127.0.0.1"),
+        admin_port=reader.one(options.ADMIN_PORT, routespec.port, 9091),
+        probe_host=reader.one(options.PROBE_HOST, routespec.ip, "::"),
+        probe_port=reader.one(options.PROBE_PORT, routespec.port, 9092),
+        gateway_class=reader.one(options.GATEWAY_CLASS, _class_name, DEFAULT_CLASS),
+        one_class=bool(reader.given(options.GATEWAY_CLASS)),
+        config=reader.one(options.CONFIG, _path, ""),
         kubernetes=kubernetes,
-        kubeconfig=reader.one(KUBECONFIG, _path, "") if kubernetes else "",
-        namespaces=reader.one(NAMESPACES, _namespaces, ()),
-        secrets_by_name=reader.switch(SECRETS_BY_NAME),
+        kubeconfig=reader.one(options.KUBECONFIG, _path, "") if kubernetes else "",
+        namespaces=reader.one(options.NAMESPACES, _namespaces, ()),
+        secrets_by_name=reader.switch(options.SECRETS_BY_NAME),
         log=reader.level(),
-        access_log=reader.one(ACCESS_LOG, _access_log, "stdout"),
-        workers=reader.one(WORKERS, _worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),
-        drain_delay=reader.one(DRAIN_DELAY, _seconds, 0.0),
-        drain_timeout=reader.one(DRAIN_TIMEOUT, _seconds, 30.0),
-        trusted_proxies=reader.one(TRUSTED_PROXIES, trust, ()),
-        via=reader.one(VIA, pseudonym, ""),
-        upgrades=reader.one(UPGRADES, upgrades, ()),
+        access_log=reader.one(options.ACCESS_LOG, _access_log, "stdout"),
+        workers=reader.one(options.WORKERS, _worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),
+        drain_delay=reader.one(options.DRAIN_DELAY, _seconds, 0.0),
+        drain_timeout=reader.one(options.DRAIN_TIMEOUT, _seconds, 30.0),
+        trusted_proxies=reader.one(options.TRUSTED_PROXIES, trust, ()),
+        via=reader.one(options.VIA, pseudonym, ""),
+        upgrades=reader.one(options.UPGRADES, upgrades, ()),
         limits=reader.limits(),
-        demo=bool(reader.given(DEMO)),
-        check=bool(reader.given(CHECK)),
+        demo=bool(reader.given(options.DEMO)),
+        check=bool(reader.given(options.CHECK)),
         argv=tuple(argv),
     )
     problems = reader.problems + _collisions(settings) + flags.unknown_variables(environ, _KNOWN)
     if settings.config and kubernetes:
-        problems.append(f"{CONFIG.name} and {KUBERNETES.name}: expected one of them, objects come from one place")
-    if not (settings.demo or settings.config or kubernetes or reader.given(TO) or reader.given(ROUTE)):
+        problems.append(
+            f"{options.CONFIG.name} and {options.KUBERNETES.name}: expected one of them, objects come from one place"
+        )
+    if not (settings.demo or settings.config or kubernetes or reader.given(options.TO) or reader.given(options.ROUTE)):
         problems.append(NOTHING_TO_ROUTE_TO)
     return problems or settings
 
@@ -340,7 +152,7 @@ class _Reader:
 
     def __init__(self, argv: Sequence[str], environ: Mapping[str, str], open_text: Callable[[str], str]) -> None:
         self._environ = environ
-        self._arguments = flags.read(FLAGS, argv, open_text)
+        self._arguments = flags.read(options.FLAGS, argv, open_text)
         self.problems = self._arguments.problems
 
     def given(self, flag: Flag) -> list[Given]:
@@ -365,16 +177,18 @@ class _Reader:
         return tuple(found)
 
     def tls_binds(self) -> tuple[Address, ...]:
-        if self.given(TLS_CERT) or self.given(TLS_KEY):
-            return self.binds(TLS_BIND) or (Address("0.0.0.0", 8443),)
-        for given in self.given(TLS_BIND):
-            self.problems.append(f"{given}: expected a certificate for it, with {TLS_CERT.name} and {TLS_KEY.name}")
+        if self.given(options.TLS_CERT) or self.given(options.TLS_KEY):
+            return self.binds(options.TLS_BIND) or (Address("0.0.0.0", 8443),)
+        for given in self.given(options.TLS_BIND):
+            self.problems.append(
+                f"{given}: expected a certificate for it, with {options.TLS_CERT.name} and {options.TLS_KEY.name}"
+            )
         return ()
 
     def tls_pairs(self) -> tuple[PairFiles, ...]:
-        certificates, keys = self._paths(TLS_CERT), self._paths(TLS_KEY)
+        certificates, keys = self._paths(options.TLS_CERT), self._paths(options.TLS_KEY)
         if len(certificates) != len(keys):
-            both = ((TLS_CERT, certificates), (TLS_KEY, keys))
+            both = ((options.TLS_CERT, certificates), (options.TLS_KEY, keys))
             given = ", ".join(f"{flag.name} ({flag.variable}) {' '.join(each) or 'none'}" for flag, each in both)
             self.problems.append(f"{given}: expected a key for each certificate, in the same order")
             return ()
@@ -394,14 +208,16 @@ class _Reader:
     def no_binds(self, *of: Flag) -> tuple[Address, ...]:
         """Nothing, where requests go only where manifests say; who binds all the same is told."""
         for given in (given for flag in of for given in self.given(flag)):
-            self.problems.append(f"{given}: expected {TO.name} or {ROUTE.name} too; Gateways say themselves where")
+            self.problems.append(
+                f"{given}: expected {options.TO.name} or {options.ROUTE.name} too; Gateways say themselves where"
+            )
         return ()
 
     def routes(self) -> tuple[RouteSpec, ...]:
         found: dict[tuple[str, str], RouteSpec] = {}
         if (catch_all := self._catch_all()) is not None:
             found["", "/"] = catch_all
-        for given in self.given(ROUTE):
+        for given in self.given(options.ROUTE):
             route = self._convert(given, routespec.route)
             if route and found.setdefault((route.host, route.path), route) is not route:
                 place = f"{route.host}{route.path}"
@@ -410,7 +226,7 @@ class _Reader:
 
     def _catch_all(self) -> RouteSpec | None:
         """The route of --to: all its backends together."""
-        given = self.given(TO)
+        given = self.given(options.TO)
         backends: list[BackendSpec] = []
         for one in given:
             backends += self._convert(one, routespec.backends) or ()
@@ -424,9 +240,9 @@ class _Reader:
         return replace(Limits(), **values)
 
     def level(self) -> str:
-        given = self.given(LOG)
-        directives = bool(given) and given[-1].source == LOG.alias
-        return self.one(LOG, _rust_level if directives else _level, "info")
+        given = self.given(options.LOG)
+        directives = bool(given) and given[-1].source == options.LOG.alias
+        return self.one(options.LOG, _rust_level if directives else _level, "info")
 
     def _convert(self, given: Given, convert: Callable[[str], T]) -> T | None:
         try:
@@ -493,10 +309,12 @@ def _seconds(text: str) -> float:
 def _collisions(settings: Settings) -> list[str]:
     """Sockets of our own that could not all be bound."""
     servers = [
-        (ADMIN_PORT.name, Address(settings.admin_host, settings.admin_port)),
-        (PROBE_PORT.name, Address(settings.probe_host, settings.probe_port)),
+        (options.ADMIN_PORT.name, Address(settings.admin_host, settings.admin_port)),
+        (options.PROBE_PORT.name, Address(settings.probe_host, settings.probe_port)),
     ]
-    wanted = [(FROM.name, at) for at in settings.bind] + [(TLS_BIND.name, at) for at in settings.tls_bind]
+    wanted = [(options.FROM.name, at) for at in settings.bind] + [
+        (options.TLS_BIND.name, at) for at in settings.tls_bind
+    ]
     binds = {(name, Address(host, at.port)) for name, at in wanted for host in _hosts(at, settings.addresses)}
     sockets = [*sorted(binds, key=str), *servers]
     return [

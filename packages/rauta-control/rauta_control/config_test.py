@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control import config, flags, limits
+from rauta_control import config, flags, limits, options
 from rauta_control.balance import EXPECTED
 from rauta_control.config import NOTHING_TO_ROUTE_TO, Settings, parse
 from rauta_control.ir import Balance
@@ -341,12 +341,12 @@ def test_settings_from_other_arguments_are_equal_and_can_be_read_again() -> None
 
 
 def test_every_flag_is_explained_with_its_variable() -> None:
-    text = flags.usage(config.FLAGS)
-    for flag in config.FLAGS:
+    text = flags.usage(options.FLAGS)
+    for flag in options.FLAGS:
         assert f"  {flag.name}" in text
         assert flag.variable in text
         assert flag.text.endswith(".")
-    assert {flag.name for flag in config.FLAGS} == {
+    assert {flag.name for flag in options.FLAGS} == {
         value.name for value in (*vars(config).values(), *limits.FLAGS.values()) if isinstance(value, flags.Flag)
     }
 

@@ -8,7 +8,7 @@ import socket
 import time
 from typing import TypeAlias
 
-from rauta_control import config
+from rauta_control import options
 from rauta_control.config import Settings
 from rauta_control.flags import Flag
 from rauta_control.handover import ChildState, SocketState, State
@@ -35,8 +35,8 @@ class Holdings:
     @classmethod
     def open(cls, settings: Settings) -> Holdings | list[str]:
         """Make them at the start of the gateway, or say all that hinders."""
-        admin = _serve((config.ADMIN_HOST, settings.admin_host, config.ADMIN_PORT, settings.admin_port))
-        probe = _serve((config.PROBE_HOST, settings.probe_host, config.PROBE_PORT, settings.probe_port))
+        admin = _serve((options.ADMIN_HOST, settings.admin_host, options.ADMIN_PORT, settings.admin_port))
+        probe = _serve((options.PROBE_HOST, settings.probe_host, options.PROBE_PORT, settings.probe_port))
         if isinstance(admin, Listener) and isinstance(probe, Listener):
             return cls(SharedWords.create(), admin, probe, time.monotonic())
         for server in (admin, probe):
@@ -70,8 +70,8 @@ class Holdings:
     def outdated(self, settings: Settings) -> list[str]:
         """The settings that differ from what is held and take a restart of the gateway."""
         wanted = {
-            config.ADMIN_PORT.name: ((settings.admin_host, settings.admin_port), self.admin.wanted),
-            config.PROBE_PORT.name: ((settings.probe_host, settings.probe_port), self.probe.wanted),
+            options.ADMIN_PORT.name: ((settings.admin_host, settings.admin_port), self.admin.wanted),
+            options.PROBE_PORT.name: ((settings.probe_host, settings.probe_port), self.probe.wanted),
         }
         return [f"{name} {Address(*new)}" for name, (new, held) in wanted.items() if new != held]
 

@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from rauta_control import config, cpus, flags, handover
+from rauta_control import config, cpus, flags, handover, options
 from rauta_control.inherit import Role, Run
 
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
@@ -44,7 +44,7 @@ def main() -> int:
     """Run the program; return its exit status."""
     argv = sys.argv[1:]
     if "--help" in argv or "-h" in argv:
-        sys.stdout.write(HELP.format(flags=flags.usage(config.FLAGS)))
+        sys.stdout.write(HELP.format(flags=flags.usage(options.FLAGS)))
         return 0
     if "--version" in argv:
         sys.stdout.write(f"rauta-control {version('rauta-control')}\n")
@@ -71,7 +71,7 @@ def main() -> int:
     from rauta_control.supervisor import Supervisor  # noqa: PLC0415
 
     if settings.config and not Path(settings.config).exists():
-        return _fail(2, [f"{config.CONFIG.name} {settings.config}: expected a file or folder, and there is none"])
+        return _fail(2, [f"{options.CONFIG.name} {settings.config}: expected a file or folder, and there is none"])
     if settings.check:
         sys.stdout.write("the settings are fine\n")
         return 0
@@ -110,7 +110,7 @@ def _translate(argv: list[str]) -> int:
 
 def _class_name() -> str:
     """The class that manifests need not define, as for the gateway itself."""
-    return os.environ.get(config.GATEWAY_CLASS.variable) or config.DEFAULT_CLASS
+    return os.environ.get(options.GATEWAY_CLASS.variable) or config.DEFAULT_CLASS
 
 
 def _fail(code: int, problems: list[str]) -> int:

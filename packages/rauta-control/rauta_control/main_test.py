@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control import config
+from rauta_control import config, options
 
 
 def run(*args: str, **environ: str) -> tuple[int, str, str]:
@@ -21,7 +21,7 @@ def run(*args: str, **environ: str) -> tuple[int, str, str]:
 def test_help_explains_every_flag(args: tuple[str, ...]) -> None:
     code, out, err = run(*args)
     assert (code, err) == (0, "")
-    for flag in config.FLAGS:
+    for flag in options.FLAGS:
         assert f"\n  {flag.name}" in out
         assert flag.variable in out
 
