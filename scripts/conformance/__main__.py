@@ -15,6 +15,8 @@ from .plan import Plan
 from .problem import ConformanceError
 
 HTTP = "GATEWAY-HTTP"
+# Addresses for Gateways, each of which wants its own: local in the run's network, the last is the suite's usable one.
+POOL = ",".join([*(f"10.245.0.{number}" for number in range(1, 25)), "10.245.255.1"])
 VERSION = f"v{importlib.metadata.version('rauta-control')}"
 
 
@@ -32,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--implementation",
         metavar="COMMAND",
-        default="rauta-control --kubernetes",
+        default=f"rauta-control --kubernetes --addresses {POOL}",
         help="what to test; it finds KUBECONFIG in its environment (default: %(default)s; empty: nothing)",
     )
     found.add_argument(
