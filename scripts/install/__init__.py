@@ -1,0 +1,1 @@
+"""Checks of what installs RAUTA: `manifests/`, `docker/` and `deploy/`."""
