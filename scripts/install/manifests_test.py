@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightkube.utils.quantity import parse_quantity
 
 from rauta_control import config
 from rauta_control.children import Limits
@@ -60,7 +61,7 @@ def environment(container: dict[str, Any]) -> dict[str, str]:
             field = each["valueFrom"]["resourceFieldRef"]
             assert (field["containerName"], field["divisor"]) == (container["name"], "1")
             part, _, resource = field["resource"].partition(".")
-            found[each["name"]] = str(math.ceil(float(container["resources"][part][resource])))
+            found[each["name"]] = str(math.ceil(parse_quantity(container["resources"][part][resource]) or 0))
     assert len(found) == len(container["env"]), "expected each variable once"
     return found
 
