@@ -68,14 +68,9 @@ def environment(container: dict[str, Any]) -> dict[str, str]:
 
 def settings(mode: Mode) -> config.Settings:
     """What RAUTA makes of the container's arguments and variables."""
-    argv, environ = mode.container.get("args", []), environment(mode.container)
-    problems = config.parse(argv, environ, 1.0)
-    if isinstance(problems, list):
-        assert all("not available yet" in problem for problem in problems), "what a version lacks is another matter"
-        del environ["RAUTA_K8S_MODE"]
-        problems = config.parse([*argv, "--demo"], environ, 1.0)
-    assert isinstance(problems, config.Settings), problems
-    return problems
+    found = config.parse(mode.container.get("args", []), environment(mode.container), 1.0)
+    assert isinstance(found, config.Settings), found
+    return found
 
 
 def test_every_manifest_belongs_to_a_mode() -> None:
@@ -130,7 +125,7 @@ def test_every_port_that_is_named_is_one_of_the_container(mode: Mode) -> None:
 def test_the_settings_are_some_that_rauta_takes_and_keep_the_admin_server_inside(mode: Mode) -> None:
     assert settings(mode).admin_host == "127.0.0.1"
     assert settings(mode).workers == 2
-    assert environment(mode.container)["RAUTA_K8S_MODE"] == "true"
+    assert settings(mode).kubernetes
 
 
 def test_a_drain_ends_before_the_kubelet_loses_its_patience(mode: Mode) -> None:
