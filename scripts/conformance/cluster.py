@@ -49,15 +49,17 @@ class Cluster:
         return context
 
 
-def write_kubeconfig(path: Path, server: str, authority: Path, user: dict[str, str]) -> Path:
-    """A kubeconfig of one cluster and one user, whose fields are given; readable by its owner alone."""
+def write_kubeconfig(
+    path: Path, server: str, authority: Path, user: dict[str, str], namespace: str = "default"
+) -> Path:
+    """A kubeconfig of one cluster and one user, whose fields are given, in `namespace`; readable by its owner alone."""
     name = "conformance"
     document = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": name,
         "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority": str(authority)}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": namespace}}],
         "users": [{"name": name, "user": user}],
     }
     path.touch(mode=0o600)

@@ -89,7 +89,7 @@ async def credentials(plan: Plan, made: cluster.Cluster, api: Api) -> Path:
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
     token = (await api.request("POST", path, request))["status"]["token"]
     target = made.kubeconfig.with_name("implementation.kubeconfig")
-    return cluster.write_kubeconfig(target, made.server, made.authority.certificate, {"token": token})
+    return cluster.write_kubeconfig(target, made.server, made.authority.certificate, {"token": token}, namespace)
 
 
 @asynccontextmanager

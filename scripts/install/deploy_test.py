@@ -54,7 +54,9 @@ def test_the_unit_has_one_capability_and_no_way_to_more() -> None:
     assert unit()["CapabilityBoundingSet"] == unit()["AmbientCapabilities"] == "CAP_NET_BIND_SERVICE"
     assert unit()["NoNewPrivileges"] == "yes"
     assert unit()["ProtectSystem"] == "strict"
-    assert "@resources" not in unit()["SystemCallFilter"], "RAUTA sets its limit of files, and nices its control process"
+    assert "@resources" not in unit()["SystemCallFilter"], (
+        "RAUTA sets its limit of files, and nices its control process"
+    )
 
 
 def test_the_image_is_made_of_all_packages_and_files_that_exist() -> None:

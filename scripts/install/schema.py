@@ -1,7 +1,7 @@
 """Whether an object is what the Kubernetes API takes: by the OpenAPI types of lightkube-models, offline.
 
-Every field must exist and have its type. What those types do not say (patterns, enumerations, rules between fields) only
-an API server does. Gateway API kinds go through RAUTA's own admission, which knows all of it.
+Every field must exist and have its type. What those types do not say (patterns, enumerations, rules between fields)
+only an API server does. Gateway API kinds go through RAUTA's own admission, which knows all of it.
 """
 
 from __future__ import annotations
