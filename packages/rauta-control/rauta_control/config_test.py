@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control import config, flags, limits, options
+from rauta_control import flags, limits, options
 from rauta_control.balance import EXPECTED
 from rauta_control.config import NOTHING_TO_ROUTE_TO, Settings, parse
 from rauta_control.ir import Balance
@@ -347,7 +347,7 @@ def test_every_flag_is_explained_with_its_variable() -> None:
         assert flag.variable in text
         assert flag.text.endswith(".")
     assert {flag.name for flag in options.FLAGS} == {
-        value.name for value in (*vars(config).values(), *limits.FLAGS.values()) if isinstance(value, flags.Flag)
+        value.name for value in (*vars(options).values(), *limits.FLAGS.values()) if isinstance(value, flags.Flag)
     }
 
 
