@@ -188,6 +188,8 @@ class Downstream(asyncio.Protocol):
             self.wish = b""  # a tunnel with nobody in it
         if self.phase == BODY:
             self.fail(Reason.BAD_BODY)
+        elif self.phase < BODY:
+            self._close()
         if self.port.secure:  # uvloop ends the connection, and would take more of the answer only to drop it
             if self.phase == WAIT:
                 self.transport.abort()

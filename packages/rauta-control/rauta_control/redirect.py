@@ -8,7 +8,6 @@ from rauta_control.action import Redirect
 from rauta_control.head import split_host
 from rauta_control.target import PathChange
 
-
 # What clients may write into a target (head.py) and no URI may have (RFC 3986 3.3, 3.4).
 _NO_URI = re.compile(rb'["<>\[\\\]^`{|}]')
 
