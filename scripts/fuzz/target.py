@@ -1,7 +1,7 @@
 """What the fuzzer calls with its bytes; an AssertionError is a finding."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,9 +120,6 @@ def responses(rig: Rig, data: bytes) -> None:
     for each in (client, second):
         each.break_off()
     wire.check()
-
-
-TARGETS: dict[str, Callable[[Rig, bytes], None]] = {"requests": requests, "responses": responses}
 
 
 def read(data: bytes) -> Iterator[Request]:
