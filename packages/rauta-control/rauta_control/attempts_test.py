@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
+import msgspec
 import pytest
 
 from rauta_control import ir
@@ -377,6 +378,23 @@ def test_another_endpoint_comes_first_then_the_same(wire: Wire) -> None:
     next(end for end in wire.backends if wire.upstream(end).downstream is not None).say(OK)
     assert client.heard() == OK
     asked(wire)
+
+
+def test_another_attempt_stays_with_the_share_that_was_drawn(wire: Wire) -> None:
+    """Both shares have the endpoint that fails; only the second is ever drawn."""
+    shared = msgspec.structs.replace(
+        rule("/shares", retry=Retry(2, ALL, 0)), clusters=(ir.ClusterWeight("two", 1), ir.ClusterWeight("other", 10**9))
+    )
+    wire.publish(*RESOURCES, cluster("other", 8002, 8009), shared)
+    for number in range(8):
+        client = wire.client(f"198.51.100.{number}")
+        client.say(get("/shares"))
+        while not client.received:
+            for backend in wire.backends:
+                if backend.heard():
+                    backend.say(BUSY)
+        client.break_off()
+    assert {backend.port for backend in wire.backends} == {8002, 8009}
 
 
 def test_no_backoff_means_at_once_and_everywhere_once(wire: Wire) -> None:

@@ -82,6 +82,8 @@ def treat(
         request.fail(Reason.NO_ENDPOINTS)
         return
     request.endpoint = endpoint
+    if request.attempts is not None:
+        request.attempts.cluster = cluster
     target = request.target if treatment.path is None else treatment.path.apply(request.target)
     fields = b"%b%b%bX-Request-Id: %b\r\n" % (own, request.forwarded, forwarded_host, request.request_id)
     if treatment.host:
