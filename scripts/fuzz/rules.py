@@ -70,3 +70,17 @@ CONFIGURATIONS: tuple[tuple[ir.Resource, ...], ...] = (
     (*_COMMON, cluster("one"), cluster("three"), cluster("turns", 8006), *RULES.values()),
     (*_COMMON, cluster("one", 8001), cluster("three", 8002), RULES["/plain"]),
 )
+
+#: One rule for everything, which changes all that can be changed.
+CHANGED = (
+    ir.Listener("l", "0.0.0.0", 80, 80),
+    ir.VirtualHost("l", "*"),
+    cluster("c", 8001),
+    _rule(
+        "/",
+        "c",
+        filters=Filters(EDITS, ANSWERED, None, Rewrite("new.example", PathEdit("/new", prefix=True)), cors=CORS),
+        retry=Retry(1, (500,), 0),
+        backend_timeout=1_000,
+    ),
+)
