@@ -11,6 +11,7 @@ import pytest
 
 from rauta_control import ir
 from rauta_control.action import Retry
+from rauta_control.downstream import MAX_PIECES
 from rauta_control.fakewire_test import CONFIGURATION, OK, Wire, cluster, failures, get, patch_sockets, reason
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 from rauta_control.table import Rule
@@ -323,6 +324,17 @@ def test_what_came_of_a_body_goes_again_and_the_rest_follows(wire: Wire) -> None
     assert wire.backend.heard().endswith(b"\r\n\r\nabcdef")
     wire.backend.say(OK)
     assert client.heard() == OK
+
+
+def test_what_is_kept_of_a_dripped_body_is_little_more_than_its_bytes(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"PUT /retry HTTP/1.1\r\nHost: h\r\nContent-Length: 2000\r\n\r\n")
+    for number in range(1_000):
+        client.say(b"%02d" % (number % 100))
+    assert len(wire.downstream(client).retained or ()) <= MAX_PIECES
+    wire.backend.say(BUSY)
+    wait(wire, SOON)
+    assert wire.backend.heard().endswith(b"\r\n\r\n" + b"".join(b"%02d" % each for each in range(100)) * 10)
 
 
 def test_a_body_that_is_too_big_to_keep_is_sent_once(wire: Wire) -> None:

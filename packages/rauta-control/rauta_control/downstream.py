@@ -59,6 +59,7 @@ FRESH_TIME = 1.0  # for the first byte of a connection that was accepted before 
 NEVER = float("inf")
 TLS_BUFFER = 65_536  # bytes, as for connections without TLS; uvloop's defaults for TLS are 512 and 256 KiB
 
+MAX_PIECES = 64  # of what is kept of a body: each is an object, and a client may send two bytes at a time
 MAX_LOGGED_METHOD = 32  # bytes; the longest registered one has 17
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
@@ -452,6 +453,8 @@ class Downstream(asyncio.Protocol):
         repeats = self.method in policy.IDEMPOTENT or (self.attempts is not None and self.attempts.policy.codes)
         if repeats and self.bytes_in <= policy.RETAINED:
             retained += self.outgoing
+            if len(retained) > MAX_PIECES:
+                retained[:] = (b"".join(retained),)
         else:
             self.retained = None
 
