@@ -390,7 +390,7 @@ class Downstream(asyncio.Protocol):
         self.retained = []
         if length == CHUNKED:
             self.decoder = ChunkedDecoder(limits.max_chunk_overhead)
-            if self.worker.request_head.wish == TRAILERS:  # which rebuilds all heads of chunked bodies: this one's
+            if self.head.wish == TRAILERS:  # which rebuilds all heads of chunked bodies: this one's
                 self.decoder.keep_trailers()
         return not data or self._take_body(data)
 
