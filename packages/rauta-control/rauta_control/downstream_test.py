@@ -354,7 +354,7 @@ def test_a_client_that_left_within_a_head_is_told_nothing_more(wire: Wire) -> No
     client.take(0)  # slow: what it was answered is not gone when its head has come too late
     client.say(MISSING + b"GET / HTTP/1.1\r\n")
     client.half_close()
-    wire.wait(downstream.HEAD_TIMEOUT + 1)
+    wire.wait(LIMITS.head_timeout + 1)
     client.take_all()
     assert reason(client.heard()) == "no_route"
     assert client.lost
