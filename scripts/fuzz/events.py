@@ -27,6 +27,8 @@ _EXTRAS = (
     b"Origin: https://a.b.example\r\nAccess-Control-Request-Method: PUT\r\n",
     b"Origin: null\r\nX-Kind: cat\xfe\r\n",
     b"Connection: close\r\n",
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\n",
+    b"Connection: TE\r\nTE: trailers\r\n",
     b"X-Kind: \r\nX-Kind: dog\r\nCookie: a=b\r\nCookie: c\r\n",
 )
 _QUERIES = (b"", b"&a+b=1", b"&a%20b=1&a+b=2", b"&;a b=1".replace(b" ", b"%20"), b'&x="<>|\\')
@@ -115,7 +117,7 @@ class Play:
         elif shape == 4:
             fields += b"Expect: 100-continue\r\n"
         line = b"%b %b/x?id=%d%b HTTP/1.%d\r\n" % (method, path.encode(), number, query, shape != 1)
-        asked = self.asked[number] = Asked(number, method, path, body)
+        asked = self.asked[number] = Asked(number, method, path, body, b"Upgrade" in extra)
         browser.asked.append(asked)
         browser.todo += b"%bHost: H%d:80\r\nX-Id: %d\r\n%b%b\r\n%b" % (line, number, number, extra, fields, framed)
         self._say(browser)
@@ -127,7 +129,7 @@ class Play:
     def _say(self, browser: Browser) -> None:
         size = (1 << 20, 1 << 20, 30, 200, 400, 66_000)[self.pick(6)]
         said, browser.todo = browser.todo[:size], browser.todo[size:]
-        if said and browser.end.open:
+        if said and browser.end.open and not browser.done:
             browser.end.say(said)
 
     def _answer(self) -> None:
@@ -140,9 +142,10 @@ class Play:
 
     def _leave(self) -> None:
         if self.browsers:
-            end = self.browsers[self.pick(len(self.browsers))].end
-            if end.open and None not in end.inbox:
-                (end.break_off if self.pick(2) else end.half_close)()
+            browser = self.browsers[self.pick(len(self.browsers))]
+            if browser.end.open and not browser.done:
+                browser.done = True
+                (browser.end.break_off if self.pick(2) else browser.end.half_close)()
 
     def _publish(self, number: int) -> None:
         self.wire.publish(*CONFIGURATIONS[number])

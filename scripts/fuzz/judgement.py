@@ -12,9 +12,10 @@ from .players import Asked, Browser
 from .rules import RULES, SHADOWS
 
 _LARGE = 1 << 20
+_UPGRADE = [("Host", "h"), ("Connection", "upgrade"), ("Upgrade", "websocket")]  # any may, so that 101 is read
 _KNOWN = frozenset(
     b"host x-id x-gone x-set x-add x-odd origin access-control-request-method x-kind cookie connection content-length"
-    b" transfer-encoding expect x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id".split()
+    b" transfer-encoding expect x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id upgrade te".split()
 )
 
 
@@ -29,11 +30,12 @@ def judge_answers(browser: Browser) -> None:
         # Who has not heard the whole head does not know that it asks for no body.
         method = b"GET" if b"x-rauta-reason: head_timeout" in data.partition(b"\r\n\r\n")[0] else asked.method
         client = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGE)
-        client.send(h11.Request(method=method, target="/", headers=[("Host", "h")]))
+        client.send(h11.Request(method=method, target="/", headers=_UPGRADE))
         client.send(h11.EndOfMessage())
         client.receive_data(data)
         event = client.next_event()
         while isinstance(event, h11.InformationalResponse):
+            assert asked.upgrade or event.status_code != 101
             assert dict(event.headers).get(b"x-id", b"%d" % asked.number) == b"%d" % asked.number
             event = client.next_event()
         if not isinstance(event, h11.Response):

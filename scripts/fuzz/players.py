@@ -11,7 +11,7 @@ import h11
 from rauta_control.fakewire_test import End
 from rauta_control.gate import Inquiry, Verdict
 
-KINDS = 15  # of what a backend may say
+KINDS = 16  # of what a backend may say
 _HEAD = b"X-Id: %d\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Type: x\r\nVary: Accept, Origin\r\n"
 
 
@@ -23,6 +23,7 @@ class Asked:
     method: bytes
     path: str
     body: bytes
+    upgrade: bool
     copies: list[Copy] = field(default_factory=list)
 
 
@@ -70,6 +71,7 @@ class Browser:
     def __init__(self, end: End) -> None:
         self.end = end
         self.todo = b""
+        self.done = False  # has said that no more comes, or left
         self.asked: list[Asked] = []
         self.heard = b""
 
@@ -83,11 +85,13 @@ class Peer:
         self.data = b""
         self.copy: Copy | None = None
         self.rest = b""  # of a response
+        self.tunnel = False
+        self.done = False  # has said that no more comes
 
     def read(self) -> Iterator[Copy]:
         """Copies whose head is new. AssertionError for bytes that are no request, or come before their turn."""
         self.data += self.end.heard()
-        while self.data:
+        while self.data and not self.tunnel:
             server = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
             server.receive_data(self.data)
             head = server.next_event()
@@ -114,19 +118,26 @@ class Peer:
     def say(self, kind: int) -> None:
         """Answer, or misbehave."""
         copy, end = self.copy, self.end
-        if not end.open:
+        if not end.open or self.done:
             return
         if self.rest:
             said, self.rest = self.rest, b""
             end.say(said)
-        elif kind == 0 or copy is None or copy.answered:
+        elif self.tunnel and kind > 1:
+            end.say(b"more")
+        elif kind == 0 or copy is None or (copy.answered and not self.tunnel):
             end.break_off()
         elif kind == 1:
+            self.done = True
             end.half_close()
         elif kind == 2:
             end.say(b"HTTP/1.1 103 Early Hints\r\nX-Id: %d\r\n\r\n" % copy.number)
         elif kind == 3:
             end.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif kind == 15 or (kind > 9 and b"upgrade" in dict(copy.fields)):
+            copy.answered, self.tunnel = 101, True
+            head = b"HTTP/1.1 101 Said\r\nX-Id: %d\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\nhello"
+            end.say(head % copy.number)
         elif kind == 4:
             end.say(b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n")
         else:
