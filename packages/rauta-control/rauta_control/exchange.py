@@ -90,11 +90,11 @@ def treat(
         fields = treatment.host + _HOST.sub(b"", fields)
     for edit in treatment.request:
         fields = edit.apply(fields)
-    message = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, target, fields)
+    message = copied = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, target, fields)
     if head.fields is not None and head.wish:
         message = request.grant(head.wish, message)
     if treatment.mirrors:
-        _dispatch_and_copy(request, treatment, endpoint, message)
+        _dispatch_and_copy(request, treatment, endpoint, message, copied)
     else:
         request.dispatch(endpoint, message)
 
@@ -130,8 +130,10 @@ def _respond(request: Downstream, reason: Reason, status: int, fields: bytes) ->
     request.respond(reason, status, head)
 
 
-def _dispatch_and_copy(request: Downstream, treatment: Treatment, endpoint: Endpoint, message: bytes) -> None:
-    """Send a request, and after that, so that it does not wait, its copies."""
+def _dispatch_and_copy(
+    request: Downstream, treatment: Treatment, endpoint: Endpoint, message: bytes, copied: bytes
+) -> None:
+    """Send a request, and then, so that it does not wait, its copies; their head, `copied`, asks for no tunnel."""
     chosen = [cluster for cluster, portion in treatment.mirrors if random() < portion]  # noqa: S311 - shares
     copies = [(request.worker.mirror(request), cluster) for cluster in chosen]
     if unfinished := [mirror for mirror, _ in copies if mirror.unfinished]:
@@ -140,4 +142,4 @@ def _dispatch_and_copy(request: Downstream, treatment: Treatment, endpoint: Endp
         request.exchange.mirrors = unfinished
     request.dispatch(endpoint, message)
     for mirror, cluster in copies:
-        mirror.start(cluster, message)
+        mirror.start(cluster, copied)
