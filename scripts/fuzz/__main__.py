@@ -1,19 +1,44 @@
 """`hatch run fuzz TARGET`: coverage-guided, until the time is up or something is found."""
 
+import logging
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import NamedTuple
 
 import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["rauta_control"]):
-    from .target import TARGETS, Rig
+    from rauta_control import ir
+    from rauta_control.fakewire_test import CONFIGURATION
 
-from ..peers.case import Case
+    from .events import events
+    from .rules import CHANGED, FULL
+    from .target import Rig, requests, responses
+
 from ..peers.requests import REQUESTS
 from ..peers.responses import RESPONSES
 
-SEEDS: dict[str, tuple[Case, ...]] = {"requests": REQUESTS, "responses": RESPONSES}
+
+class Target(NamedTuple):
+    """What is called, over which configuration, and inputs to begin with."""
+
+    run: Callable[[Rig, bytes], None]
+    resources: tuple[ir.Resource, ...]
+    seeds: list[bytes]
+
+
+_REQUESTS = [b"\0" + case.sent for case in REQUESTS]
+_RESPONSES = [b"\0" + case.sent for case in RESPONSES]
+TARGETS = {
+    "requests": Target(requests, CONFIGURATION, _REQUESTS),
+    "responses": Target(responses, CONFIGURATION, _RESPONSES),
+    "changed-requests": Target(requests, CHANGED, _REQUESTS),
+    "changed-responses": Target(responses, CHANGED, _RESPONSES),
+    "events": Target(events, FULL, [Random(number).randbytes(250) for number in range(100)]),  # noqa: S311
+}
 LARGE = 20_000
 USAGE = f"usage: hatch run fuzz {'|'.join(TARGETS)} [SECONDS] [LIBFUZZER OPTION]..."
 
@@ -24,13 +49,15 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     name, seconds = arguments[0], (arguments[1:2] or ["60"])[0]
-    target, rig = TARGETS[name], Rig()
+    target = TARGETS[name]
+    rig = Rig(target.resources)
+    logging.disable()  # what gates get wrong is logged at length
     with tempfile.TemporaryDirectory(prefix="corpus-") as corpus:
-        for number, case in enumerate(SEEDS[name]):
-            if len(case.sent) < LARGE:
-                Path(corpus, str(number)).write_bytes(b"\0" + case.sent)
+        for number, seed in enumerate(target.seeds):
+            if len(seed) < LARGE:
+                Path(corpus, str(number)).write_bytes(seed)
         options = [f"-max_total_time={seconds}", "-max_len=4096", "-print_final_stats=1", *arguments[2:]]
-        atheris.Setup([sys.argv[0], corpus, *options], lambda data: target(rig, data))
+        atheris.Setup([sys.argv[0], corpus, *options], lambda data: target.run(rig, data))
         atheris.Fuzz()
     return 0
 

@@ -6,16 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rauta_control.fakewire_test import CONFIGURATION
+
 from ..peers.requests import REQUESTS
 from ..peers.responses import RESPONSES
+from .rules import CHANGED
 from .target import Request, Rig, read, requests, responses
 
 LARGE = 20_000  # bytes; what is larger is about sizes, and slow in pieces
 
 
-@pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
-    made = Rig()
+@pytest.fixture(scope="module", params=[CONFIGURATION, CHANGED], ids=["plain", "changed"])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    made = Rig(request.param)
     yield made
     made.close()
 

@@ -31,7 +31,6 @@ class Attempts:
 
     __slots__ = (
         "_attempt_due",
-        "_cluster",
         "_head",
         "_request",
         "_request_due",
@@ -41,6 +40,7 @@ class Attempts:
         "_waiting",
         "began",
         "bucket",
+        "cluster",
         "due",
         "gate",
         "heard",
@@ -57,8 +57,8 @@ class Attempts:
         self.due = NEVER
         self.bucket = 0
         self._request = request
+        self.cluster: Cluster | None = None  # that was drawn
         self._head = b""  # what each attempt begins with
-        self._cluster: Cluster | None = None
         self._tried: list[Endpoint] = []
         self._retrying = False  # and counted as such by the cluster
         self._waiting = False  # the next attempt has not begun yet
@@ -74,9 +74,10 @@ class Attempts:
         rule = self._request.rule
         self._head = head
         self._tried.append(endpoint)
-        self._cluster = cluster = None if rule is None else _cluster(rule, endpoint)
-        if self.policy.stanza and cluster is not None:
-            cluster.requests += 1
+        if self.cluster is None and rule is not None:
+            self.cluster = _cluster(rule, endpoint)
+        if self.policy.stanza and self.cluster is not None:
+            self.cluster.requests += 1
         self.limit()
 
     def limit(self) -> None:
@@ -180,20 +181,20 @@ class Attempts:
             self.gate.cancel()
             self.gate = None
         self._release()
-        if self.policy.stanza and self._cluster is not None:
-            self._cluster.requests -= 1
-        self._cluster = None
+        if self.policy.stanza and self.cluster is not None:
+            self.cluster.requests -= 1
+        self.cluster = None
 
     def label(self, endpoint: bytes) -> bytes:
         """Return what the access log says of endpoint and attempts."""
         return b'%b"attempts":%d,' % (endpoint, self.number + 1) if self.number else endpoint
 
     def _pick(self) -> Endpoint | None:
-        return None if self._cluster is None else self._cluster.pick(self._request.flow, self._tried)
+        return None if self.cluster is None else self.cluster.pick(self._request.flow, self._tried)
 
     def _reserve(self) -> bool:
         """Claim a part of the budget of retries; False if that is used up."""
-        cluster = self._cluster
+        cluster = self.cluster
         if cluster is not None:
             if not affordable(cluster.retries, cluster.requests):
                 self._request.worker.vitals[Vital.RETRIES_DENIED] += 1
@@ -203,9 +204,9 @@ class Attempts:
         return True
 
     def _release(self) -> None:
-        if self._retrying and self._cluster is not None:
+        if self._retrying and self.cluster is not None:
             self._retrying = False
-            self._cluster.retries -= 1
+            self.cluster.retries -= 1
 
 
 def _cluster(rule: Rule, endpoint: Endpoint) -> Cluster | None:

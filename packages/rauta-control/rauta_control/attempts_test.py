@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
+import msgspec
 import pytest
 
 from rauta_control import ir
 from rauta_control.action import Retry
+from rauta_control.downstream import MAX_PIECES
 from rauta_control.fakewire_test import CONFIGURATION, OK, Wire, cluster, failures, get, patch_sockets, reason
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 from rauta_control.table import Rule
@@ -324,6 +326,17 @@ def test_what_came_of_a_body_goes_again_and_the_rest_follows(wire: Wire) -> None
     assert client.heard() == OK
 
 
+def test_what_is_kept_of_a_dripped_body_is_little_more_than_its_bytes(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"PUT /retry HTTP/1.1\r\nHost: h\r\nContent-Length: 2000\r\n\r\n")
+    for number in range(1_000):
+        client.say(b"%02d" % (number % 100))
+    assert len(wire.downstream(client).retained or ()) <= MAX_PIECES
+    wire.backend.say(BUSY)
+    wait(wire, SOON)
+    assert wire.backend.heard().endswith(b"\r\n\r\n" + b"".join(b"%02d" % each for each in range(100)) * 10)
+
+
 def test_a_body_that_is_too_big_to_keep_is_sent_once(wire: Wire) -> None:
     client = wire.client()
     big = b"x" * 65_537
@@ -377,6 +390,23 @@ def test_another_endpoint_comes_first_then_the_same(wire: Wire) -> None:
     next(end for end in wire.backends if wire.upstream(end).downstream is not None).say(OK)
     assert client.heard() == OK
     asked(wire)
+
+
+def test_another_attempt_stays_with_the_share_that_was_drawn(wire: Wire) -> None:
+    """Both shares have the endpoint that fails; only the second is ever drawn."""
+    shared = msgspec.structs.replace(
+        rule("/shares", retry=Retry(2, ALL, 0)), clusters=(ir.ClusterWeight("two", 1), ir.ClusterWeight("other", 10**9))
+    )
+    wire.publish(*RESOURCES, cluster("other", 8002, 8009), shared)
+    for number in range(8):
+        client = wire.client(f"198.51.100.{number}")
+        client.say(get("/shares"))
+        while not client.received:
+            for backend in wire.backends:
+                if backend.heard():
+                    backend.say(BUSY)
+        client.break_off()
+    assert {backend.port for backend in wire.backends} == {8002, 8009}
 
 
 def test_no_backoff_means_at_once_and_everywhere_once(wire: Wire) -> None:

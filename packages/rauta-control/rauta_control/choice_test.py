@@ -64,6 +64,14 @@ def test_header_fields_and_query_parameters_decide(wire: Wire, request_head: byt
         assert wire.log()[-1]["route"] == chosen
 
 
+def test_a_newline_does_not_escape_an_expression_for_everything(wire: Wire) -> None:
+    anything = ir.Predicate("debug", ".*", regex=True)
+    wire.publish(*CONFIGURATION, replace(rule("c", query=(anything,)), clusters=()))
+    client = wire.client()
+    client.say(get("/p?debug=1%0A2"))
+    assert reason(client.heard()) == "no_backends"
+
+
 def test_an_invalid_share_of_the_requests_is_answered_with_500(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     shares = (ir.ClusterWeight("c"), ir.ClusterWeight("", fault="BackendNotFound: no such Service"))
     wire.publish(*(replace(each, clusters=shares) if isinstance(each, ir.Rule) else each for each in CONFIGURATION))

@@ -11,9 +11,10 @@ import re
 
 from rauta_control.action import Cors
 
-_ORIGIN = re.compile(rb"(?mi)^origin:[ \t]*([^\r\n]*?)[ \t]*\r?$")
-_ASKED_METHOD = re.compile(rb"(?mi)^access-control-request-method:[ \t]*([!#$%&'*+.^_`|~0-9a-z-]+)[ \t]*\r?$")
-_ASKED_FIELDS = re.compile(rb"(?mi)^access-control-request-headers:[ \t]*([!#$%&'*+.^_`|~0-9a-z, \t-]*?)[ \t]*\r?$")
+# Possessive: a client may send 48 KiB of blanks, and each of them must be looked at once.
+_ORIGIN = re.compile(rb"(?mi)^origin:[ \t]*+([^\r\n]*+)")
+_ASKED_METHOD = re.compile(rb"(?mi)^access-control-request-method:[ \t]*+([!#$%&'*+.^_`|~0-9a-z-]++)[ \t]*+\r?$")
+_ASKED_FIELDS = re.compile(rb"(?mi)^access-control-request-headers:[ \t]*+([!#$%&'*+.^_`|~0-9a-z, \t-]*+)\r?$")
 _GIVEN = re.compile(
     rb"(?mi)^access-control-(?:allow-(?:origin|credentials|methods|headers)|expose-headers|max-age):[^\n]*\n"
 )
@@ -48,9 +49,9 @@ class Sharing:
     def origin(self, fields: bytes) -> bytes:
         """Return the origin of a request with these field lines, empty if there is none or it is not allowed."""
         found = _ORIGIN.findall(fields)
-        if len(found) != 1 or not _SERIALISED.fullmatch(found[0]):
+        origin: bytes = found[0].rstrip(b" \t") if len(found) == 1 else b""
+        if not _SERIALISED.fullmatch(origin):
             return b""
-        origin: bytes = found[0]
         if self._any:
             return origin
         normal = _normal(origin.decode())
@@ -70,7 +71,7 @@ class Sharing:
         asked = _ASKED_METHOD.search(fields)
         methods = (asked[1] if asked else b"") if self._methods == b"*" else self._methods
         wanted = _ASKED_FIELDS.search(fields)
-        names = (wanted[1] if wanted else b"") if self._fields == b"*" else self._fields
+        names = (wanted[1].rstrip(b" \t") if wanted else b"") if self._fields == b"*" else self._fields
         return b"%b%b%b%b" % (
             self.granted(origin),
             _line(b"Access-Control-Allow-Methods", methods),

@@ -208,3 +208,22 @@ def test_vary_is_said_once(vary: str, enough: bool) -> None:
     after = share(f"HTTP/1.1 200 OK\r\nVary: {vary}\r\n".encode(), b"A: 1\r\nVary: Origin\r\n")
     assert after.count(b"Vary:") == (1 if enough else 2)
     assert after.endswith(b"A: 1\r\n" if enough else b"A: 1\r\nVary: Origin\r\n")
+
+
+@pytest.mark.parametrize("before", [b"", b"a"])
+@pytest.mark.parametrize("after", [b"@", b"a", b""])
+def test_blanks_cost_no_more_than_their_number(before: bytes, after: bytes) -> None:
+    """Were each of them looked at more than once, this would not end."""
+    value = before + b" " * 48_000 + after
+    sharing = Sharing(ALL)
+    lines = b"Origin:%b\r\nAccess-Control-Request-Method:%b\r\nAccess-Control-Request-Headers:%b\r\n" % ((value,) * 3)
+    is_preflight(b"OPTIONS", lines)
+    sharing.origin(lines)
+    sharing.preflight(lines, b"https://a.example")
+
+
+def test_blanks_around_values_do_not_count() -> None:
+    lines = b"Origin: \thttps://a.example\t \r\nAccess-Control-Request-Headers:  x-one, x-two \t\r\n"
+    sharing = Sharing(ALL)
+    assert sharing.origin(lines) == b"https://a.example"
+    assert b"\r\nAccess-Control-Allow-Headers: x-one, x-two\r\n" in sharing.preflight(lines, b"https://a.example")

@@ -59,6 +59,7 @@ FRESH_TIME = 1.0  # for the first byte of a connection that was accepted before 
 NEVER = float("inf")
 TLS_BUFFER = 65_536  # bytes, as for connections without TLS; uvloop's defaults for TLS are 512 and 256 KiB
 
+MAX_PIECES = 64  # of what is kept of a body: each is an object, and a client may send two bytes at a time
 MAX_LOGGED_METHOD = 32  # bytes; the longest registered one has 17
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
@@ -188,6 +189,8 @@ class Downstream(asyncio.Protocol):
             self.wish = b""  # a tunnel with nobody in it
         if self.phase == BODY:
             self.fail(Reason.BAD_BODY)
+        elif self.phase < BODY:
+            self._close()
         if self.port.secure:  # uvloop ends the connection, and would take more of the answer only to drop it
             if self.phase == WAIT:
                 self.transport.abort()
@@ -387,7 +390,7 @@ class Downstream(asyncio.Protocol):
         self.retained = []
         if length == CHUNKED:
             self.decoder = ChunkedDecoder(limits.max_chunk_overhead)
-            if self.worker.request_head.wish == TRAILERS:  # which rebuilds all heads of chunked bodies: this one's
+            if self.head.wish == TRAILERS:  # which rebuilds all heads of chunked bodies: this one's
                 self.decoder.keep_trailers()
         return not data or self._take_body(data)
 
@@ -450,6 +453,8 @@ class Downstream(asyncio.Protocol):
         repeats = self.method in policy.IDEMPOTENT or (self.attempts is not None and self.attempts.policy.codes)
         if repeats and self.bytes_in <= policy.RETAINED:
             retained += self.outgoing
+            if len(retained) > MAX_PIECES:
+                retained[:] = (b"".join(retained),)
         else:
             self.retained = None
 

@@ -349,6 +349,18 @@ def test_a_body_that_ends_early_is_the_clients_fault(wire: Wire) -> None:
     assert wire.backend.lost
 
 
+def test_a_client_that_left_within_a_head_is_told_nothing_more(wire: Wire) -> None:
+    client = wire.client()
+    client.take(0)  # slow: what it was answered is not gone when its head has come too late
+    client.say(MISSING + b"GET / HTTP/1.1\r\n")
+    client.half_close()
+    wire.wait(LIMITS.head_timeout + 1)
+    client.take_all()
+    assert reason(client.heard()) == "no_route"
+    assert client.lost
+    assert wire.statuses() == [(404, "no_route")]
+
+
 def test_a_body_that_stops_is_408_and_the_backend_is_not_to_blame(wire: Wire) -> None:
     client = wire.client()
     client.say(post("Content-Length: 10", body=b"abc"))

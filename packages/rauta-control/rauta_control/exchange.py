@@ -82,17 +82,19 @@ def treat(
         request.fail(Reason.NO_ENDPOINTS)
         return
     request.endpoint = endpoint
+    if request.attempts is not None:
+        request.attempts.cluster = cluster
     target = request.target if treatment.path is None else treatment.path.apply(request.target)
     fields = b"%b%b%bX-Request-Id: %b\r\n" % (own, request.forwarded, forwarded_host, request.request_id)
     if treatment.host:
         fields = treatment.host + _HOST.sub(b"", fields)
     for edit in treatment.request:
         fields = edit.apply(fields)
-    message = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, target, fields)
+    message = copied = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, target, fields)
     if head.fields is not None and head.wish:
         message = request.grant(head.wish, message)
     if treatment.mirrors:
-        _dispatch_and_copy(request, treatment, endpoint, message)
+        _dispatch_and_copy(request, treatment, endpoint, message, copied)
     else:
         request.dispatch(endpoint, message)
 
@@ -128,8 +130,10 @@ def _respond(request: Downstream, reason: Reason, status: int, fields: bytes) ->
     request.respond(reason, status, head)
 
 
-def _dispatch_and_copy(request: Downstream, treatment: Treatment, endpoint: Endpoint, message: bytes) -> None:
-    """Send a request, and after that, so that it does not wait, its copies."""
+def _dispatch_and_copy(
+    request: Downstream, treatment: Treatment, endpoint: Endpoint, message: bytes, copied: bytes
+) -> None:
+    """Send a request, and then, so that it does not wait, its copies; their head, `copied`, asks for no tunnel."""
     chosen = [cluster for cluster, portion in treatment.mirrors if random() < portion]  # noqa: S311 - shares
     copies = [(request.worker.mirror(request), cluster) for cluster in chosen]
     if unfinished := [mirror for mirror, _ in copies if mirror.unfinished]:
@@ -138,4 +142,4 @@ def _dispatch_and_copy(request: Downstream, treatment: Treatment, endpoint: Endp
         request.exchange.mirrors = unfinished
     request.dispatch(endpoint, message)
     for mirror, cluster in copies:
-        mirror.start(cluster, message)
+        mirror.start(cluster, copied)

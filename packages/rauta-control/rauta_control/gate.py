@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from rauta_control.action import HeaderEdit
 from rauta_control.attempts import Attempts
+from rauta_control.cors import is_preflight
 from rauta_control.edit import Edit
 from rauta_control.exchange import treat
 from rauta_control.policy import DEFAULT
@@ -74,7 +75,7 @@ def enter(
     """Begin with a request whose rule is decided; its head is `data` up to the blank line at `end`."""
     if treatment.policy is not None or treatment.gates:
         request.attempts = attempts = Attempts(request, treatment.policy or DEFAULT)
-        if treatment.gates:
+        if treatment.gates and not _answers_preflight(request, treatment, head, data[: end + 2]):
             # The worker's one RequestHead will be filled anew while this request waits.
             passing = _pass(request, attempts, treatment, copy(head), data, end, forwarded_host)
             attempts.gate = request.worker.start(passing)
@@ -82,6 +83,11 @@ def enter(
             request.regulate()
             return
     treat(request, treatment, head, data, end, forwarded_host)
+
+
+def _answers_preflight(request: Downstream, treatment: Treatment, head: RequestHead, data: bytes) -> bool:
+    """Whether `treat` will answer this: browsers ask first, and without what a gate wants to see (Fetch, 3.3.2)."""
+    return treatment.cors is not None and is_preflight(request.method, data if head.fields is None else head.fields)
 
 
 async def _pass(

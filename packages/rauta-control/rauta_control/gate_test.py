@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rauta_control import ir
-from rauta_control.action import HeaderEdit
+from rauta_control.action import Cors, Filters, HeaderEdit
 from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, get, patch_sockets, reason
 from rauta_control.gate import Answer, Inquiry, Verdict
 from rauta_control.table import Rule
@@ -80,6 +80,28 @@ def test_a_request_waits_for_its_gate_and_others_do_not(wire: Wire, gate: Waitin
     assert b"X-Other" not in head
     wire.backend.say(OK)
     assert client.heard() == OK
+
+
+@pytest.mark.parametrize(
+    ("fields", "asks"),
+    [
+        (("Origin: https://a.example", "Access-Control-Request-Method: PUT"), False),
+        (("Origin: https://evil.example", "Access-Control-Request-Method: PUT"), False),  # 403 by the policy itself
+        (("Origin: https://a.example",), True),
+        # What ends with this hop makes no preflight: this would be sent on.
+        (("Connection: origin", "Origin: https://a.example", "Access-Control-Request-Method: PUT"), True),
+    ],
+)
+def test_a_preflight_is_answered_without_asking(wire: Wire, fields: tuple[str, ...], asks: bool) -> None:
+    filters = Filters(cors=Cors(("https://a.example",)))
+    gated = ir.Rule("g", "gated", "l|*", "/gated", "prefix", (ir.ClusterWeight("c"),), filters=filters, slot=3)
+    wire.publish(*CONFIGURATION, gated)
+    gate = gates(wire, 1)[0]
+    client = wire.client()
+    client.say(get("/gated", *fields).replace(b"GET", b"OPTIONS"))
+    assert len(gate.asked) == asks
+    assert bool(client.heard()) != asks
+    assert not wire.backends
 
 
 def test_a_gate_may_change_fields(wire: Wire, gate: Waiting) -> None:

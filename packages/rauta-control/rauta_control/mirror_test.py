@@ -68,6 +68,13 @@ def counts(wire: Wire) -> tuple[int, int]:
     return wire.vital(Vital.MIRRORED), wire.vital(Vital.MIRRORS_DROPPED)
 
 
+def test_a_copy_asks_for_no_tunnel(made: Make) -> None:
+    wire = made(warm=False)
+    wire.client().say(get("/", "Connection: Upgrade", "Upgrade: websocket"))
+    assert b"\r\nUpgrade: websocket\r\n" in to(wire, 8001).heard()
+    assert b"pgrade" not in to(wire, 8002).heard()
+
+
 def test_a_copy_is_what_the_backend_gets(made: Make) -> None:
     filters = Filters(request=HeaderEdit((("X-A", "1"),)), rewrite=Rewrite("new.example", PathEdit("/new")))
     wire = made(more=filters, warm=False)

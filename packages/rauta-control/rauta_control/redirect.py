@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from rauta_control.action import Redirect
 from rauta_control.head import split_host
 from rauta_control.target import PathChange
+
+# What clients may write into a target (head.py) and no URI may have (RFC 3986 3.3, 3.4).
+_NO_URI = re.compile(rb'["<>\[\\\]^`{|}]')
 
 
 class Redirection:
@@ -22,9 +27,17 @@ class Redirection:
     def location(self, host: bytes, target: bytes) -> bytes:
         """Return where to go from `target` (path and query) on `host` (a Host field in lower case, port included).
 
-        Always absolute: a relative one that began with two slashes would name a host. Raises Refused(BAD_HOST) without
-        a host name, which requests of HTTP/1.0 can be.
+        Always absolute: a relative one that began with two slashes would name a host. Always a URI: what none may have
+        is escaped, and the `*` that means the whole server is no path (RFC 9112 3.2.4). Raises Refused(BAD_HOST)
+        without a host name, which requests of HTTP/1.0 can be.
         """
-        if self._path is not None:
+        if target == b"*":
+            target = b""
+        elif self._path is not None:
             target = self._path.apply(target)
+        target = _NO_URI.sub(_escape, target)
         return b"%b://%b%b%b" % (self._scheme, self._host or split_host(host), self._port, target)
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % ord(found[0])

@@ -26,6 +26,9 @@ HTTP = Redirect(302, "http", 0)
         (Redirect(302, "http", 0, "", PathEdit("/full")), "a", "/foo/bar?y", "http://a/full?y"),
         (Redirect(302, "http", 81, "b", PathEdit("/new", prefix=True)), "a", "/foo/bar?y", "http://b:81/new/bar?y"),
         (Redirect(302, "http", 0, "", PathEdit("/", prefix=True)), "a", "/foo", "http://a/"),
+        (HTTP, "[::1]", "/a|b?c[]=<\\>", "http://[::1]/a%7Cb?c%5B%5D=%3C%5C%3E"),
+        (HTTP, "a", "*", "http://a"),
+        (Redirect(302, "http", 0, "", PathEdit("/full")), "a", "*", "http://a"),
     ],
 )
 def test_locations(redirect: Redirect, host: str, target: str, location: str) -> None:

@@ -29,6 +29,7 @@ def compiled(pattern: str) -> Any:
     options = re2.Options()
     options.max_mem = MAX_MEMORY
     options.log_errors = False
+    options.dot_nl = True  # a decoded query parameter may have newlines, and must not escape `.*` by one
     try:
         return re2.compile(pattern.encode(), options)
     except re2.error as error:

@@ -67,6 +67,20 @@ def test_of_a_request(wire: Wire, fields: tuple[str, ...], kept: bool, split: in
     assert client.heard().endswith(b"ok")
 
 
+@pytest.mark.parametrize(("first", "second"), [((), TE), (TE, ())])
+def test_of_a_request_over_tls_after_one_without(wire: Wire, first: tuple[str, ...], second: tuple[str, ...]) -> None:
+    """Each kind of listener has a parsed head of its own."""
+    client = wire.client()
+    client.say(post(*first, "Transfer-Encoding: chunked", body=BODY))
+    wire.backend.say(OK)
+    wire.backend.heard()
+    secure = wire.client()
+    wire.downstream(secure).head = wire.worker.secure_head
+    secure.say(post(*second, "Transfer-Encoding: chunked", body=BODY))
+    assert wire.backend.heard().partition(b"\r\n\r\n")[2] == (KEPT if second else DROPPED)
+    wire.backend.say(OK)
+
+
 def test_a_client_that_does_not_say_it_to_this_hop_gets_trailers_but_the_backend_is_not_told(wire: Wire) -> None:
     client = wire.client()
     client.say(get("/", "TE: trailers"))
