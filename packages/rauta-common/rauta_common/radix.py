@@ -101,11 +101,16 @@ class Radix(Generic[V]):
 
 
 class Editor(Generic[V]):
-    """A mutable view of a tree, for one thread and until `freeze`; then every call raises RuntimeError."""
+    """A mutable view of a tree, for one thread and until `freeze`; then every call raises RuntimeError.
 
-    __slots__ = ("_root", "_size", "_token")
+    `replaced` are the nodes of the tree it started from that the result does not share, each after the one it hangs on.
+    Who lets go of many drops them one by one, in this order: with the last reference to a tree goes all of it at once.
+    """
+
+    __slots__ = ("_root", "_size", "_token", "replaced")
 
     def __init__(self, root: _Node[V], size: int) -> None:
+        self.replaced: list[object] = []
         self._root = root
         self._size = size
         self._token: object | None = object()  # what our nodes are marked with; not self, or they would keep us alive
@@ -165,6 +170,7 @@ class Editor(Generic[V]):
             return _Node(self._token, {}, None, None)
         if node.owner is self._token:
             return node
+        self.replaced.append(node)
         return _Node(self._token, node.children.copy(), node.exact, node.prefix)
 
     def _check_open(self) -> None:

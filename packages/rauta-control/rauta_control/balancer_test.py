@@ -18,6 +18,7 @@ from rauta_control.balancer import DRAINING, LONGEST_ROUND, OPEN, UNHEALTHY, Ava
 from rauta_control.cluster import Cluster, Clusters, Endpoint
 from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, get, patch_sockets, reason
 from rauta_control.fakewire_test import cluster as resource
+from rauta_control.slices import finish
 
 GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, are spread evenly (Weyl, 1916)
 POLICIES = ["maglev", "maglev:ip", "least-request", "round-robin"]
@@ -34,8 +35,8 @@ def made(weights: list[int], policy: str = "maglev") -> Cluster:
     clusters = Clusters(lambda: next(chances))
     endpoints = tuple(ir.Endpoint("192.0.2.1", port, weight) for port, weight in enumerate(weights, 1))
     asked = ir.Cluster("c", endpoints, balance.table(endpoints), balance=balance.parse(policy))
-    live = clusters.preview(["c"])["c"]
-    clusters.fill((live, asked, memoryview(asked.table).cast("H")))
+    live = clusters.make("c")
+    finish(clusters.filling((live, asked, memoryview(asked.table).cast("H"))))
     return live
 
 

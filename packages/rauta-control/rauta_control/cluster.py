@@ -10,13 +10,14 @@ all endpoints are available that is one look into a table, which the hot path do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from rauta_common.hashing import flow_hash
 from rauta_control import field, ir
 from rauta_control.balancer import Available, Member, usable
 from rauta_control.recorder import Counter
+from rauta_control.slices import Slices
 
 if TYPE_CHECKING:
     from rauta_control.upstream import Upstream
@@ -221,19 +222,21 @@ class Clusters:
         self.by_name: dict[str, Cluster] = {}
         self.endpoints: dict[str, Endpoint] = {}
 
-    def preview(self, names: Iterable[str]) -> dict[str, Cluster]:
-        """Return the clusters by name, with new ones, still empty, for those of `names` that are unknown."""
-        by_name = dict(self.by_name)
-        for name in names:
-            if name not in by_name:
-                by_name[name] = Cluster(name, self._chance)
-        return by_name
+    def make(self, name: str) -> Cluster:
+        """Return a new cluster, still empty."""
+        return Cluster(name, self._chance)
 
-    def fill(self, filling: Filling) -> list[Listed]:
-        """Give a cluster its new endpoints; return those it had until now, each to be given to `release` later."""
+    def filling(self, filling: Filling) -> Slices[list[Listed]]:
+        """Give a cluster its new endpoints, at the end and at once, an endpoint at a time until then.
+
+        Returns those it had until now, each to be given to `release` later.
+        """
         cluster, resource, table = filling
+        endpoints = []
+        for endpoint in resource.endpoints:
+            endpoints.append(self._use(endpoint, cluster))
+            yield
         before = listed(cluster)
-        endpoints = [self._use(endpoint, cluster) for endpoint in resource.endpoints]
         cluster.fill(endpoints, [endpoint.weight for endpoint in resource.endpoints], table, resource.balance)
         return before
 

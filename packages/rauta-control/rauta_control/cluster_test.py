@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from rauta_common import maglev
 from rauta_control import ir
 from rauta_control.cluster import Cluster, Clusters, Endpoint, Listed, listed
+from rauta_control.slices import finish
 
 PORTS = st.lists(st.integers(1, 5), unique=True, max_size=4)
 STEPS = st.lists(st.dictionaries(st.sampled_from(["red", "blue", "green"]), PORTS), max_size=8)
@@ -13,12 +14,12 @@ STEPS = st.lists(st.dictionaries(st.sampled_from(["red", "blue", "green"]), PORT
 
 def change(clusters: Clusters, new: dict[str, list[int]], slot: int = 0) -> list[Endpoint]:
     """Make `new` all there is."""
-    by_name = clusters.preview(new)
+    by_name = {name: clusters.by_name.get(name) or clusters.make(name) for name in {*clusters.by_name, *new}}
     before: list[Listed] = []
     for name, ports in new.items():
         resources = tuple(ir.Endpoint("192.0.2.1", port, slot=slot) for port in ports)
         shares = maglev.build([resource.name for resource in resources], [1] * len(ports), 1021) if ports else b""
-        before += clusters.fill((by_name[name], ir.Cluster(name, resources, shares), maglev.view(shares)))
+        before += finish(clusters.filling((by_name[name], ir.Cluster(name, resources, shares), maglev.view(shares))))
     for name in set(by_name) - set(new):
         before += listed(by_name.pop(name))
     clusters.by_name = by_name
@@ -48,13 +49,15 @@ def test_an_endpoint_lives_while_any_cluster_lists_it(steps: list[dict[str, list
         seen = dict(clusters.by_name)
 
 
-def test_a_preview_is_not_seen_before_the_update() -> None:
+def test_a_cluster_is_filled_an_endpoint_at_a_time_and_changes_at_once() -> None:
     clusters = Clusters()
     change(clusters, {"red": [1]})
-    preview = clusters.preview(["red", "blue"])
-    assert clusters.by_name.keys() == {"red"}
-    assert preview["red"] is clusters.by_name["red"]
-    assert preview["blue"].slots == 0
+    red = clusters.by_name["red"]
+    resources = tuple(ir.Endpoint("192.0.2.1", port) for port in range(2, 5))
+    shares = maglev.view(maglev.build([resource.name for resource in resources], [1] * 3, 1021))
+    for _ in clusters.filling((red, ir.Cluster("red", resources), shares)):
+        assert [endpoint.port for endpoint in red.endpoints] == [1]
+    assert [endpoint.port for endpoint in red.endpoints] == [2, 3, 4]
 
 
 def test_an_endpoint_with_a_new_slot_counts_anew_and_keeps_its_connections() -> None:

@@ -296,7 +296,7 @@ def test_long_keys_and_misses_are_not_remembered() -> None:
 
 def test_weights_are_drawn_and_zero_gets_nothing() -> None:
     names = ["red", "blue", "none"]
-    by_name = Clusters().preview(names)
+    by_name = {name: Clusters().make(name) for name in names}
     shares = tuple(ir.ClusterWeight(name, weight) for name, weight in zip(names, (1, 3, 0), strict=True))
     drawn = Rule(ir.Rule("r", "r", "l|*", "/", "prefix", shares), by_name)
     picks = Counter(cluster.name for chance in range(4000) if (cluster := drawn.draw(chance / 4000)))
