@@ -94,7 +94,7 @@ class Control:
         self._pipeline.hold(self._configuration.resources.values())
         self._publisher = Publisher(state, inherited.settings.workers if self._first_start else 1)
         self._channel = control_end(inherited.channel)
-        self._archive = Archive(self._publisher, self._channel, log)
+        self._archive = Archive(state, self._channel, log)
         self._links = Links(self._publisher, log, self._acknowledged)
         self._ready = False
         self._draining = False
@@ -128,6 +128,7 @@ class Control:
         detach(self._channel, self._loop)
         self._channel.close()
         self._links.close()
+        self._archive.close()
 
     def picture(self) -> Picture:
         """Return what there is to know now."""
@@ -363,13 +364,12 @@ class Control:
         return problems, refused
 
     async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:
-        old = self._configuration.state
         step = await in_turns(change)
         if step is None:
             return
-        sends = self._publisher.publish(self._configuration.state, step)
-        self._archive.add(old)
-        self._links.send(sends)
+        new = self._configuration.state
+        await self._archive.add(new, step)  # before any worker hears of it, also where that takes several turns
+        self._links.send(self._publisher.publish(new, step))
         self._published = time.monotonic()
         if len(step.upserts) > MANY:
             gc.freeze()

@@ -37,6 +37,7 @@ from rauta_control.messages import (
     WorkerGone,
     WorkerLink,
 )
+from rauta_control.parts import join
 from rauta_control.recorder import Recorder
 from rauta_control.resolve import Resolver
 from rauta_control.sharedmem import RouteWord, SharedWords
@@ -317,7 +318,7 @@ def test_a_reload_publishes_what_changed(words: SharedWords, tmp_path: Path) -> 
         await gateway.until(lambda: len(gateway.since) == 1 or gateway.since == [])
 
     run(gateway, body)
-    messages = [msgspec.msgpack.decode(data, type=Publish) for data in (gateway.snapshot or b"", *gateway.since)]
+    messages = [join([data]) for data in (gateway.snapshot or b"", *gateway.since)]
     kept = EMPTY
     for publish in messages:
         kept = kept.apply(publish)

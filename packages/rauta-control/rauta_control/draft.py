@@ -16,7 +16,7 @@ from weakref import WeakSet
 from rauta_common import maglev
 from rauta_common.radix import Editor, Radix
 from rauta_control import ir
-from rauta_control.cluster import Cluster, Clusters, Endpoint, Filling, Listed, listed
+from rauta_control.cluster import Clusters, Endpoint, Filling, Listed, listed
 from rauta_control.slices import Slices
 from rauta_control.table import Host, Routes, Rule, Table
 
@@ -115,16 +115,19 @@ class Draft:
 
         Whoever holds the old table, or what was staged, lets go of that before.
         """
-        for count, one in enumerate(self._listed, 1):
-            if self._clusters.release(one):
-                self.retired.add(one[1])
-                self.gone.append(one[1])
-            if not count % SLICE:
-                yield
+        while self._listed:
+            for one in self._listed[-SLICE:]:
+                if self._clusters.release(one):
+                    self.retired.add(one[1])
+                    self.gone.append(one[1])
+            del one, self._listed[-SLICE:]
+            yield
+        while self._fillings:
+            del self._fillings[-SLICE:]
+            yield
         dicts: list[object] = [routes.names for routes in self._base.listeners.values()] if self._base else []
         dicts += [self._base.resources] if self._base else []
         self._base = None
-        self._fillings.clear()
         while dicts:
             dicts.pop()
             yield

@@ -1,6 +1,8 @@
 """Transactions, held against a table built afresh, and what they let go."""
 
 import gc
+from functools import partial
+from weakref import WeakSet
 
 import pytest
 from hypothesis import given, settings
@@ -8,11 +10,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from rauta_common import maglev
+from rauta_control import draft as draft_module
 from rauta_control import ir
 from rauta_control.cluster import Clusters
 from rauta_control.draft import SLICE, Draft
 from rauta_control.slices import finish
-from rauta_control.table import Rule, Table
+from rauta_control.table import Host, Rule, Table
 from rauta_control.table_test import (
     ALL_REQUESTS,
     Asked,
@@ -194,10 +197,59 @@ def test_a_key_that_comes_and_goes_in_one_transaction_stays() -> None:
     assert clusters.by_name.keys() == {"c"}
 
 
-def test_staging_yields_often_enough() -> None:
-    many = site(*(rule(f"r{number}", f"/{number}") for number in range(1000)))
-    slices = list(Draft(Table.empty(), Clusters()).stage(many.values(), ()))
-    assert len(slices) >= len(many) // SLICE
+def test_the_work_between_two_yields_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the transaction: so many rules and hosts are made, and so many things are let go of, and no more."""
+    made: list[object] = []
+    for kind in (Rule, Host):
+        monkeypatch.setattr(draft_module, kind.__name__, partial(_counted, made, kind))
+    names = [f"h{number}.example" for number in range(300)]
+    hosts = [ir.VirtualHost("l", "*"), *(ir.VirtualHost("l", name, "l|*") for name in names)]
+    small = site(rule("r", "/")) | {host.key: host for host in hosts}
+    many = small | {f"rule/{name}": replace(rule(name, f"/{name}"), host=f"l|{name}") for name in names}
+    many |= {f"rule/x{name}": replace(rule(f"x{name}", f"/{name}"), host="l|*") for name in names}
+    many |= {f"cluster/{name}": ir.Cluster(name, ()) for name in names}
+    other = {key: replace(each, order=1) if isinstance(each, ir.Rule) else each for key, each in many.items()}
+    edited = {**other, "rule/r": rule("r", "/other")}
+    clusters, current, before = Clusters(), Table.empty(), dict[str, ir.Resource]()
+    gc.disable()
+    try:
+        for step in (small, many, other, edited, small, {}):
+            draft = Draft(current, clusters)
+            upserts = [each for key, each in step.items() if before.get(key) != each]
+            for _ in draft.stage(upserts, [key for key in before if key not in step]):
+                assert len(made) <= 2 * SLICE
+                made.clear()
+            made.clear()
+            finish(draft.fill())
+            current, before = draft.commit(current.generation + 1), step
+            finish(draft.release())
+    finally:
+        gc.enable()
+
+
+def test_what_leaves_a_table_leaves_it_little_by_little() -> None:
+    many = site(*(rule(f"r{number}", f"/r/{number}") for number in range(1000)))
+    clusters = Clusters()
+    current = build(many, clusters)
+    for after in (
+        {key: replace(each, order=1) if isinstance(each, ir.Rule) else each for key, each in many.items()},
+        {},
+    ):
+        old = WeakSet(identities(current).values())
+        draft = Draft(current, clusters)
+        finish(draft.stage(after.values(), [key for key in many if key not in after]))
+        finish(draft.fill())
+        current = draft.commit(current.generation + 1)
+        there, gone = len(old), 0
+        gc.disable()
+        try:
+            for _ in draft.release():
+                assert there - len(old) <= SLICE
+                gone += there - len(old)
+                there = len(old)
+        finally:
+            gc.enable()
+        assert gone == 1000
 
 
 def test_a_change_of_endpoints_touches_no_route_and_no_memo() -> None:
@@ -224,3 +276,8 @@ def test_replaced_hosts_are_not_kept_by_what_they_remember() -> None:
     assert current.memory.hosts == {current.listeners["l"].names[b"*"]}
     current, _ = apply(current, clusters, resources, {})
     assert not current.memory.hosts
+
+
+def _counted(made: list[object], kind: type[object], *args: object) -> object:
+    made.append(kind)
+    return kind(*args)

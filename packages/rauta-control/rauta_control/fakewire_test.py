@@ -26,6 +26,7 @@ from rauta_control.config import Settings
 from rauta_control.downstream import Downstream
 from rauta_control.inherit import Inherited
 from rauta_control.limits import Limits
+from rauta_control.parts import split
 from rauta_control.port import Port
 from rauta_control.sharedmem import EndpointWord, SharedWords, Vital
 from rauta_control.sweep import TICKS
@@ -320,7 +321,7 @@ class Wire:
         self.channel, self.supervisor = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         published = state.EMPTY.change(1, {resource.key: state.encode(resource) for resource in resources})
         self.state = published
-        snapshot = snapshotfd.create("test", msgspec.msgpack.encode(state.diff(state.EMPTY, published)))
+        snapshot = snapshotfd.create("test", b"".join(split(state.diff(state.EMPTY, published))))
         self.inherited = Inherited(
             role="worker",
             index=0,

@@ -14,7 +14,10 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import chain
 from random import random
+from time import monotonic
 from typing import cast
 from weakref import WeakSet
 
@@ -25,16 +28,16 @@ from rauta_control.cluster import Clusters, Endpoint
 from rauta_control.draft import Draft
 from rauta_control.frames import FrameDecoder, FrameError, frame
 from rauta_control.messages import PROTOCOL_VERSION, Ack, FromWorker, Hello, Nack, Publish
+from rauta_control.parts import Joiner, join
 from rauta_control.slices import Slices, finish
 from rauta_control.table import Rule, Table
 from rauta_control.turns import in_turns
 
-TURN = 0.001  # seconds of building between two turns of the loop
-DECODE_SLICE = 128  # resources decoded between two looks at the clock
-COMPARE_SLICE = 1024  # resources compared
+TURN = 0.0005  # seconds of building between two turns of the loop
+DECODE_SLICE = 64  # resources decoded, or dropped, between two looks at the clock
+COMPARE_SLICE = 256  # resources compared
 
 log = logging.getLogger(__name__)
-_decoder = msgspec.msgpack.Decoder(Publish)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -51,7 +54,7 @@ class Follower:
         self._turn = asyncio.Lock()
         self.clusters = Clusters(random)
         self.table = Table.empty()
-        self.stall = 0.0  # seconds, the longest turn so far
+        self.stalls = {True: 0.0, False: 0.0}  # seconds, the longest turns so far: for everything, and for a change
 
     @property
     def generation(self) -> int:
@@ -67,7 +70,7 @@ class Follower:
     def load(self, fds: tuple[int, ...]) -> None:
         """Apply the last good snapshot and what came after it, from memfds of one encoded Publish each."""
         for fd in fds:
-            finish(self._apply(_decoder.decode(snapshotfd.read(fd))))
+            finish(self._apply(join(snapshotfd.chunks(fd))))
 
     async def connect(self, sock: socket.socket) -> None:
         """Use `sock` as the link to control from now on. Raises OSError if it cannot be."""
@@ -85,24 +88,22 @@ class Follower:
         if self._link is not None:
             self._link.close()
 
-    def received(self, link: Link, payload: bytes) -> None:
-        """Take one frame of a link."""
-        task = asyncio.get_running_loop().create_task(self._follow(link, payload))
+    def received(self, link: Link, publish: Publish) -> None:
+        """Take a transaction of a link."""
+        task = asyncio.get_running_loop().create_task(self._follow(link, publish))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _follow(self, link: Link, payload: bytes) -> None:
-        generation = -1
+    async def _follow(self, link: Link, publish: Publish) -> None:
         async with self._turn:
             # What is built lives long: the collector would look at it again and again, for tens of milliseconds.
             gc.disable()
+            generation, base, work = publish.generation, publish.base, self._apply(publish)
+            del publish  # that work lets go of it
             try:
-                publish = _decoder.decode(payload)
-                generation = publish.generation
-                await in_turns(self._apply(publish), TURN, self._took)
+                await in_turns(work, TURN, partial(self.took, base))
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the old configuration serves on
-                log.warning("generation %d was not applied: %r", generation, error)
-                link.send(Nack(generation, f"{type(error).__name__}: {error}"))
+                link.refuse(generation, error)
             else:
                 link.send(Ack(self.generation, self._state.digest))
             finally:
@@ -112,8 +113,16 @@ class Follower:
     def _apply(self, publish: Publish) -> Slices[None]:
         new = yield from self._state.applying(publish)
         upserts, deletes = publish.upserts, publish.deletes
-        if publish.base == state.EMPTY.generation:  # everything: most of it is there already
-            upserts, deletes = yield from _difference(self._state.encoded, new.encoded)
+        old = self._state.encoded
+        replaced: list[object] = []  # to be freed little by little
+        if publish.base == state.EMPTY.generation:  # most of it is there already
+            upserts, deletes = yield from _difference(old, new.encoded)
+            replaced += old.values()
+        else:
+            for count, key in enumerate(chain(upserts, deletes), 1):
+                replaced += key, old.get(key)
+                if not count % COMPARE_SLICE:
+                    yield
         yield
         resources: list[ir.Resource] = []
         for count, encoded in enumerate(upserts.values(), 1):
@@ -127,18 +136,27 @@ class Follower:
         yield
         yield from draft.fill()
         yield
-        self.table = draft.commit(new.generation)
+        former, self.table = self.table, draft.commit(new.generation)
         self._committed(self.table)
         yield
+        del former  # the draft holds it, and lets go of it now
         yield from draft.release()
-        for endpoint in draft.gone:
-            for connection in list(endpoint.idle):
+        while draft.gone:
+            for connection in list(draft.gone.pop().idle):
                 connection.close()
+            yield
         self._retired.append((new.generation, draft.retired))
         self._state = new  # last, so that `drained` does not say so before everything retired is known
+        del old, publish, upserts, deletes
+        while replaced:
+            yield
+            del replaced[-DECODE_SLICE:]
 
-    def _took(self, seconds: float) -> None:
-        self.stall = max(self.stall, seconds)
+    def took(self, base: int, seconds: float) -> None:
+        """Requests had to wait so long for a turn of work on a Publish with this `base`, if there were any."""
+        if self.table.generation != state.EMPTY.generation:
+            whole = base == state.EMPTY.generation
+            self.stalls[whole] = max(self.stalls[whole], seconds)
 
 
 def _difference(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Slices[tuple[dict[str, bytes], tuple[str, ...]]]:
@@ -149,7 +167,13 @@ def _difference(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Slices[tu
             upserts[key] = encoded
         if not count % COMPARE_SLICE:
             yield
-    return upserts, tuple(old.keys() - new.keys())
+    deletes: list[str] = []
+    for count, key in enumerate(old, 1):
+        if key not in new:
+            deletes.append(key)
+        if not count % COMPARE_SLICE:
+            yield
+    return upserts, tuple(deletes)
 
 
 class Link(asyncio.Protocol):
@@ -158,6 +182,7 @@ class Link(asyncio.Protocol):
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
         self._frames = FrameDecoder()
+        self._joiner = Joiner()
         self._transport: asyncio.WriteTransport | None = None
         self._closed = False
 
@@ -168,7 +193,8 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
+        """See asyncio.Protocol. A read is at most 256 KB, so this is over in well under a millisecond."""
+        started = monotonic()
         try:
             payloads = self._frames.feed(data)
         except FrameError as error:
@@ -176,7 +202,14 @@ class Link(asyncio.Protocol):
             self.close()
             return
         for payload in payloads:
-            self._follower.received(self, payload)
+            try:
+                publish = self._joiner.add(payload)
+            except msgspec.MsgspecError as error:
+                self.refuse(-1, error)
+            else:
+                if publish is not None:
+                    self._follower.received(self, publish)
+        self._follower.took(self._joiner.base, monotonic() - started)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """See asyncio.Protocol."""
@@ -186,6 +219,11 @@ class Link(asyncio.Protocol):
         """Send `message`, to nobody if the link is gone."""
         if self._transport is not None and not self._closed:
             self._transport.write(frame(_encoder.encode(message)))
+
+    def refuse(self, generation: int, error: Exception) -> None:
+        """Say that a generation, -1 where that is not known, was not applied."""
+        log.warning("generation %d was not applied: %r", generation, error)
+        self.send(Nack(generation, f"{type(error).__name__}: {error}"))
 
     def close(self) -> None:
         """Have nothing to do with this link any more."""

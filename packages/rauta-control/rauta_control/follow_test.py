@@ -17,7 +17,8 @@ from rauta_control.cluster import Endpoint
 from rauta_control.fakewire_test import CONFIGURATION, cluster
 from rauta_control.follow import Follower
 from rauta_control.frames import FrameDecoder, frame
-from rauta_control.messages import Ack, FromWorker, Hello, Nack, Publish
+from rauta_control.messages import PROTOCOL_VERSION, Ack, FromWorker, Hello, Nack, Publish
+from rauta_control.parts import split
 from rauta_control.table import Rule, Table
 
 
@@ -103,14 +104,16 @@ def unfrozen() -> Iterator[None]:
 def test_greets_and_acknowledges() -> None:
     async def scene(world: World) -> None:
         control = await world.connect()
-        assert await control.receive() == Hello(1, 3, os.getpid(), -1, 0)
+        assert await control.receive() == Hello(PROTOCOL_VERSION, 3, os.getpid(), -1, 0)
+        world.follower.took(state.EMPTY.generation, 9.0)
+        assert not any(world.follower.stalls.values())  # nobody is kept waiting by the first configuration
         for _ in range(3):
             await control.send(world.step(*CONFIGURATION))
             assert await control.receive() == Ack(world.state.generation, world.state.digest)
         assert [table.generation for table in world.tables] == [0, 1, 2]
         assert world.follower.table is world.tables[-1]
         assert world.follower.generation == world.follower.drained() == 2
-        assert world.follower.stall > 0
+        assert world.follower.stalls[False] > 0
 
     play(scene)
 
@@ -232,7 +235,7 @@ def test_a_transaction_in_progress_is_told_to_the_next_control_in_its_greeting(m
         while not world.follower._tasks:
             await asyncio.sleep(0)
         second = await world.connect()  # replaces the first before that transaction is done
-        assert await second.receive() == Hello(1, 3, os.getpid(), 0, world.state.digest)
+        assert await second.receive() == Hello(PROTOCOL_VERSION, 3, os.getpid(), 0, world.state.digest)
         await second.send(world.step(*CONFIGURATION[:-1]))
         assert await second.receive() == Ack(1, world.state.digest)
         assert await first.receive() is None
@@ -281,7 +284,7 @@ def test_a_lost_link_changes_nothing() -> None:
 def test_a_snapshot_and_what_came_since_are_loaded_at_once() -> None:
     world = World()
     steps = (world.step(*CONFIGURATION, full=True), world.step(*CONFIGURATION[:-1]), world.step(*CONFIGURATION))
-    fds = tuple(snapshotfd.create("test", msgspec.msgpack.encode(step)) for step in steps)
+    fds = tuple(snapshotfd.create("test", b"".join(split(step))) for step in steps)
     world.follower.load(fds)
     for fd in fds:
         os.close(fd)

@@ -15,7 +15,7 @@ import msgspec
 
 from rauta_control.limits import Limits
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 # -- supervisor -> worker
@@ -106,7 +106,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
 
 
 class Since(msgspec.Struct, frozen=True, tag="since"):
-    """One transaction (fd 0: a sealed memfd holding a Publish frame) to be applied after the snapshot."""
+    """One transaction (fd 0: a sealed memfd holding frames of Publish) to be applied after the snapshot."""
 
     generation: int
 
@@ -123,7 +123,8 @@ class Publish(msgspec.Struct, frozen=True, tag="publish"):
     """Configuration `generation`. `base` is the generation it applies to, or -1 when it replaces everything.
 
     `upserts` maps resource keys to msgpack-encoded ir.Resource (encoded once for all workers); `digest` is what the
-    worker's state must add up to afterwards (state.py), else it asks for everything again.
+    worker's state must add up to afterwards (state.py), else it asks for everything again. A large one comes in parts
+    (parts.py).
     """
 
     version: int
@@ -132,6 +133,7 @@ class Publish(msgspec.Struct, frozen=True, tag="publish"):
     digest: int
     upserts: dict[str, bytes]
     deletes: tuple[str, ...] = ()
+    more: bool = False
 
 
 # -- worker -> control

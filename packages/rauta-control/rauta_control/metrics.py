@@ -167,7 +167,9 @@ def _generations(reading: Reading) -> Iterator[Sample]:
 
 
 def _stalls(reading: Reading) -> Iterator[Sample]:
-    return (("", f'worker="{index}"', words[Vital.STALL_MAX] / 1e9) for index, words in enumerate(reading.vitals))
+    for index, words in enumerate(reading.vitals):
+        for applying, word in (("change", Vital.STALL_CHANGE), ("everything", Vital.STALL_WHOLE)):
+            yield "", f'worker="{index}",applying="{applying}"', words[word] / 1e9
 
 
 def _listeners(reading: Reading) -> Iterator[Sample]:
@@ -289,7 +291,8 @@ FAMILIES = (
     Family(
         "rauta_worker_stall_seconds",
         "gauge",
-        "The longest time that applying a configuration kept a worker from its requests.",
+        "The longest time, since the worker began to serve, that a step of applying a change of the configuration, or "
+        "everything where the worker lacked what it was a change of, kept it from its requests.",
         _stalls,
     ),
     Family("rauta_listener_bound", "gauge", "Whether a listener accepts connections.", _listeners),

@@ -141,7 +141,7 @@ def test_the_gateway(words: memoryview, picture: Picture) -> None:
         recorder.vitals[Vital.CONNECTIONS] = 10
         recorder.vitals[Vital.LOG_DROPPED] = 1
         recorder.vitals[Vital.REASONS + Reason.NO_ROUTE.number] = 4
-        recorder.vitals[Vital.STALL_MAX] = 2_000_000
+        recorder.vitals[Vital.STALL_CHANGE] = 2_000_000
         recorder.flush(1)
     found = samples(picture)
     assert value(found, "rauta_connections") == 20
@@ -152,7 +152,7 @@ def test_the_gateway(words: memoryview, picture: Picture) -> None:
     assert value(found, "rauta_config_age_seconds") == 3.25
     assert value(found, "rauta_config_problems") == 1
     assert value(found, "rauta_worker_generation", worker="1") == 3
-    assert value(found, "rauta_worker_stall_seconds", worker="0") == 0.002
+    assert value(found, "rauta_worker_stall_seconds", worker="0", applying="change") == 0.002
     assert value(found, "rauta_listener_bound", listener="l") == 1
     assert value(found, "rauta_listener_bound", listener="m") == 0
     assert value(found, "rauta_ready") == 1

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rauta_control import ir
-from rauta_control.messages import Ack, Drain, Hello, Listen, Nack, Unlisten
+from rauta_control.messages import PROTOCOL_VERSION, Ack, Drain, Hello, Listen, Nack, Unlisten
 from rauta_control.proxyharness_test import (
     ROOM,
     Backend,
@@ -401,7 +401,7 @@ def test_transactions_fail_no_request() -> None:
 
 def test_a_worker_without_configuration_accepts_nothing_until_it_has_one() -> None:
     with Backend(echo) as backend, Proxy(None) as proxy:
-        assert proxy.link.receive() == Hello(1, 0, proxy.process.pid, -1, 0)
+        assert proxy.link.receive() == Hello(PROTOCOL_VERSION, 0, proxy.process.pid, -1, 0)
         with proxy.client() as client:
             client.send(GET)
             assert isinstance(proxy.publish(site(backend.port)), Ack)

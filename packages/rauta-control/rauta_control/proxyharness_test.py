@@ -28,6 +28,7 @@ from rauta_common import maglev
 from rauta_control import channel, ir, snapshotfd, state
 from rauta_control.frames import FrameDecoder, frame
 from rauta_control.messages import Ack, ControlLink, FromWorker, Hello, Publish, ToWorker
+from rauta_control.parts import split
 from rauta_control.sharedmem import SharedWords, Vital, worker_base
 
 PATIENCE = 30.0  # seconds for anything that should take milliseconds: the machine may be busy
@@ -265,7 +266,7 @@ class Proxy:
         snapshot = None
         if resources is not None:
             self.state = encoded(1, resources)
-            snapshot = snapshotfd.create("test", msgspec.msgpack.encode(state.diff(state.EMPTY, self.state)))
+            snapshot = snapshotfd.create("test", b"".join(split(state.diff(state.EMPTY, self.state))))
         given = {
             "log": log,
             "words": self.words.fd,

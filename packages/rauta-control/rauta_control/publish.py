@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 import msgspec
@@ -19,42 +19,67 @@ from rauta_control import frames, snapshotfd
 from rauta_control.channel import Channel, ChannelFullError
 from rauta_control.log import Log
 from rauta_control.messages import FromWorker, Nack, Publish, Since, Snapshot, ToControl
-from rauta_control.publisher import Publisher, Send, encode_publish
-from rauta_control.state import EMPTY, PublishError, State
+from rauta_control.parts import join, split
+from rauta_control.publisher import Publisher, Send
+from rauta_control.slices import Slices, finish
+from rauta_control.state import EMPTY, PublishError, State, diff
+from rauta_control.turns import in_turns
 
 SNAPSHOT_INTERVAL = 1.0  # seconds from the first step after a snapshot to the next snapshot
 
 _decoder: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
-_publish_decoder = msgspec.msgpack.Decoder(Publish)
 
 
 class Archive:
     """Keeps the supervisor's copy of the published state up to date."""
 
-    def __init__(self, publisher: Publisher, channel: Channel[ToControl], log: Log) -> None:
-        self._publisher = publisher
+    def __init__(self, state: State, channel: Channel[ToControl], log: Log) -> None:
+        self._state = state  # as the supervisor has it
         self._channel = channel
         self._log = log
         self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._meanwhile: list[Publish] = []  # steps since the state of which a snapshot is being made
 
-    def add(self, old: State) -> None:
-        """Hand over the step from `old` to the present state; the first one is a snapshot itself."""
-        generation, payload = self._publisher.state.generation, self._publisher.payload(old)
-        if old is EMPTY:
-            self._send(Snapshot(generation), payload)
+    async def add(self, state: State, step: Publish) -> None:
+        """Hand over the `step` to `state`; the first one is a snapshot itself. One at a time."""
+        whole = step.base == EMPTY.generation
+        await self._send(Snapshot(state.generation) if whole else Since(state.generation), step)
+        self._state = state
+        if whole:
             return
-        self._send(Since(generation), payload)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, self._snapshot)
+        if self._task is not None:
+            self._meanwhile.append(step)
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, self._start)
 
-    def _snapshot(self) -> None:
+    def close(self) -> None:
+        """Make no more snapshots."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start(self) -> None:
         self._timer = None
-        state = self._publisher.state
-        self._send(Snapshot(state.generation), encode_publish(EMPTY, state))
+        self._task = asyncio.get_running_loop().create_task(self._snapshot())
 
-    def _send(self, message: Since | Snapshot, payload: bytes) -> None:
+    async def _snapshot(self) -> None:
+        state = self._state
+        await self._send(Snapshot(state.generation), diff(EMPTY, state))
+        # A snapshot stands for all that came before it: what came while it was made has to come again.
+        meanwhile, self._meanwhile, self._task = self._meanwhile, [], None
+        for step in meanwhile:
+            finish(self._sending(Since(step.generation), step))
+        if meanwhile:
+            self._timer = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, self._start)
+
+    async def _send(self, message: Since | Snapshot, publish: Publish) -> None:
+        await in_turns(self._sending(message, publish))
+
+    def _sending(self, message: Since | Snapshot, publish: Publish) -> Slices[None]:
         try:
-            fd = snapshotfd.create("rauta-configuration", payload)
+            fd = yield from snapshotfd.creating("rauta-configuration", split(publish))
             try:
                 self._channel.send(message, (fd,))
             finally:
@@ -68,9 +93,9 @@ def restored(snapshot: int | None, since: Iterable[int], log: Log) -> tuple[Stat
     state, published = EMPTY, None
     for fd in () if snapshot is None else (snapshot, *since):
         try:
-            state = state.apply(_publish_decoder.decode(snapshotfd.read(fd)))
+            state = state.apply(join(snapshotfd.chunks(fd)))
             published = time.monotonic() - max(0.0, time.time() - os.fstat(fd).st_mtime)
-        except (PublishError, msgspec.MsgspecError) as error:  # what follows does not fit either, and is logged too
+        except (PublishError, ValueError) as error:  # what follows does not fit either, and is logged too
             log.error("a part of the last configuration is lost", generation=state.generation, error=error)
         os.close(fd)
     return state, published
@@ -85,6 +110,35 @@ class Link(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self._links = links
         self._frames = frames.FrameDecoder()
+        self._parts: Iterator[bytes] = iter(())  # still to be sent
+        self._paused = False
+        self._due: asyncio.Handle | None = None
+
+    def send(self, publish: Publish) -> None:
+        """Send a transaction, a part of it at each turn of the loop, in place of what is left of the one before."""
+        self._parts = split(publish)
+        if self._due is None:
+            self._next()
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._paused = False
+        if self._due is None:
+            self._next()
+
+    def _next(self) -> None:
+        self._due = None
+        if self.transport is None or self.transport.is_closing():
+            return
+        for part in self._parts:
+            self.transport.write(part)
+            if not self._paused:
+                self._due = asyncio.get_running_loop().call_soon(self._next)
+            return
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -128,15 +182,8 @@ class Links:
 
     def send(self, sends: Iterable[Send]) -> None:
         """Write what the publisher decided."""
-        for index, payload in sends:
-            link = self._links[index]
-            try:
-                header = frames.header(payload)
-            except frames.FrameError as error:  # the worker stays behind, which the status shows
-                self._log.error("a configuration is too large to be sent", worker=index, error=error)
-                continue
-            if link.transport is not None:
-                link.transport.writelines((header, payload))
+        for index, publish in sends:
+            self._links[index].send(publish)
 
     def connected(self, link: Link) -> None:
         """Close a link that was replaced before it was open."""

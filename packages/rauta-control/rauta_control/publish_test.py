@@ -13,10 +13,11 @@ from rauta_control import publish, snapshotfd
 from rauta_control.channel import Channel, control_end, supervisor_end
 from rauta_control.frames import frame
 from rauta_control.log import Log
-from rauta_control.messages import Ack, Hello, Publish, Since, Snapshot, ToControl
+from rauta_control.messages import PROTOCOL_VERSION, Ack, Hello, Since, Snapshot, ToControl
+from rauta_control.parts import join
 from rauta_control.publish import Archive, Links
 from rauta_control.publisher import Publisher
-from rauta_control.state import EMPTY, State
+from rauta_control.state import EMPTY, State, diff
 
 LOG = Log("control", "error")
 
@@ -46,7 +47,7 @@ def with_channel(test: Callable[[Channel[ToControl], Callable[[], list[Since | S
                 messages.append(message)
             state = EMPTY
             for data in kept:
-                state = state.apply(msgspec.msgpack.decode(data, type=Publish))
+                state = state.apply(join([data]))
             assert not messages or state.generation == messages[-1].generation
             return messages
 
@@ -61,16 +62,16 @@ def test_the_supervisor_gets_each_step_at_once_and_seldom_a_snapshot(monkeypatch
     monkeypatch.setattr(publish, "SNAPSHOT_INTERVAL", 0.05)
 
     async def test(channel: Channel[ToControl], taken: Callable[[], list[Since | Snapshot]]) -> None:
-        publisher = Publisher(EMPTY, 1)
-        archive = Archive(publisher, channel, LOG)
+        state = EMPTY
+        archive = Archive(EMPTY, channel, LOG)
 
-        def step(generation: int) -> None:
-            old = publisher.state
-            publisher.publish(old.change(generation, {"key": bytes([generation])}))
-            archive.add(old)
+        async def step(generation: int) -> None:
+            nonlocal state
+            old, state = state, state.change(generation, {"key": bytes([generation])})
+            await archive.add(state, diff(old, state))
 
         for generation in range(1, 5):
-            step(generation)
+            await step(generation)
         assert taken() == [Snapshot(1), Since(2), Since(3), Since(4)]
         later: list[Since | Snapshot] = []
 
@@ -80,7 +81,7 @@ def test_the_supervisor_gets_each_step_at_once_and_seldom_a_snapshot(monkeypatch
 
         await until(more)
         assert later == [Snapshot(4)]
-        step(5)
+        await step(5)
         assert taken() == [Since(5)]
 
     with_channel(test)
@@ -92,12 +93,11 @@ def test_a_full_channel_is_logged_and_nothing_else(
     monkeypatch.setattr(channel_module, "MAX_QUEUED", 8)
 
     async def test(channel: Channel[ToControl], taken: Callable[[], list[Since | Snapshot]]) -> None:
-        publisher = Publisher(EMPTY, 1)
-        archive = Archive(publisher, channel, LOG)
+        state = EMPTY
+        archive = Archive(EMPTY, channel, LOG)
         for generation in range(1, 1000):
-            old = publisher.state
-            publisher.publish(old.change(generation, {"key": bytes(2)}))
-            archive.add(old)
+            old, state = state, state.change(generation, {"key": bytes(2)})
+            await archive.add(state, diff(old, state))
 
     with_channel(test)
     assert "could not be given a configuration" in capfd.readouterr().err
@@ -149,13 +149,13 @@ def test_a_successor_replaces_the_link_of_its_index() -> None:
     async def test(publisher: Publisher, links: Links) -> None:
         old, new = Peer(), Peer()
         links.add(0, 7, old.near)
-        old.say(Hello(1, 0, 7, 3, 0))
+        old.say(Hello(PROTOCOL_VERSION, 0, 7, 3, 0))
         await until(lambda: publisher.workers[0].greeted)
         links.add(0, 8, new.near)
         assert publisher.workers[0].pid == 8
         await until(lambda: old.heard() == b"")
         links.gone(0, 7)
-        new.say(Hello(1, 0, 8, 3, 0))
+        new.say(Hello(PROTOCOL_VERSION, 0, 8, 3, 0))
         await until(lambda: publisher.workers[0].greeted)
         links.gone(0, 8)
         assert publisher.workers == {}
@@ -172,7 +172,7 @@ def test_a_link_that_is_replaced_before_it_is_open_is_closed() -> None:
         links.add(0, 7, first.near)
         links.add(0, 8, second.near)
         await until(lambda: first.heard() == b"")
-        second.say(Hello(1, 0, 8, 3, 0))
+        second.say(Hello(PROTOCOL_VERSION, 0, 8, 3, 0))
         await until(lambda: publisher.workers[0].greeted)
         first.far.close()
         second.far.close()

@@ -1,7 +1,7 @@
-"""What each worker is sent, and what each has acknowledged. Pure: messages in, payloads out; publish.py carries them.
+"""What each worker is sent, and what each has acknowledged. Pure: messages in and out; publish.py carries them.
 
 A worker has at most one configuration in flight. While it works on that one, newer ones only replace what is wanted, so
-a slow worker gets one delta from what it acknowledged to what is wanted by then, never a queue. A payload is encoded
+a slow worker gets one delta from what it acknowledged to what is wanted by then, never a queue. What differs is found
 once for all workers that start from the same state. A worker that refuses a delta gets everything; if it refuses
 everything, it keeps what it serves, the refusal is reported, and the next configuration is a new attempt.
 """
@@ -13,26 +13,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import msgspec
-
 from rauta_control.messages import PROTOCOL_VERSION, Ack, FromWorker, Hello, Nack, Publish
 from rauta_control.state import EMPTY, State, diff
 
 RECENT = 4  # states kept for workers that come back with one: the last snapshot and what was published since
 
-_encoder = msgspec.msgpack.Encoder()
-
 
 class Send(NamedTuple):
-    """Send `payload`, an encoded Publish, to a worker."""
+    """Send a Publish to a worker, in place of what is left of one before."""
 
     worker: int
-    payload: bytes
-
-
-def encode_publish(base: State, state: State) -> bytes:
-    """Return the msgpack of the Publish that leads from `base` to `state`."""
-    return _encoder.encode(diff(base, state))
+    publish: Publish
 
 
 @dataclass(slots=True)
@@ -61,23 +52,16 @@ class Publisher:
         self._expected = expected
         self._first: int | None = None
         self._recent = deque([state], maxlen=RECENT)
-        self._payloads: dict[int, bytes] = {}  # of the present state, by the generation they start from
+        self._steps: dict[int, Publish] = {}  # to the present state, by the generation they start from
 
     def publish(self, state: State, step: Publish | None = None) -> list[Send]:
         """Make `state` what every worker should have; `step` leads there from the present state, if it is known."""
         self.state = state
         self._recent.append(state)
-        self._payloads.clear()
+        self._steps.clear()
         if step is not None:
-            self._payloads[step.base] = _encoder.encode(step)
+            self._steps[step.base] = step
         return self._sends(self.workers)
-
-    def payload(self, base: State) -> bytes:
-        """Return the encoded Publish that leads from `base` to the present state."""
-        payload = self._payloads.get(base.generation)
-        if payload is None:
-            payload = self._payloads[base.generation] = encode_publish(base, self.state)
-        return payload
 
     def complete(self) -> None:
         """Say that the present state is complete, which readiness waits for; only the first time counts."""
@@ -112,7 +96,7 @@ class Publisher:
         self._latch()
         sends = self._sends([index])
         if not any(worker.sent for worker in self.workers.values()):
-            self._payloads.clear()  # nobody is on the way: do not keep what may be many megabytes
+            self._steps.clear()  # nobody is on the way
         return sends
 
     def _greet(self, worker: Worker, hello: Hello) -> None:
@@ -124,15 +108,18 @@ class Publisher:
         worker.refusal = "" if worker.greeted else f"speaks version {hello.version}, not {PROTOCOL_VERSION}"
 
     def _sends(self, indices: Iterable[int]) -> list[Send]:
-        return [Send(index, payload) for index in indices if (payload := self._next(self.workers[index]))]
+        return [Send(index, publish) for index in indices if (publish := self._next(self.workers[index]))]
 
-    def _next(self, worker: Worker) -> bytes:
-        """Return what to send to `worker` now, having noted that it is in flight; empty for nothing."""
+    def _next(self, worker: Worker) -> Publish | None:
+        """Return what to send to `worker` now, having noted that it is in flight; None for nothing."""
         idle = worker.greeted and worker.sent is None
         if not idle or self.state in (worker.base, worker.refused):
-            return b""
+            return None
         worker.sent = self.state
-        return self.payload(worker.base)
+        publish = self._steps.get(worker.base.generation)
+        if publish is None:
+            publish = self._steps[worker.base.generation] = diff(worker.base, self.state)
+        return publish
 
     def _latch(self) -> None:
         """See `ready`. Nobody behind the first complete configuration, and nobody missing."""

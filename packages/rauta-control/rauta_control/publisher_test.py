@@ -1,11 +1,10 @@
 """Publisher: whatever workers do, they converge on the last configuration, one in flight and nothing sent twice."""
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rauta_control.messages import Ack, Hello, Nack, Publish
+from rauta_control.messages import PROTOCOL_VERSION, Ack, Hello, Nack, Publish
 from rauta_control.publisher import RECENT, Publisher, Send
 from rauta_control.state import EMPTY, PublishError, State
 
@@ -14,7 +13,7 @@ def configuration(generation: int, **resources: bytes) -> State:
     return EMPTY.change(generation, resources)
 
 
-def hello(index: int, state: State, version: int = 1) -> Hello:
+def hello(index: int, state: State, version: int = PROTOCOL_VERSION) -> Hello:
     return Hello(version, index, 100 + index, state.generation, state.digest)
 
 
@@ -38,8 +37,7 @@ class FakeWorker:
         self.publisher.connect(self.index, 100 + self.index)
         return self.publisher.receive(self.index, hello(self.index, self.state))
 
-    def take(self, payload: bytes) -> None:
-        publish = msgspec.msgpack.decode(payload, type=Publish)
+    def take(self, publish: Publish) -> None:
         assert not self.inbox, "one in flight at most"
         assert (publish.generation, publish.digest) != (self.state.generation, self.state.digest), "nothing sent twice"
         self.inbox.append(publish)
@@ -64,7 +62,7 @@ def test_every_worker_converges(data: st.DataObject) -> None:
 
     def deliver(sends: list[Send]) -> None:
         for send in sends:
-            workers[send.worker].take(send.payload)
+            workers[send.worker].take(send.publish)
 
     for worker in workers.values():
         deliver(worker.start())
@@ -110,13 +108,13 @@ def test_a_worker_with_a_recent_state_is_sent_the_difference_and_an_unknown_one_
     publisher = Publisher(states[0], expected=1)
     for state in states[1:]:
         publisher.publish(state)
-    bases = [decode(FakeWorker(publisher, index, state).start()).base for index, state in enumerate(states[:-1])]
+    bases = [only(FakeWorker(publisher, index, state).start()).base for index, state in enumerate(states[:-1])]
     assert bases == [-1, 2, 3, 4]
 
 
-def decode(sends: list[Send]) -> Publish:
+def only(sends: list[Send]) -> Publish:
     (send,) = sends
-    return msgspec.msgpack.decode(send.payload, type=Publish)
+    return send.publish
 
 
 def test_a_slow_worker_gets_one_coalesced_delta() -> None:
@@ -124,19 +122,19 @@ def test_a_slow_worker_gets_one_coalesced_delta() -> None:
     worker = FakeWorker(publisher, 0, publisher.state)
     worker.start()
     (send,) = publisher.publish(configuration(2, a=b"2"))
-    worker.take(send.payload)
+    worker.take(send.publish)
     assert publisher.publish(configuration(3, a=b"3")) == []
     assert publisher.publish(configuration(4, a=b"3", b=b"1")) == []
-    delta = decode(worker.work())
+    delta = only(worker.work())
     assert (delta.base, delta.generation, delta.upserts) == (2, 4, {"a": b"3", "b": b"1"})
 
 
-def test_workers_at_the_same_state_share_one_encoding() -> None:
+def test_workers_at_the_same_state_share_one_difference() -> None:
     publisher = Publisher(configuration(1, a=b"1"), expected=2)
     for index in range(2):
         FakeWorker(publisher, index, publisher.state).start()
     one, two = publisher.publish(configuration(2, a=b"2"))
-    assert one.payload is two.payload
+    assert one.publish is two.publish
 
 
 def test_a_refusal_is_answered_with_everything_once_and_then_reported() -> None:
@@ -145,15 +143,15 @@ def test_a_refusal_is_answered_with_everything_once_and_then_reported() -> None:
     worker.start()
     worker.refuses = 2
     (delta,) = publisher.publish(configuration(2, a=b"2"))
-    worker.take(delta.payload)
+    worker.take(delta.publish)
     (whole,) = worker.work()
-    worker.take(whole.payload)
+    worker.take(whole.publish)
     assert worker.work() == []
     assert [publish.base for publish in worker.received] == [1, -1]
     assert publisher.workers[0].refusal == "because"
     assert publisher.workers[0].generation == 1
 
-    worker.take(publisher.publish(configuration(3, a=b"3"))[0].payload)
+    worker.take(publisher.publish(configuration(3, a=b"3"))[0].publish)
     assert worker.work() == []
     assert worker.received[-1].base == -1
     assert publisher.workers[0].refusal == ""
@@ -163,7 +161,7 @@ def test_an_acknowledgement_with_another_digest_is_a_refusal() -> None:
     publisher = Publisher(configuration(1, a=b"1"), expected=1)
     FakeWorker(publisher, 0, publisher.state).start()
     publisher.publish(configuration(2, a=b"2"))
-    assert decode(publisher.receive(0, Ack(2, 5))).base == -1
+    assert only(publisher.receive(0, Ack(2, 5))).base == -1
 
 
 def test_ready_waits_for_all_workers_and_a_complete_configuration_and_stays() -> None:
@@ -197,8 +195,8 @@ def test_ready_needs_the_expected_number_of_workers(complete_first: bool) -> Non
 def test_a_worker_of_another_protocol_is_sent_nothing_and_reported() -> None:
     publisher = Publisher(configuration(1, a=b"1"), expected=1)
     publisher.connect(0, 100)
-    assert publisher.receive(0, hello(0, EMPTY, version=2)) == []
-    assert publisher.workers[0].refusal == "speaks version 2, not 1"
+    assert publisher.receive(0, hello(0, EMPTY, version=PROTOCOL_VERSION + 1)) == []
+    assert publisher.workers[0].refusal == "speaks version 3, not 2"
 
 
 def test_the_end_of_an_older_process_does_not_disconnect_its_successor() -> None:

@@ -47,7 +47,8 @@ class Vital(IntEnum):
     CONNECTIONS = 4  # open downstream connections
     REQUESTS_ACTIVE = 5  # requests in flight
     UPSTREAMS = 6  # open upstream connections
-    STALL_MAX = 7  # longest step of applying configuration, ns
+    STALL_CHANGE = 7  # longest step of applying a change of the configuration, ns
+    STALL_WHOLE = 8  # of applying a whole one while another served, ns
     # -- counters from here on: they outlive the process
     ACCEPTED = 16  # connections accepted
     REQUESTS = 17  # requests answered, RAUTA's own answers included

@@ -359,7 +359,8 @@ class Worker:
         vitals[Vital.CONNECTIONS] = len(self._open)
         vitals[Vital.GENERATION] = self.follower.generation + 1
         vitals[Vital.DRAINED] = self.follower.drained() + 1
-        vitals[Vital.STALL_MAX] = int(self.follower.stall * 1e9)
+        vitals[Vital.STALL_CHANGE] = int(self.follower.stalls[False] * 1e9)
+        vitals[Vital.STALL_WHOLE] = int(self.follower.stalls[True] * 1e9)
         self._ticks += 1
         if self._ticks % SLOW_TICKS == 0:
             self._slow_tick()
