@@ -16,7 +16,7 @@ from weakref import WeakSet
 from rauta_common import maglev
 from rauta_common.radix import Editor, Radix
 from rauta_control import ir
-from rauta_control.cluster import Clusters, Endpoint, Filling, Listed, listed
+from rauta_control.cluster import Cluster, Clusters, Endpoint, Filling, Listed, listed
 from rauta_control.slices import Slices
 from rauta_control.table import Host, Routes, Rule, Table
 
@@ -57,7 +57,7 @@ class Draft:
         self._sites: dict[str, _Site] = {}  # hosts that are being edited, by IR name
         self._replaced: list[Host] = []
         self._followed: set[Host] = set()  # those of them that others may fall back to
-        self._by_name = dict(clusters.by_name)
+        self._by_name: dict[str, Cluster] = {}
         self._fillings: list[Filling] = []
         self._listed: list[Listed] = []  # by clusters that list something else now
         self._leaving: deque[object] = deque()  # what the old table is made of and the new one is not
@@ -78,6 +78,8 @@ class Draft:
                 going[key] = old
             if not count % GLANCES:
                 yield
+        yield
+        self._by_name = dict(self._clusters.by_name)
         yield
         for count, resource in enumerate(chain(*ranked), 1):
             going.pop(resource.key, None)
