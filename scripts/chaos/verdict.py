@@ -33,7 +33,11 @@ def exactly(criterion: str, value: object, wanted: object) -> Verdict:
     return Verdict(f"{criterion}: {wanted}", str(value), value == wanted)
 
 
+def lines(verdicts: list[Verdict]) -> list[str]:
+    """Lines to print, one each."""
+    return [f"   {'ok    ' if each.met else 'FAILED'} {each.criterion}; seen: {each.measured}" for each in verdicts]
+
+
 def report(fault: Fault, verdicts: list[Verdict]) -> list[str]:
     """Lines to print."""
-    said = (f"   {'ok    ' if each.met else 'FAILED'} {each.criterion}; seen: {each.measured}" for each in verdicts)
-    return [f"{fault.number:>2} {fault.title}", *said]
+    return [f"{fault.number:>2} {fault.title}", *lines(verdicts)]

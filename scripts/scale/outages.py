@@ -1,0 +1,131 @@
+"""The API server fails, in every way there is: nothing that is served changes, and it is not stormed (fault 4).
+
+refused, unavailable, expired, busy, truncated and silent are made by a proxy (apiproxy.py); `stopped` is the API server
+itself under SIGSTOP: connections stay open, the kernel accepts more, and nobody answers.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rauta_control.kinds import KINDS
+from rauta_control.lease import RETRY
+from scripts.chaos.gateway import Gateway
+from scripts.chaos.verdict import Verdict, at_most, exactly
+from scripts.conformance.cluster import write_kubeconfig
+from scripts.conformance.problem import ConformanceError
+
+from . import apiproxy, member, objects
+from .apiproxy import ApiProxy
+from .load import Load
+from .probe import Probe
+from .stage import Stage
+
+WAYS = ("stopped", *apiproxy.FAULTS)
+CONVERGED = 35.0  # seconds from the end of the fault until an edit is served and its status written
+REQUESTS = 12  # of one kind, in 60 s
+LOOK = 0.5
+ELECTION = 40.0  # requests for the Lease in 60 s: one every two seconds, and as many looks
+
+
+async def run(stage: Stage, ways: tuple[str, ...] = WAYS) -> list[Verdict]:
+    """One replica behind the proxy; one fault after the other, under load."""
+    found: list[Verdict] = []
+    async with ApiProxy(stage.cluster) as proxy:
+        kubeconfig = _kubeconfig(stage, proxy)
+        async with member.running(kubeconfig, stage.workers, stage.folder / "outages.log") as replica:
+            await stage.await_statuses()
+            probe = Probe(member.ADDRESS, member.workers(replica))
+            await probe.connect()
+            for number, way in enumerate(ways):
+                found += await _outage(stage, proxy, replica, probe, way, number)
+            probe.close()
+    return found
+
+
+async def _outage(
+    stage: Stage, proxy: ApiProxy, replica: Gateway, probe: Probe, way: str, number: int
+) -> list[Verdict]:
+    """One fault; an edit that it hides; and the time from its end until that is served and has its status."""
+    ledger = stage.ledger
+    ledger.forget()
+    proxy.requests.clear()
+    async with Load(member.ADDRESS, stage.routes) as load:
+        refused = _refused()
+        async with _failing(stage, proxy, way):
+            began, unready = time.monotonic(), 0
+            while time.monotonic() - began < stage.outage:
+                unready += await replica.metric("rauta_ready") != 1
+                await asyncio.sleep(LOOK)
+            age = await replica.metric("rauta_config_age_seconds")
+            requests = proxy.requests.copy()
+            connects = _refused() - refused
+            if way != "stopped":
+                item = await stage.point(number, "b")
+        ended = time.monotonic()
+        if way == "stopped":
+            item = await stage.point(number, "b")
+        try:
+            served = await probe.served(number, b"b", CONVERGED * 3) - ended
+            key = f"HTTPRoute/{objects.name(number)}"
+            while not ledger.settled(key, item["metadata"]["generation"]):
+                if time.monotonic() - ended > CONVERGED * 3:
+                    break
+                await asyncio.sleep(LOOK / 10)
+        except ConformanceError:
+            served = float("inf")
+        settled = time.monotonic() - ended
+        await asyncio.sleep(2 * LOOK)
+    tally = load.tally
+    lease = requests.pop("leases", 0)
+    most = max(requests.items(), key=lambda each: each[1], default=("none", 0))
+    limit = REQUESTS * max(1.0, stage.outage / 60)
+    verdicts = [
+        exactly(f"{way}: failed of {tally.answers} requests", (tally.failed, *tally.first), (0,)),
+        exactly(f"{way}: looks at which it was not ready", unready, 0),
+        at_most(f"{way}: most lists and watches of one kind ({most[0]})", most[1], limit),
+        at_most(f"{way}: looks at the Lease", lease, ELECTION * max(1.0, stage.outage / 60)),
+        at_most(f"{way}: an edit made meanwhile is served after its end, seconds", round(served, 1), CONVERGED),
+        at_most(f"{way}: its status is written, seconds", round(settled, 1), CONVERGED),
+        exactly(f"{way}: status writes", ledger.total, 1),
+        exactly(f"{way}: config age shown ({age:.0f} s)", age >= stage.outage * 0.9 or way == "silent", True),
+    ]
+    if way == "refused":
+        tried = (connects - stage.outage / RETRY) / len(KINDS)  # the election tries for itself
+        verdicts.append(at_most(f"{way}: connections tried, by kind", round(tried, 1), limit))
+    return verdicts
+
+
+@asynccontextmanager
+async def _failing(stage: Stage, proxy: ApiProxy, way: str) -> AsyncIterator[None]:
+    """The API server fails in this way for as long as the context lasts."""
+    if way == "stopped":
+        server = next(each for each in stage.cluster.processes if each.name == "kube-apiserver")
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        return
+    await proxy.fail(next(each for each in apiproxy.FAULTS if each == way))
+    try:
+        yield
+    finally:
+        await proxy.fail(None)
+
+
+def _refused() -> int:
+    """Connections from this network that were refused so far."""
+    lines = [line.split() for line in Path("/proc/self/net/snmp").read_text().splitlines() if line.startswith("Tcp:")]
+    return int(lines[1][lines[0].index("AttemptFails")])
+
+
+def _kubeconfig(stage: Stage, proxy: ApiProxy) -> Path:
+    authority = stage.cluster.authority
+    pair = authority.issue("rauta-scale-behind", "system:masters")
+    user = {"client-certificate": str(pair.certificate), "client-key": str(pair.key)}
+    return write_kubeconfig(stage.folder / "behind.kubeconfig", proxy.url, authority.certificate, user)

@@ -1,0 +1,94 @@
+"""How long an edit takes to every worker, and what additions and edits under load cost."""
+
+import asyncio
+import statistics
+import time
+
+from scripts.chaos.gateway import Gateway
+from scripts.chaos.verdict import Verdict, at_most, exactly
+
+from . import member, objects
+from .load import Load
+from .probe import Probe
+from .stage import Stage, until
+
+MEASURED = 100  # edits, of the idle gateway
+ADDED = 1000  # routes, under load
+EDITED = 100  # under load
+APART = 0.05  # seconds between two edits
+GATEWAY = f"Gateway/{objects.GATEWAY}"
+
+
+async def run(stage: Stage) -> list[Verdict]:
+    """One replica, all routes."""
+    async with member.running(stage.cluster.kubeconfig, stage.workers, stage.folder / "propagation.log") as replica:
+        await stage.await_statuses()
+        probe = Probe(member.ADDRESS, member.workers(replica))
+        await probe.connect()
+        idle = await edits(stage, probe, MEASURED)
+        async with Load(member.ADDRESS, stage.routes) as load:
+            adding = await addition(stage, replica)
+            loaded = await edits(stage, probe, EDITED)
+        tally = load.tally
+        probe.close()
+        await stage.delete(range(stage.routes, stage.routes + ADDED))
+        await until(lambda: stage.ledger.attached(GATEWAY) == stage.routes, 30)
+        said = f"{tally.answers} answers, slowest {tally.slowest * 1e3:.0f} ms"
+        return [
+            *judged(f"edit to served by every worker, {stage.routes} routes", idle, (10, 30)),
+            *adding,
+            exactly(f"failed of requests meanwhile ({said})", (tally.failed, *tally.first), (0,)),
+            *judged("edit to served under load", loaded, (float("inf"), float("inf"))),
+        ]
+
+
+def judged(what: str, seconds: list[float], limits: tuple[float, float]) -> list[Verdict]:
+    """Median and 99th percentile, in milliseconds."""
+    ordered = sorted(each * 1e3 for each in seconds)
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    median = at_most(f"{what}, median", round(statistics.median(ordered), 2), limits[0], " ms")
+    return [median, at_most(f"{what}, p99 of {len(ordered)}", round(p99, 2), limits[1], " ms")]
+
+
+async def edits(stage: Stage, probe: Probe, count: int) -> list[float]:
+    """Seconds from each edit's event, or its response if that is earlier, until the last worker serves it."""
+    found = []
+    await probe.served(0, b"a")
+    for number in range(count):
+        target = "ba"[number % 2]
+        serving = asyncio.create_task(probe.served(0, target.encode()))
+        known = asyncio.create_task(_known(stage, objects.name(0)))
+        await stage.point(0, target)
+        began = min(time.monotonic(), await known)
+        found.append(await serving - began)
+        await asyncio.sleep(APART)
+    return found
+
+
+async def _known(stage: Stage, name: str) -> float:
+    """When the ledger sees the next generation of a route."""
+    entry = stage.ledger.entries[f"HTTPRoute/{name}"]
+    generation = entry.generation
+    while entry.generation == generation:
+        await asyncio.sleep(0.0002)
+    return time.monotonic()
+
+
+async def addition(stage: Stage, replica: Gateway) -> list[Verdict]:
+    """Add routes, and see what the Gateway's status says and how often it was written."""
+    ledger, total = stage.ledger, stage.routes + ADDED
+    ledger.forget()
+    began = time.monotonic()
+    await stage.create(range(stage.routes, total))
+    created = time.monotonic()
+    exact = await until(lambda: ledger.attached(GATEWAY) == total, 30)
+    writes = ledger.writes[GATEWAY]
+    await stage.await_statuses()
+    return [
+        at_most(
+            f"attachedRoutes exact after {ADDED} additions in {created - began:.1f} s, seconds", round(exact, 2), 2
+        ),
+        at_most("writes of the Gateway's status for them", writes, 99),
+        exactly("routes whose status was written twice or flapped", len(ledger.twice) + len(ledger.flaps), 0),
+        exactly("workers' restarts", len(member.workers(replica)) - stage.workers, 0),
+    ]
