@@ -31,6 +31,7 @@ from rauta_control.admin import Admin
 from rauta_control.certificatefiles import CertificateFiles
 from rauta_control.channel import ChannelFullError, attach, control_end, detach
 from rauta_control.clustersource import ClusterSource
+from rauta_control.condition import Status
 from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters, blocks_used, drained
@@ -49,8 +50,10 @@ from rauta_control.routespec import Address
 from rauta_control.slices import Slices
 from rauta_control.slots import SlotsFullError
 from rauta_control.turns import in_turns
+from rauta_control.world import Key
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
+STATUS_GRACE = 10.0  # seconds after the gateway's start in which one that is not ready yet says nothing of objects
 BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
 CERTIFICATE_POLL = 0.5  # seconds between two looks at the files of certificates
 COLLECT = (1_000, 10, 1_000)  # a full collection takes a tenth of a second with many objects: hardly ever
@@ -84,6 +87,8 @@ class Control:
         self._cluster = (
             ClusterSource(inherited.settings, self._pipeline, log) if inherited.settings.kubernetes else None
         )
+        self._grace: asyncio.TimerHandle | None = None
+        self._unsaid: dict[Key, Status | None] = {}  # statuses that the cluster was not told yet
         self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
         self._problems: list[str] = []  # of those that were
@@ -221,6 +226,7 @@ class Control:
             self._publisher.complete()
         if self._publisher.ready and not self._ready:
             self._ready = True
+            self._wake.set()
             self._log.info("ready", generation=self._publisher.state.generation)
             if self._demo is not None and self._first_start:
                 bound = [Address(each.address, each.port) for each in self._bound.values() if not each.error]
@@ -336,9 +342,22 @@ class Control:
         self._report([*problems, *names.problems, *self._certificates.problems])
         acknowledged = min((each.generation for each in self._publisher.workers.values()), default=-1)
         settled = await in_turns(pipeline.settling(self._bound, acknowledged, datetime.now(UTC)))
-        if self._cluster is not None:
-            self._cluster.want(settled)
         self._check_ready()
+        self._say(settled)
+
+    def _say(self, statuses: Mapping[Key, Status | None]) -> None:
+        """Tell the cluster of statuses, once this gateway is ready: one that starts has nothing programmed for a
+        moment, and Gateways that another one programmed, or this one before, need not say so.
+        """
+        if self._cluster is None:
+            return
+        self._unsaid.update(statuses)
+        grace = self._started + STATUS_GRACE - time.monotonic()
+        if self._ready or grace <= 0:
+            told, self._unsaid = self._unsaid, {}
+            self._cluster.want(told)
+        elif self._unsaid and self._grace is None:
+            self._grace = self._loop.call_later(grace, self._wake.set)
 
     async def _refuse(
         self, wanted: dict[str, ir.Resource], everything: Mapping[str, ir.Resource]
