@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from scripts.chaos.gateway import raise_limit
 from scripts.chaos.verdict import Verdict, lines
@@ -15,7 +15,7 @@ from scripts.conformance.problem import ConformanceError
 
 from . import outages, propagation, replicas, restart, stage
 
-PARTS: dict[str, tuple[str, Callable[[stage.Stage], Awaitable[list[Verdict]]]]] = {
+PARTS: dict[str, tuple[str, Callable[[stage.Stage], AsyncIterator[list[Verdict]]]]] = {
     "propagation": ("edits and additions, with all routes loaded", propagation.run),
     "restart": ("restart of control, and of everything", restart.run),
     "replicas": ("two replicas, and the end of the one that leads", replicas.run),
@@ -60,12 +60,12 @@ async def inner(options: argparse.Namespace, kept: cache.Cache) -> int:
         print(f"an API server with {options.routes} routes after {time.monotonic() - began:.0f} s", flush=True)
         for number, name in enumerate(parts, 1):
             title, run = PARTS[name]
+            print(f"{number:>2} {title}", flush=True)
             began = time.monotonic()
-            verdicts = await (outages.run(made, ways) if name == "outages" else run(made))
-            missed += sum(not each.met for each in verdicts)
-            load = os.getloadavg()[0]
-            print("\n".join([f"{number:>2} {title}", *lines(verdicts)]))
-            print(f"   ({time.monotonic() - began:.0f} s, load average {load:.1f})", flush=True)
+            async for verdicts in outages.run(made, ways) if name == "outages" else run(made):
+                missed += sum(not each.met for each in verdicts)
+                print("\n".join(lines(verdicts)))
+                print(f"   ({time.monotonic() - began:.0f} s, load average {os.getloadavg()[0]:.1f})", flush=True)
     print(f"{missed} criteria missed; logs: {folder}")
     return 1 if missed else 0
 

@@ -102,7 +102,8 @@ class ApiProxy:
                 return web.Response(status=answer.status, headers=kept, body=await answer.read())
             response = web.StreamResponse(headers=kept)
             await response.prepare(request)
-            await self._relay(answer, response, request)
+            with contextlib.suppress(ConnectionResetError, aiohttp.ClientError):  # one of both is gone
+                await self._relay(answer, response, request)
             return response
 
     async def _relay(

@@ -32,9 +32,8 @@ LOOK = 0.5
 ELECTION = 40.0  # requests for the Lease in 60 s: one every two seconds, and as many looks
 
 
-async def run(stage: Stage, ways: tuple[str, ...] = WAYS) -> list[Verdict]:
+async def run(stage: Stage, ways: tuple[str, ...] = WAYS) -> AsyncIterator[list[Verdict]]:
     """One replica behind the proxy; one fault after the other, under load."""
-    found: list[Verdict] = []
     async with ApiProxy(stage.cluster) as proxy:
         kubeconfig = _kubeconfig(stage, proxy)
         async with member.running(kubeconfig, stage.workers, stage.folder / "outages.log") as replica:
@@ -42,9 +41,8 @@ async def run(stage: Stage, ways: tuple[str, ...] = WAYS) -> list[Verdict]:
             probe = Probe(member.ADDRESS, member.workers(replica))
             await probe.connect()
             for number, way in enumerate(ways):
-                found += await _outage(stage, proxy, replica, probe, way, number)
+                yield await _outage(stage, proxy, replica, probe, way, number)
             probe.close()
-    return found
 
 
 async def _outage(

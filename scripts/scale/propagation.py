@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 import time
+from collections.abc import AsyncIterator
 
 from scripts.chaos.gateway import Gateway
 from scripts.chaos.verdict import Verdict, at_most, exactly
@@ -19,7 +20,7 @@ APART = 0.05  # seconds between two edits
 GATEWAY = f"Gateway/{objects.GATEWAY}"
 
 
-async def run(stage: Stage) -> list[Verdict]:
+async def run(stage: Stage) -> AsyncIterator[list[Verdict]]:
     """One replica, all routes."""
     async with member.running(stage.cluster.kubeconfig, stage.workers, stage.folder / "propagation.log") as replica:
         await stage.await_statuses()
@@ -34,7 +35,7 @@ async def run(stage: Stage) -> list[Verdict]:
         await stage.delete(range(stage.routes, stage.routes + ADDED))
         await until(lambda: stage.ledger.attached(GATEWAY) == stage.routes, 30)
         said = f"{tally.answers} answers, slowest {tally.slowest * 1e3:.0f} ms"
-        return [
+        yield [
             *judged(f"edit to served by every worker, {stage.routes} routes", idle, (10, 30)),
             *adding,
             exactly(f"failed of requests meanwhile ({said})", (tally.failed, *tally.first), (0,)),

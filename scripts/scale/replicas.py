@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 from scripts.chaos.verdict import Verdict, at_most, exactly
 
@@ -14,7 +15,7 @@ NODE = 7  # the number of the second node's address
 AFTER = 5.0  # seconds in which what is written late would be seen
 
 
-async def run(stage: Stage) -> list[Verdict]:
+async def run(stage: Stage) -> AsyncIterator[list[Verdict]]:
     """The first to start leads; edits before, during and after its end."""
     ledger, folder = stage.ledger, stage.folder
     kubeconfig = stage.cluster.kubeconfig
@@ -37,7 +38,7 @@ async def run(stage: Stage) -> list[Verdict]:
             took = time.monotonic() - killed
             await stage.await_statuses()
             await asyncio.sleep(AFTER)
-        return [
+        yield [
             exactly(f"status writes for {EDITED} edits, one replica leading", before.total(), EDITED),
             exactly("written twice or flapping", twice + flaps, 0),
             at_most("the other one writes after its leader's death, seconds", round(took, 1), 17),

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import AsyncIterator
 
 from scripts.chaos.verdict import Verdict, at_most, exactly
 
@@ -14,7 +15,7 @@ from .stage import Stage
 LEASE = 22.0  # seconds until the new one writes statuses: its predecessor let go of nothing
 
 
-async def run(stage: Stage) -> list[Verdict]:
+async def run(stage: Stage) -> AsyncIterator[list[Verdict]]:
     """SIGKILL to control of one replica that follows all routes; then a restart of the whole replica."""
     ledger = stage.ledger
     log = stage.folder / "restart.log"
@@ -35,7 +36,7 @@ async def run(stage: Stage) -> list[Verdict]:
     async with member.running(stage.cluster.kubeconfig, stage.workers, log.with_name("restart-2.log")):
         await asyncio.sleep(LEASE)
         whole = ledger.total
-    return [
+    yield [
         at_most("control is back after, seconds", round(back, 3), 3),
         exactly(f"failed of {tally.answers} requests meanwhile", (tally.failed, *tally.first), (0,)),
         exactly("configurations published by the new one", after - generation, 0),

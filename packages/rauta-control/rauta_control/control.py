@@ -53,7 +53,7 @@ from rauta_control.turns import in_turns
 from rauta_control.world import Key
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
-STATUS_GRACE = 10.0  # seconds after the gateway's start in which one that is not ready yet says nothing of objects
+STATUS_GRACE = 10.0  # seconds after a start in which one that is not ready yet says nothing of objects
 BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
 CERTIFICATE_POLL = 0.5  # seconds between two looks at the files of certificates
 COLLECT = (1_000, 10, 1_000)  # a full collection takes a tenth of a second with many objects: hardly ever
@@ -87,7 +87,7 @@ class Control:
         self._cluster = (
             ClusterSource(inherited.settings, self._pipeline, log) if inherited.settings.kubernetes else None
         )
-        self._grace: asyncio.TimerHandle | None = None
+        self._patient = True  # until STATUS_GRACE has passed
         self._unsaid: dict[Key, Status | None] = {}  # statuses that the cluster was not told yet
         self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
@@ -120,6 +120,7 @@ class Control:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._resolver.run())
             tasks.create_task(self._watch_certificates())
+            tasks.create_task(self._lose_patience())
             async with self._loading:
                 await self._load(self._settings)
             tasks.create_task(self._files.run() if self._cluster is None else self._cluster.run())
@@ -352,12 +353,14 @@ class Control:
         if self._cluster is None:
             return
         self._unsaid.update(statuses)
-        grace = self._started + STATUS_GRACE - time.monotonic()
-        if self._ready or grace <= 0:
+        if self._ready or not self._patient:
             told, self._unsaid = self._unsaid, {}
             self._cluster.want(told)
-        elif self._unsaid and self._grace is None:
-            self._grace = self._loop.call_later(grace, self._wake.set)
+
+    async def _lose_patience(self) -> None:
+        await asyncio.sleep(STATUS_GRACE)
+        self._patient = False
+        self._wake.set()
 
     async def _refuse(
         self, wanted: dict[str, ir.Resource], everything: Mapping[str, ir.Resource]
