@@ -33,7 +33,7 @@ class ApiProxy:
 
     def __init__(self, made: Cluster) -> None:
         self.url = ""
-        self.requests: Counter[str] = Counter()  # lists and watches, by plural of the kind
+        self.requests: Counter[str] = Counter()  # lists and watches by plural of the kind, and all about Leases
         self._server = made.server
         self._fault: Fault | None = None
         self._turn = asyncio.Event()  # set and replaced when the fault changes
@@ -86,8 +86,9 @@ class ApiProxy:
         if isinstance(request.transport, asyncio.Transport):
             self._connections.add(request.transport)
         watch = "watch" in request.query
-        if request.method == "GET":
-            self.requests[plural(request.path)] += 1
+        kind = plural(request.path)
+        if request.method == "GET" or kind == "leases":
+            self.requests[kind] += 1
         if self._fault == "unavailable":
             return web.Response(status=503, text="down")
         if self._fault == "busy":

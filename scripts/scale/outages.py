@@ -29,7 +29,7 @@ WAYS = ("stopped", *apiproxy.FAULTS)
 CONVERGED = 35.0  # seconds from the end of the fault until an edit is served and its status written
 REQUESTS = 12  # of one kind, in 60 s
 LOOK = 0.5
-ELECTION = 40.0  # requests for the Lease in 60 s: one every two seconds, and as many looks
+ELECTION = 40.0  # requests about the Lease in 60 s: one every two seconds, and some more
 
 
 async def run(stage: Stage, ways: tuple[str, ...] = WAYS) -> AsyncIterator[list[Verdict]]:
@@ -86,7 +86,7 @@ async def _outage(
         exactly(f"{way}: failed of {tally.answers} requests", (tally.failed, *tally.first), (0,)),
         exactly(f"{way}: looks at which it was not ready", unready, 0),
         at_most(f"{way}: most lists and watches of one kind ({most[0]})", most[1], limit),
-        at_most(f"{way}: looks at the Lease", lease, ELECTION * max(1.0, stage.outage / 60)),
+        at_most(f"{way}: requests about the Lease", lease, ELECTION * max(1.0, stage.outage / 60)),
         at_most(f"{way}: an edit made meanwhile is served after its end, seconds", round(served, 1), CONVERGED),
         at_most(f"{way}: its status is written, seconds", round(settled, 1), CONVERGED),
         exactly(f"{way}: status writes", ledger.total, 1),
