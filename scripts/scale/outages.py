@@ -26,6 +26,7 @@ from .probe import Probe
 from .stage import Stage
 
 WAYS = ("stopped", *apiproxy.FAULTS)
+LISTED = ("expired", "truncated", "silent")  # ways that leave lists alone, so that an edit may be found meanwhile
 CONVERGED = 35.0  # seconds from the end of the fault until an edit is served and its status written
 REQUESTS = 12  # of one kind, in 60 s
 LOOK = 0.5
@@ -48,22 +49,20 @@ async def run(stage: Stage, ways: tuple[str, ...] = WAYS) -> AsyncIterator[list[
 async def _outage(
     stage: Stage, proxy: ApiProxy, replica: Gateway, probe: Probe, way: str, number: int
 ) -> list[Verdict]:
-    """One fault; an edit that it hides; and the time from its end until that is served and has its status."""
+    """One fault; an edit in its middle; and the time from its end until that is served and has its status."""
     ledger = stage.ledger
     ledger.forget()
     proxy.requests.clear()
     async with Load(member.ADDRESS, stage.routes) as load:
         refused = _refused()
         async with _failing(stage, proxy, way):
-            began, unready = time.monotonic(), 0
-            while time.monotonic() - began < stage.outage:
-                unready += await replica.metric("rauta_ready") != 1
-                await asyncio.sleep(LOOK)
+            unready = await _wait(replica, stage.outage / 2)
+            if way != "stopped":
+                item = await stage.point(number, "b")
+            unready += await _wait(replica, stage.outage / 2)
             age = await replica.metric("rauta_config_age_seconds")
             requests = proxy.requests.copy()
             connects = _refused() - refused
-            if way != "stopped":
-                item = await stage.point(number, "b")
         ended = time.monotonic()
         if way == "stopped":
             item = await stage.point(number, "b")
@@ -90,12 +89,22 @@ async def _outage(
         at_most(f"{way}: an edit made meanwhile is served after its end, seconds", round(served, 1), CONVERGED),
         at_most(f"{way}: its status is written, seconds", round(settled, 1), CONVERGED),
         exactly(f"{way}: status writes", ledger.total, 1),
-        exactly(f"{way}: config age shown ({age:.0f} s)", age >= stage.outage * 0.9 or way == "silent", True),
+        exactly(f"{way}: config age shown ({age:.0f} s)", age >= stage.outage * 0.9 or way in LISTED, True),
     ]
     if way == "refused":
         tried = (connects - stage.outage / RETRY) / len(KINDS)  # the election tries for itself
         verdicts.append(at_most(f"{way}: connections tried, by kind", round(tried, 1), limit))
     return verdicts
+
+
+async def _wait(replica: Gateway, seconds: float) -> int:
+    """Wait, and count the looks at which the replica was not ready."""
+    unready = 0
+    ended = time.monotonic() + seconds
+    while time.monotonic() < ended:
+        unready += await replica.metric("rauta_ready") != 1
+        await asyncio.sleep(LOOK)
+    return unready
 
 
 @asynccontextmanager
