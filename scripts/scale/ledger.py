@@ -6,6 +6,7 @@ is a status written twice, and one that was there before is flapping. The counts
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scripts.conformance.api import Object
@@ -22,10 +23,14 @@ class Entry:
 
 
 class Ledger:
-    """Fed with every event of the watches; counts what was written since `forget`."""
+    """Fed with every event of the watches; counts what was written since `forget`.
+
+    `noticed` is called with the key of an object that has another generation than before.
+    """
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
+        self.noticed: Callable[[str], None] = lambda _: None
         self.forget()
 
     def forget(self) -> None:
@@ -52,6 +57,7 @@ class Ledger:
             return  # listed again
         if metadata["generation"] != held.generation:
             held.said.clear()
+            self.noticed(key)
         if status != held.status:
             self.writes[key] += 1
             said = _timeless(item)

@@ -16,6 +16,7 @@ from .stage import Stage, until
 MEASURED = 100  # edits, of the idle gateway
 ADDED = 1000  # routes, under load
 EDITED = 100  # under load
+ROUTE = 99  # the one that is edited, by no other part of a run
 APART = 0.05  # seconds between two edits
 GATEWAY = f"Gateway/{objects.GATEWAY}"
 
@@ -54,25 +55,18 @@ def judged(what: str, seconds: list[float], limits: tuple[float, float]) -> list
 async def edits(stage: Stage, probe: Probe, count: int) -> list[float]:
     """Seconds from each edit's event, or its response if that is earlier, until the last worker serves it."""
     found = []
-    await probe.served(0, b"a")
+    key = f"HTTPRoute/{objects.name(ROUTE)}"
     for number in range(count):
         target = "ba"[number % 2]
-        serving = asyncio.create_task(probe.served(0, target.encode()))
-        known = asyncio.create_task(_known(stage, objects.name(0)))
-        await stage.point(0, target)
-        began = min(time.monotonic(), await known)
-        found.append(await serving - began)
+        known = asyncio.Event()
+        stage.ledger.noticed = lambda each, known=known: known.set() if each == key else None  # type: ignore[misc]
+        tasks = [asyncio.create_task(stage.point(ROUTE, target)), asyncio.create_task(known.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        began = time.monotonic()
+        found.append(await probe.served(ROUTE, target.encode()) - began)
+        await asyncio.gather(*tasks)
         await asyncio.sleep(APART)
     return found
-
-
-async def _known(stage: Stage, name: str) -> float:
-    """When the ledger sees the next generation of a route."""
-    entry = stage.ledger.entries[f"HTTPRoute/{name}"]
-    generation = entry.generation
-    while entry.generation == generation:
-        await asyncio.sleep(0.0002)
-    return time.monotonic()
 
 
 async def addition(stage: Stage, replica: Gateway) -> list[Verdict]:
