@@ -21,6 +21,7 @@ PARTS: dict[str, tuple[str, Callable[[stage.Stage], AsyncIterator[list[Verdict]]
     "replicas": ("two replicas, and the end of the one that leads", replicas.run),
     "outages": ("an API server that fails", outages.run),
 }
+FEWEST = 200  # routes
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +46,8 @@ def chosen(given: str, known: list[str], flag: str) -> tuple[str, ...]:
 async def inner(options: argparse.Namespace, kept: cache.Cache) -> int:
     """The run, within the network that was made for it; the exit status."""
     parts = chosen(options.parts, list(PARTS), "--parts")
+    if options.routes < FEWEST:
+        raise ConformanceError(f"--routes: {options.routes}: at least {FEWEST}, so that each part has its own to edit")
     ways = chosen(options.ways, list(outages.WAYS), "--ways")
     suite = next(iter(gobuild.SUITES))
     folder, missed = kept.new_run(), 0

@@ -1,6 +1,7 @@
 """How long an edit takes to every worker, and what additions and edits under load cost."""
 
 import asyncio
+import math
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from .load import Load
 from .probe import Probe
 from .stage import Stage, until
 
-MEASURED = 100  # edits, of the idle gateway
+MEASURED = 300  # edits, of the idle gateway
 ADDED = 1000  # routes, under load
 EDITED = 100  # under load
 ROUTE = 99  # the one that is edited, by no other part of a run
@@ -40,16 +41,20 @@ async def run(stage: Stage) -> AsyncIterator[list[Verdict]]:
             *judged(f"edit to served by every worker, {stage.routes} routes", idle, (10, 30)),
             *adding,
             exactly(f"failed of requests meanwhile ({said})", (tally.failed, *tally.first), (0,)),
-            *judged("edit to served under load", loaded, (float("inf"), float("inf"))),
+            *judged("edit to served under load", loaded, None),
         ]
 
 
-def judged(what: str, seconds: list[float], limits: tuple[float, float]) -> list[Verdict]:
-    """Median and 99th percentile, in milliseconds."""
+def judged(what: str, seconds: list[float], limits: tuple[float, float] | None) -> list[Verdict]:
+    """Median and 99th percentile (nearest rank), in milliseconds; without limits, to be known only."""
     ordered = sorted(each * 1e3 for each in seconds)
-    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-    median = at_most(f"{what}, median", round(statistics.median(ordered), 2), limits[0], " ms")
-    return [median, at_most(f"{what}, p99 of {len(ordered)}", round(p99, 2), limits[1], " ms")]
+    median, p99 = round(statistics.median(ordered), 1), round(ordered[math.ceil(len(ordered) * 0.99) - 1], 1)
+    if limits is None:
+        return [Verdict(what, f"median {median} ms, p99 {p99} ms of {len(ordered)}", met=True)]
+    return [
+        at_most(f"{what}, median", median, limits[0], " ms"),
+        at_most(f"{what}, p99 of {len(ordered)}", p99, limits[1], " ms"),
+    ]
 
 
 async def edits(stage: Stage, probe: Probe, count: int) -> list[float]:
@@ -85,5 +90,5 @@ async def addition(stage: Stage, replica: Gateway) -> list[Verdict]:
         ),
         at_most("writes of the Gateway's status for them", writes, 99),
         exactly("routes whose status was written twice or flapped", len(ledger.twice) + len(ledger.flaps), 0),
-        exactly("workers' restarts", len(member.workers(replica)) - stage.workers, 0),
+        exactly("workers started", sum(name.startswith("worker-") for name, _, _ in replica.started), stage.workers),
     ]
