@@ -316,5 +316,5 @@ FAULTS = (
     Fault(10, "the backend answers twice", too_much, smoke=True),
     Fault(11, "a short body; a client that half-closes", half_close, smoke=True),
     Fault(12, "413 while the client still sends", early_answer, smoke=True),
-    Fault(24, "the backend answers 503, and the route retries", retry_storm, smoke=True),
+    Fault(24, "the backend answers 503, and the route retries", retry_storm),
 )
