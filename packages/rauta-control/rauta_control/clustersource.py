@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rauta_control import clusteraccess
 from rauta_control.backoff import Backoff
 from rauta_control.clusteraccess import AccessError, ClusterAccess
 from rauta_control.condition import Status
 from rauta_control.config import Settings
+from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource
 from rauta_control.log import Log
 from rauta_control.replica import Replica
@@ -45,6 +46,7 @@ class ClusterSource:
             self,
             namespaces=self._settings.namespaces,
             by_name=self._settings.secrets_by_name,
+            services=self._settings.services,
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(replica.run())
@@ -68,6 +70,11 @@ class ClusterSource:
         if self._synced and self._replica is not None and self._statuses:
             told, self._statuses = self._statuses, {}
             self._replica.want(told)
+
+    def stand(self, listeners: Iterable[Listener]) -> None:
+        """These are the listeners of all Gateways now."""
+        if self._synced and self._replica is not None:
+            self._replica.stand(listeners)
 
     async def _find(self) -> ClusterAccess:
         backoff = Backoff()

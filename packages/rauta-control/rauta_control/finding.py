@@ -96,6 +96,12 @@ CODES: dict[int, Code] = {
     52: Code(_ERROR, "no address is free", "add addresses to the pool, or remove a Gateway"),
     53: Code(_ERROR, "the parameters are invalid", "remove parametersRef: there are no parameters"),
     54: Code(_WARNING, "the GatewayClass does not exist", "create the GatewayClass, or correct gatewayClassName"),
+    55: Code(
+        _ERROR,
+        "the Service of the Gateway has no address",
+        "see what gives Services of this type addresses: kubectl describe service; until then wait",
+    ),
+    56: Code(_ERROR, "no target port is free", "widen --target-ports, or remove a Gateway"),
     # Policies.
     60: Code(_WARNING, "the balancing policy is not known", "correct the annotation; until then the default applies"),
     # Documents.

@@ -27,6 +27,7 @@ from rauta_control.overlay import failures, gateway_of, ground, overlaid
 from rauta_control.settings import Settings
 from rauta_control.slices import Slices
 from rauta_control.source import Fault
+from rauta_control.supported import BEHIND_SERVICES, TODAY
 from rauta_control.translate import Change, Translator
 from rauta_control.world import Key
 
@@ -269,6 +270,8 @@ def terms_of(given: config.Settings, local: tuple[str, ...]) -> Settings:
         pool=given.addresses,
         wildcard="::",
         balance=given.balance,
+        services=given.services,
+        abilities=TODAY if given.services is None else BEHIND_SERVICES,
     )
 
 
