@@ -29,6 +29,7 @@ from rauta_control.world import Key
 
 SCAN = 20  # Gateways looked at in one go: about 2 ms
 MAX_RETRY_AFTER = 60.0
+PEACE = 60.0  # seconds after which whoever changes an object again is not at war with us
 
 
 class Write(NamedTuple):
@@ -208,7 +209,6 @@ class Upkeep:
             if gatewayservice.ours(there.metadata, self._terms) != gateway.name:
                 self.problems[key] = f"it is there already, and was not made for {gateway}"
             elif isinstance(there, Service | EndpointSlice) and gatewayservice.stands(document, there):
-                self._attempts.pop(key, None)
                 self.problems.pop(key, None)
             else:
                 yield Write(gateway, key, document, held.version)
@@ -232,10 +232,13 @@ class Upkeep:
         """Whether to write now: the same again only after a while, for somebody may be writing against us."""
         digest = write.document["metadata"]["annotations"][APPLIED] if write.document is not None else ""
         last = self._attempts.get(write.key)
-        if last is not None and last.digest == digest and now < last.due:
+        if last is None or last.digest != digest or now > last.due + PEACE:
+            backoff = Backoff()
+        elif now >= last.due:
+            backoff = last.backoff
+        else:
             heapq.heappush(self._later, (last.due, write.gateway))
             return False
-        backoff = last.backoff if last is not None and last.digest == digest else Backoff()
         self._attempts[write.key] = _Attempt(digest, now + backoff.failed(0.0), backoff)
         return True
 
