@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from rauta_control import clusteraccess
 from rauta_control.backoff import Backoff
@@ -35,6 +35,7 @@ class ClusterSource:
         self._log = log
         self._replica: Replica | None = None
         self._statuses: dict[Key, Status | None] = {}  # that the replica was not told yet
+        self._stood: Sequence[Listener] | None = None  # what the replica was told last
         self._synced = False
         self._faults: tuple[Fault, ...] = ()
         self.problems: list[str] = []  # between us and the cluster, a sentence each
@@ -71,9 +72,10 @@ class ClusterSource:
             told, self._statuses = self._statuses, {}
             self._replica.want(told)
 
-    def stand(self, listeners: Iterable[Listener]) -> None:
-        """These are the listeners of all Gateways now."""
-        if self._synced and self._replica is not None:
+    def stand(self, listeners: Sequence[Listener]) -> None:
+        """These are the listeners of all Gateways now; the same list: nothing changed."""
+        if self._synced and self._replica is not None and listeners is not self._stood:
+            self._stood = listeners
             self._replica.stand(listeners)
 
     async def _find(self) -> ClusterAccess:

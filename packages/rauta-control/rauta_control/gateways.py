@@ -16,6 +16,7 @@ from rauta_control.derive import Graph
 from rauta_control.finding import Finding, finding
 from rauta_control.gateway import Gateway, GatewayStatus, ListenerStatus
 from rauta_control.gatewayclass import GatewayClass
+from rauta_control.gatewayservice import overruled
 from rauta_control.hosts import sockets, sockets_output
 from rauta_control.listeners import (
     Facts,
@@ -255,6 +256,9 @@ def _ignored(q: Graph, gateway: Gateway, key: Key) -> Iterator[Finding]:
     ):
         if given and ability not in able:
             yield finding(3, key, path, ability.missing)
+    if infrastructure is not None and Ability.INFRASTRUCTURE in able:
+        for name in overruled(infrastructure.labels, infrastructure.annotations):
+            yield finding(3, key, "spec.infrastructure", f"{name} is set by RAUTA itself")
     if gateway.spec.default_scope == "All":
         yield finding(3, key, "spec.defaultScope", "routes do not attach to default Gateways by themselves")
     for index, listener in enumerate(gateway.spec.listeners):

@@ -32,7 +32,10 @@ CLASS_NAME = f"{GATEWAY_GROUP}/gateway-class-name"
 INSTALLATION = f"{DOMAIN}/installation"  # label: which RAUTA keeps the object, by its own Service
 GATEWAY = f"{DOMAIN}/gateway"  # annotation: the name of the Gateway, in full
 APPLIED = f"{DOMAIN}/applied"  # annotation: the digest of what was applied, to know what to take back
+KEPT_BY = "app.kubernetes.io/managed-by"  # label
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"  # a label that keeps other controllers away from a slice
+LABELS = frozenset({GATEWAY_NAME, CLASS_NAME, INSTALLATION, KEPT_BY, MANAGED_BY, SERVICE_LABEL})
+ANNOTATIONS = frozenset({GATEWAY, APPLIED})
 
 
 def service_name(gateway: Gateway) -> str:
@@ -46,6 +49,11 @@ def service_name(gateway: Gateway) -> str:
 def service_key(gateway: Gateway) -> Key:
     """The key of a Gateway's Service."""
     return Key("Service", gateway.namespace, service_name(gateway))
+
+
+def overruled(labels: Iterable[str], annotations: Iterable[str]) -> list[str]:
+    """Those keys of a Gateway's infrastructure that RAUTA sets itself, sorted."""
+    return sorted({*labels} & LABELS | {*annotations} & ANNOTATIONS)
 
 
 def ours(meta: ObjectMeta, terms: Terms) -> str:
@@ -119,7 +127,7 @@ def _applied(
     wanted = gateway.spec.infrastructure
     labels = {
         **(wanted.labels if wanted else {}),
-        "app.kubernetes.io/managed-by": "rauta",
+        KEPT_BY: "rauta",
         GATEWAY_NAME: label_value(gateway.name),
         CLASS_NAME: label_value(gateway.spec.gateway_class_name),
         INSTALLATION: terms.installation,
