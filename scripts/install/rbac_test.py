@@ -39,7 +39,7 @@ def of_kinds() -> Iterator[Permission]:
         for version in entry.served:
             group = version.rpartition("/")[0]
             yield from ((verb, group, plural, "") for verb in ("list", "watch"))
-            if "status" in entry.struct.__struct_fields__:
+            if "status" in entry.struct.__struct_fields__ and not entry.core:  # of those others write the statuses
                 yield from (("get", group, plural, ""), ("patch", group, f"{plural}/status", ""))
 
 
