@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from rauta_control import balance, flags, limits, options, routespec
+from rauta_control import balance, flags, limits, options, routespec, serviceterms
 from rauta_control.flags import Flag, Given
 from rauta_control.forwarded import pseudonym, trust
 from rauta_control.handshake import upgrades
@@ -244,8 +244,8 @@ class _Reader:
 
     def services(self) -> Terms | None:
         kind = self.one(options.GATEWAY_SERVICES, _service_type, None)
-        own = self.one(options.OWN_SERVICE, _own_service, OWN_SERVICE)
-        targets = self.one(options.TARGET_PORTS, _port_range, TARGET_PORTS)
+        own = self.one(options.OWN_SERVICE, serviceterms.own_service, OWN_SERVICE)
+        targets = self.one(options.TARGET_PORTS, serviceterms.port_range, TARGET_PORTS)
         if kind is not None:
             return Terms(kind, *own, targets)
         if not self.given(options.GATEWAY_SERVICES):
@@ -368,20 +368,6 @@ def _service_type(text: str) -> ServiceType:
     if text not in TYPES:
         raise ValueError("LoadBalancer, NodePort or ClusterIP")
     return TYPES[TYPES.index(text)]
-
-
-def _own_service(text: str) -> tuple[str, str]:
-    namespace, _, name = text.partition("/")
-    if not (_NAMESPACE.fullmatch(namespace) and _NAMESPACE.fullmatch(name)):
-        raise ValueError("the namespace of a Service and its name, as in rauta-system/rauta")
-    return namespace, name
-
-
-def _port_range(text: str) -> Range:
-    found = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
-    if not found or not 1024 <= int(found[1]) <= int(found[2]) <= 65535:
-        raise ValueError("the first and the last port, 1024 to 65535, as in 10000-19999")
-    return Range(int(found[1]), int(found[2]))
 
 
 def _services(settings: Settings) -> Iterator[str]:
