@@ -69,10 +69,12 @@ def read(folder: Path) -> Kustomization:
 
 
 def merged(target: Any, patch: Any) -> Any:
-    """`target` with `patch` in it. Lists of named things merge by name, the patch's first; all others are replaced."""
+    """`target` with `patch` in it. Lists of named things merge by name, the patch's first; all others are replaced.
+    What the patch has as null goes.
+    """
     if isinstance(target, dict) and isinstance(patch, dict):
         both = {key: merged(target[key], value) if key in target else value for key, value in patch.items()}
-        return target | both
+        return {key: value for key, value in (target | both).items() if value is not None}
     if _named(target) and _named(patch):
         there = {each["name"]: each for each in target}
         new = [merged(there.pop(each["name"], {}), each) for each in patch]

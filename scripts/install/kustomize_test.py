@@ -23,6 +23,7 @@ def folder(path: Path, files: dict[str, dict[str, Any]], **fields: Any) -> Path:
     ("target", "patch", "result"),
     [
         ({"a": 1, "b": {"c": 1}}, {"b": {"d": 2}}, {"a": 1, "b": {"c": 1, "d": 2}}),
+        ({"a": 1, "b": {"c": 1}}, {"b": {"c": None}}, {"a": 1, "b": {}}),
         ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
         (
             {"all": [{"name": "x", "v": 1}, {"name": "y"}]},

@@ -15,7 +15,11 @@ from scripts.install import schema
 from scripts.install.kustomize import Document, build
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-MODES = {"deployment": "Deployment", "daemonset": "DaemonSet"}  # the folder, and what runs the pods
+MODES = {
+    "deployment": "Deployment",
+    "daemonset": "DaemonSet",
+    "services": "Deployment",
+}  # the folder, and what runs the pods
 
 
 class Mode:
@@ -166,6 +170,20 @@ def test_behind_a_service_low_ports_need_no_capability(deployment: Mode) -> None
     ]
     assert deployment.one("Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     assert deployment.runs["spec"]["replicas"] > deployment.one("PodDisruptionBudget")["spec"]["maxUnavailable"]
+
+
+def test_with_a_service_for_each_gateway_the_own_one_only_says_which_pods_there_are() -> None:
+    mode = Mode("services")
+    service, terms = mode.one("Service"), settings(mode).services
+    assert terms is not None
+    assert (terms.type, terms.namespace, terms.name) == (
+        "LoadBalancer",
+        service["metadata"]["namespace"],
+        service["metadata"]["name"],
+    )
+    assert service["spec"]["clusterIP"] == "None"
+    assert "externalTrafficPolicy" not in service["spec"]
+    assert settings(Mode("deployment")).services is None
 
 
 def test_on_the_network_of_the_host_it_has_the_one_capability_and_no_service(daemonset: Mode) -> None:

@@ -3,8 +3,9 @@
 That the code asks for no others at run time is what replica_test.py of rauta-control shows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,13 +14,14 @@ from rauta_control.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = list(yaml.safe_load_all((ROOT / "manifests/base/rbac.yaml").read_text()))
+SERVICES = list(yaml.safe_load_all((ROOT / "manifests/services/rbac.yaml").read_text()))
 
 Permission = tuple[str, str, str, str]  # verb, group, resource, and the name it is limited to or ""
 
 
-def granted(kind: str) -> set[Permission]:
+def granted(kind: str, documents: Sequence[Any] = DOCUMENTS) -> set[Permission]:
     """What the rules of all objects of a kind permit."""
-    rules = [rule for each in DOCUMENTS if each["kind"] == kind for rule in each["rules"]]
+    rules = [rule for each in documents if each["kind"] == kind for rule in each["rules"]]
     found = [
         (verb, group, resource, name)
         for rule in rules
@@ -39,12 +41,21 @@ def of_kinds() -> Iterator[Permission]:
         for version in entry.served:
             group = version.rpartition("/")[0]
             yield from ((verb, group, plural, "") for verb in ("list", "watch"))
-            if "status" in entry.struct.__struct_fields__:
+            if "status" in entry.struct.__struct_fields__ and not entry.core:  # of those others write the statuses
                 yield from (("get", group, plural, ""), ("patch", group, f"{plural}/status", ""))
 
 
 def test_cluster_wide_it_reads_its_kinds_and_writes_statuses_and_nothing_else() -> None:
     assert granted("ClusterRole") == set(of_kinds())
+
+
+def test_services_of_gateways_take_what_applying_and_deleting_them_does() -> None:
+    kinds = (("", "services"), ("discovery.k8s.io", "endpointslices"))
+    verbs = ("create", "patch", "delete")  # an apply that creates needs both
+    assert granted("ClusterRole", SERVICES) == {(verb, *kind, "") for verb in verbs for kind in kinds}
+    role, binding = SERVICES
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == next(each["subjects"] for each in DOCUMENTS if "subjects" in each)
 
 
 def test_in_its_namespace_it_may_do_with_one_lease_what_an_election_does() -> None:

@@ -17,20 +17,10 @@ from rauta_control.classes import ours
 from rauta_control.derive import Graph
 from rauta_control.gateway import Gateway, GatewayStatusAddress
 from rauta_control.listeners import facts, gateway_refused
+from rauta_control.placement import Place
+from rauta_control.serviceplace import service_place
 from rauta_control.settings import held, settings
 from rauta_control.world import GATEWAYS, Key, find, members, seniority
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where a Gateway is served: the addresses to bind. `reason` and `message` say what it lacks, if anything.
-
-    `blocked` are ports of its ListenerSets that another Gateway has on one of these addresses.
-    """
-
-    addresses: tuple[str, ...] = ()
-    reason: str = ""
-    message: str = ""
-    blocked: frozenset[int] = frozenset()
 
 
 class _Claims:
@@ -59,14 +49,18 @@ class _Claims:
 
 def place(q: Graph, gateway: Key) -> Place:
     """Where a Gateway of ours is served."""
+    if settings(q).services is not None:
+        return q.get(service_place, gateway)
     return q.get(_places).get(gateway, Place())
 
 
-def said(q: Graph, addresses: tuple[str, ...]) -> tuple[GatewayStatusAddress, ...]:
-    """What a status says of bound addresses: for the wildcard, the addresses of this machine."""
+def said(q: Graph, where: Place) -> tuple[GatewayStatusAddress, ...]:
+    """What a status says of addresses: those of the Service or those bound; for the wildcard, of this machine."""
+    if where.shown is not None:
+        return where.shown
     listed = [
         each
-        for address in addresses
+        for address in where.addresses
         for each in (settings(q).local if ip_address(address).is_unspecified else (address,))
     ]
     return tuple(GatewayStatusAddress(value=address) for address in dict.fromkeys(listed))

@@ -23,6 +23,7 @@ TOTAL = 30.0  # seconds for a request that is not a watch; one on a connection t
 SILENCE = 60.0  # seconds without a byte after which a watch is taken for dead; bookmarks come about once a minute
 READ_BUFFER = 2 * 1024 * 1024  # bytes; an object is at most 1.5 MiB
 MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 JSON = "application/json"
 
 #: What can happen to a connection.

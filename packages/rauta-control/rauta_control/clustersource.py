@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rauta_control import clusteraccess
 from rauta_control.backoff import Backoff
 from rauta_control.clusteraccess import AccessError, ClusterAccess
 from rauta_control.condition import Status
 from rauta_control.config import Settings
+from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource
 from rauta_control.log import Log
 from rauta_control.replica import Replica
@@ -34,6 +35,7 @@ class ClusterSource:
         self._log = log
         self._replica: Replica | None = None
         self._statuses: dict[Key, Status | None] = {}  # that the replica was not told yet
+        self._stood: Sequence[Listener] | None = None  # what the replica was told last
         self._synced = False
         self._faults: tuple[Fault, ...] = ()
         self.problems: list[str] = []  # between us and the cluster, a sentence each
@@ -45,6 +47,7 @@ class ClusterSource:
             self,
             namespaces=self._settings.namespaces,
             by_name=self._settings.secrets_by_name,
+            services=self._settings.services,
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(replica.run())
@@ -68,6 +71,12 @@ class ClusterSource:
         if self._synced and self._replica is not None and self._statuses:
             told, self._statuses = self._statuses, {}
             self._replica.want(told)
+
+    def stand(self, listeners: Sequence[Listener]) -> None:
+        """These are the listeners of all Gateways now; the same list: nothing changed."""
+        if self._synced and self._replica is not None and listeners is not self._stood:
+            self._stood = listeners
+            self._replica.stand(listeners)
 
     async def _find(self) -> ClusterAccess:
         backoff = Backoff()

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from rauta_control import balance, flags, limits, options, routespec
+from rauta_control import balance, flags, limits, options, routespec, serviceterms
 from rauta_control.flags import Flag, Given
 from rauta_control.forwarded import pseudonym, trust
 from rauta_control.handshake import upgrades
 from rauta_control.ir import Balance
 from rauta_control.limits import Limits
+from rauta_control.parameters import TYPES
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
+from rauta_control.serviceterms import Range, ServiceType, Terms
 from rauta_control.sharedmem import MAX_WORKERS
 
 T = TypeVar("T")
@@ -43,6 +45,8 @@ or see it work with backends of its own: rauta-control --demo"""
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123
 
 DEFAULT_CLASS = "rauta"
+OWN_SERVICE = ("rauta-system", "rauta")
+TARGET_PORTS = Range(10000, 19999)
 DEFAULT_LIMITS = Limits()
 
 
@@ -74,6 +78,7 @@ class Settings:
     kubeconfig: str = ""  # the path of one; empty: where it is usual, or from inside a pod
     namespaces: tuple[str, ...] = ()  # the only ones to follow; empty: all
     secrets_by_name: bool = False  # read only those that are referred to
+    services: Terms | None = None  # keep a Service for each Gateway
     log: str = "info"  # one of LEVELS
     access_log: str = "stdout"  # "stdout", "off" or a path
     workers: int = 1  # 1 to MAX_WORKERS
@@ -124,6 +129,7 @@ def parse(
         kubeconfig=reader.one(options.KUBECONFIG, _path, "") if kubernetes else "",
         namespaces=reader.one(options.NAMESPACES, _namespaces, ()),
         secrets_by_name=reader.switch(options.SECRETS_BY_NAME),
+        services=reader.services(),
         log=reader.level(),
         access_log=reader.one(options.ACCESS_LOG, _access_log, "stdout"),
         workers=reader.one(options.WORKERS, _worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),
@@ -137,7 +143,9 @@ def parse(
         check=bool(reader.given(options.CHECK)),
         argv=tuple(argv),
     )
-    problems = reader.problems + _collisions(settings) + flags.unknown_variables(environ, _KNOWN)
+    problems = (
+        reader.problems + _collisions(settings) + [*_services(settings)] + flags.unknown_variables(environ, _KNOWN)
+    )
     if settings.config and kubernetes:
         problems.append(
             f"{options.CONFIG.name} and {options.KUBERNETES.name}: expected one of them, objects come from one place"
@@ -233,6 +241,17 @@ class _Reader:
         together = Given(given[0].source, ",".join(one.value for one in given)) if backends else None
         pool = self._convert(together, lambda _: routespec.pool(backends)) if together else None
         return RouteSpec("", "/", pool) if pool else None
+
+    def services(self) -> Terms | None:
+        kind = self.one(options.GATEWAY_SERVICES, _service_type, None)
+        own = self.one(options.OWN_SERVICE, serviceterms.own_service, OWN_SERVICE)
+        targets = self.one(options.TARGET_PORTS, serviceterms.port_range, TARGET_PORTS)
+        if kind is not None:
+            return Terms(kind, *own, targets)
+        if not self.given(options.GATEWAY_SERVICES):
+            for given in (*self.given(options.OWN_SERVICE), *self.given(options.TARGET_PORTS)):
+                self.problems.append(f"{given}: expected {options.GATEWAY_SERVICES.name} too, which it is about")
+        return None
 
     def limits(self) -> Limits:
         read = {name: self.one(flag, partial(limits.read, name), None) for name, flag in limits.FLAGS.items()}
@@ -343,3 +362,34 @@ def _namespaces(text: str) -> tuple[str, ...]:
     if not all(map(_NAMESPACE.fullmatch, names)):
         raise ValueError("names of namespaces, separated by commas")
     return tuple(dict.fromkeys(names))
+
+
+def _service_type(text: str) -> ServiceType:
+    if text not in TYPES:
+        raise ValueError("LoadBalancer, NodePort or ClusterIP")
+    return TYPES[TYPES.index(text)]
+
+
+def _services(settings: Settings) -> Iterator[str]:
+    """What does not go together with a Service for each Gateway."""
+    terms = settings.services
+    if terms is None:
+        return
+    flag = options.GATEWAY_SERVICES.name
+    if not settings.kubernetes:
+        yield f"{flag}: expected {options.KUBERNETES.name} too; Services are objects of a cluster"
+    if settings.addresses:
+        yield f"{flag} and {options.ADDRESSES.name}: expected one of them, they say where Gateways get addresses from"
+    if settings.namespaces and terms.namespace not in settings.namespaces:
+        yield (
+            f"{options.NAMESPACES.name} {','.join(settings.namespaces)}: expected {terms.namespace} among them, where "
+            f"the Service of {options.OWN_SERVICE.name} is"
+        )
+    for name, port in (
+        (options.ADMIN_PORT.name, settings.admin_port),
+        (options.PROBE_PORT.name, settings.probe_port),
+        *((options.FROM.name, at.port) for at in settings.bind),
+        *((options.TLS_BIND.name, at.port) for at in settings.tls_bind),
+    ):
+        if port in terms.targets:
+            yield f"{name} {port}: expected a port outside of {options.TARGET_PORTS.name} {terms.targets}"

@@ -9,6 +9,7 @@ from rauta_control.balance import EXPECTED
 from rauta_control.config import NOTHING_TO_ROUTE_TO, Settings, parse
 from rauta_control.ir import Balance
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
+from rauta_control.serviceterms import Range, Terms
 
 CATCH_ALL = RouteSpec("", "/", (BackendSpec("web", 80),))
 
@@ -78,6 +79,15 @@ BAD = [
     ("--from", "RAUTA_BIND_ADDR", "1.1.1.1:1,1.1.1.1:1", "each address once"),
     ("--addresses", "RAUTA_ADDRESSES", "web", "an IP address of this machine (names are not looked up here)"),
     ("--addresses", "RAUTA_ADDRESSES", "::1,0::1", "each address once"),
+    ("--gateway-services", "RAUTA_GATEWAY_SERVICES", "External", "LoadBalancer, NodePort or ClusterIP"),
+    (
+        "--own-service",
+        "RAUTA_OWN_SERVICE",
+        "rauta",
+        "the namespace of a Service and its name, as in rauta-system/rauta",
+    ),
+    ("--target-ports", "RAUTA_TARGET_PORTS", "9-80", "the first and the last port, 1024 to 65535, as in 10000-19999"),
+    ("--target-ports", "RAUTA_TARGET_PORTS", "3000", "the first and the last port, 1024 to 65535, as in 10000-19999"),
     ("--admin-host", "RAUTA_ADMIN_HOST", "admin", "an IP address of this machine (names are not looked up here)"),
     ("--admin-port", "RAUTA_ADMIN_PORT", "70000", "a port from 0 to 65535"),
     ("--probe-host", "RAUTA_PROBE_HOST", "*", "an IP address of this machine (names are not looked up here)"),
@@ -233,6 +243,30 @@ def test_what_is_read_of_a_cluster() -> None:
     assert settings(KUBECONFIG="/k").kubeconfig == ""
     assert problems("--kubernetes", "--watch-namespaces=a,B") == [
         "--watch-namespaces a,B: expected names of namespaces, separated by commas"
+    ]
+
+
+def test_a_service_for_each_gateway() -> None:
+    given = settings("--kubernetes", "--gateway-services=LoadBalancer")
+    assert given.services == Terms("LoadBalancer", "rauta-system", "rauta", Range(10000, 19999))
+    more = {"RAUTA_K8S_MODE": "true", "RAUTA_OWN_SERVICE": "edge/pods", "RAUTA_TARGET_PORTS": "20000-20099"}
+    given = settings(RAUTA_GATEWAY_SERVICES="ClusterIP", **more)
+    assert given.services == Terms("ClusterIP", "edge", "pods", Range(20000, 20099))
+    assert settings("--kubernetes").services is None
+
+
+def test_a_service_for_each_gateway_does_not_go_with_everything() -> None:
+    assert problems("--gateway-services=NodePort", "--addresses=10.0.0.1") == [
+        "--gateway-services: expected --kubernetes too; Services are objects of a cluster",
+        "--gateway-services and --addresses: expected one of them, they say where Gateways get addresses from",
+    ]
+    assert problems("--kubernetes", "--gateway-services=NodePort", "--watch-namespaces=a", "--probe-port=10001") == [
+        "--watch-namespaces a: expected rauta-system among them, where the Service of --own-service is",
+        "--probe-port 10001: expected a port outside of --target-ports 10000-19999",
+    ]
+    assert problems("--kubernetes", "--own-service=a/b", "--target-ports=2000-3000") == [
+        "--own-service a/b: expected --gateway-services too, which it is about",
+        "--target-ports 2000-3000: expected --gateway-services too, which it is about",
     ]
 
 

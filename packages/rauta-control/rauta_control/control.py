@@ -343,6 +343,8 @@ class Control:
         self._report([*problems, *names.problems, *self._certificates.problems])
         acknowledged = min((each.generation for each in self._publisher.workers.values()), default=-1)
         settled = await in_turns(pipeline.settling(self._bound, acknowledged, datetime.now(UTC)))
+        if self._cluster is not None and complete and not pipeline.busy:
+            self._cluster.stand(pipeline.sockets)
         self._check_ready()
         self._say(settled)
 

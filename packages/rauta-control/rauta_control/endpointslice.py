@@ -42,11 +42,12 @@ class EndpointConditions(Trimmed, frozen=True, kw_only=True):
 class Endpoint(Trimmed, frozen=True, kw_only=True):
     """One backend; only its first address is used, as everywhere in Kubernetes."""
 
-    UNREAD = frozenset({"deprecatedTopology", "hints", "hostname", "nodeName", "targetRef"})
+    UNREAD = frozenset({"deprecatedTopology", "hints", "hostname", "targetRef"})
 
     addresses: Annotated[tuple[str, ...], Meta(min_length=1, max_length=100)]
     conditions: EndpointConditions = EndpointConditions()
     zone: str | None = None
+    node_name: str | None = None
 
 
 class EndpointSlice(Resource, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=False):

@@ -22,8 +22,9 @@ from rauta_control.kinds import KINDS
 from rauta_control.kubernetes import Timing
 from rauta_control.specimen import specimen
 
-VERBS = {"GET": "get", "PATCH": "patch", "PUT": "update", "POST": "create"}
+VERBS = {"GET": "get", "PATCH": "patch", "PUT": "update", "POST": "create", "DELETE": "delete"}
 STATUS_KINDS = frozenset({"GatewayClass", "Gateway", "ListenerSet", "HTTPRoute"})
+APPLY = "application/apply-patch+yaml"
 LEASE = "coordination.k8s.io/v1"
 
 
@@ -106,6 +107,7 @@ class FakeApi:
         self.history: list[tuple[int, str, str, dict[str, Any]]] = []
         self.requests: list[str] = []
         self.writes: list[tuple[str, dict[str, Any]]] = []  # path and body of those that were taken
+        self.applied: dict[tuple[str, str, str], dict[str, Any]] = {}  # the last time, by key
         self.faults: list[Fault] = []
         self.watches: list[Watch] = []
         self.kinds = {kind: entry.version for kind, entry in KINDS.items()} | {"Lease": LEASE}
@@ -300,6 +302,10 @@ class FakeApi:
             return web.json_response(self.objects[key]) if key in self.objects else refusal(404, f"{name} not found")
         body = json.loads(await request.read())
         self.before_write(request.path)
+        if request.content_type == APPLY:
+            return self._apply(request, kind, key, body)
+        if request.method == "DELETE":
+            return self._remove(request, kind, key, body)
         if request.method == "POST":
             name = body["metadata"]["name"]
             if (plural(kind), namespace, name) in self.objects:
@@ -324,12 +330,55 @@ class FakeApi:
             self.store(kind, namespace, name, new)
         return web.json_response(self.objects[key])
 
+    def _apply(
+        self, request: web.BaseRequest, kind: str, key: tuple[str, str, str], body: dict[str, Any]
+    ) -> web.Response:
+        """Server-side apply, as far as it goes by maps: what was applied before and is no more, goes."""
+        if key not in self.objects and "resourceVersion" in body["metadata"]:
+            return refusal(409, "the object was deleted")
+        old = self.objects.get(key, {"metadata": {"name": key[2], "namespace": key[1], "uid": f"uid-{self.version}"}})
+        if body["metadata"].pop("resourceVersion", None) not in {None, old["metadata"].get("resourceVersion")}:
+            return refusal(409, "the object has been modified; please apply your changes to the latest version")
+        new = merged(without(copy.deepcopy(old), self.applied.get(key, {})), body)
+        self.applied[key] = body
+        self.writes.append((request.path, body))
+        if new != old:
+            self.store(kind, key[1], key[2], new)
+        return web.json_response(self.objects[key], status=200)
+
+    def _remove(
+        self, request: web.BaseRequest, kind: str, key: tuple[str, str, str], body: dict[str, Any]
+    ) -> web.Response:
+        if key not in self.objects:
+            return refusal(404, f"{key[2]} not found")
+        if body["preconditions"]["resourceVersion"] != self.objects[key]["metadata"]["resourceVersion"]:
+            return refusal(409, "the ResourceVersion in the precondition does not match")
+        self.writes.append((request.path, body))
+        self.delete(kind, key[2], key[1])
+        return web.json_response({"kind": "Status", "status": "Success"})
+
     def _tell(self, what: str, change: str, document: dict[str, Any]) -> None:
         document = copy.deepcopy(document)
         self.history.append((self.version, what, change, document))
         for watch in self.watches:
             if watch.plural == what and not watch.deaf and watch.wants(document):
                 watch.send(line(change, document))
+
+
+def without(there: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
+    """`there` without the leaves of `applied`."""
+    for name, value in applied.items():
+        if isinstance(value, dict) and isinstance(there.get(name), dict):
+            without(there[name], value)
+        elif name not in {"name", "namespace"}:
+            there.pop(name, None)
+    return there
+
+
+def merged(there: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
+    for name, value in applied.items():
+        there[name] = merged(there.get(name, {}), value) if isinstance(value, dict) else value
+    return there
 
 
 def plural(kind: str) -> str:

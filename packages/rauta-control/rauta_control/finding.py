@@ -94,8 +94,18 @@ CODES: dict[int, Code] = {
     50: Code(_ERROR, "the type of address is not supported", "use type IPAddress"),
     51: Code(_ERROR, "the address is not usable", "ask for a free address of this gateway, or for none in particular"),
     52: Code(_ERROR, "no address is free", "add addresses to the pool, or remove a Gateway"),
-    53: Code(_ERROR, "the parameters are invalid", "remove parametersRef: there are no parameters"),
+    53: Code(
+        _ERROR,
+        "the parameters are invalid",
+        "remove parametersRef; of a Gateway with a Service of its own it may be a ConfigMap with serviceType",
+    ),
     54: Code(_WARNING, "the GatewayClass does not exist", "create the GatewayClass, or correct gatewayClassName"),
+    55: Code(
+        _ERROR,
+        "the Service of the Gateway has no address",
+        "see what gives Services of this type addresses: kubectl describe service; until then wait",
+    ),
+    56: Code(_ERROR, "no target port is free", "widen --target-ports, or remove a Gateway"),
     # Policies.
     60: Code(_WARNING, "the balancing policy is not known", "correct the annotation; until then the default applies"),
     # Documents.

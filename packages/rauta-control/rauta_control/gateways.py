@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rauta_control.addresses import Place, place, said
+from rauta_control.addresses import place, said
 from rauta_control.apiresource import Condition
 from rauta_control.classes import ours
 from rauta_control.condition import condition
@@ -16,6 +16,7 @@ from rauta_control.derive import Graph
 from rauta_control.finding import Finding, finding
 from rauta_control.gateway import Gateway, GatewayStatus, ListenerStatus
 from rauta_control.gatewayclass import GatewayClass
+from rauta_control.gatewayservice import overruled
 from rauta_control.hosts import sockets, sockets_output
 from rauta_control.listeners import (
     Facts,
@@ -30,6 +31,7 @@ from rauta_control.listeners import (
 from rauta_control.listenerset import ListenerSet, ListenerSetStatus
 from rauta_control.listenertls import client_certificate, insecure
 from rauta_control.output import Output
+from rauta_control.placement import Place
 from rauta_control.settings import DOMAIN, settings
 from rauta_control.supported import Ability
 from rauta_control.world import Key, find
@@ -59,7 +61,7 @@ def gateway_output(q: Graph, key: Key) -> Output:
     generation = gateway.metadata.generation
     notes = list(_ignored(q, gateway, key))
     status = GatewayStatus(
-        addresses=said(q, where.addresses),
+        addresses=said(q, where),
         conditions=tuple(_gateway_conditions(q, gateway, key, where, own, notes)),
         listeners=tuple(_listener_status(q, each, where, q.get(_accepted, key), generation) for each in own),
         attached_listener_sets=sum(q.get(_set_accepted, each) for each in q.get(sets, key)),
@@ -236,7 +238,7 @@ def _gateway_findings(q: Graph, gateway: Gateway, key: Key, where: Place) -> Ite
         path = "spec.addresses" if refused.reason == "UnsupportedAddress" else "spec"
         yield finding(_GATEWAY_CODES[refused.reason], key, path, refused.message)
     if where.reason:
-        yield finding(_GATEWAY_CODES[where.reason], key, "spec.addresses", where.message)
+        yield finding(where.code or _GATEWAY_CODES[where.reason], key, "spec.addresses", where.message)
     if problem := client_certificate(q, gateway, key):
         yield finding(problem.code, key, problem.path, problem.message)
 
@@ -254,6 +256,9 @@ def _ignored(q: Graph, gateway: Gateway, key: Key) -> Iterator[Finding]:
     ):
         if given and ability not in able:
             yield finding(3, key, path, ability.missing)
+    if infrastructure is not None and Ability.INFRASTRUCTURE in able:
+        for name in overruled(infrastructure.labels, infrastructure.annotations):
+            yield finding(3, key, "spec.infrastructure", f"{name} is set by RAUTA itself")
     if gateway.spec.default_scope == "All":
         yield finding(3, key, "spec.defaultScope", "routes do not attach to default Gateways by themselves")
     for index, listener in enumerate(gateway.spec.listeners):

@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from rauta_control import ir
-from rauta_control.admit import Admitted, admit
+from rauta_control.admit import FILES, Admitted, admit
 from rauta_control.compact import compact
 from rauta_control.documents import documents
 from rauta_control.kinds import AnyResource
+from rauta_control.serviceterms import Terms
 from rauta_control.settings import CONTROLLER, Settings
 from rauta_control.supported import EXPRESSED, TODAY, Ability
 from rauta_control.translate import translate
@@ -81,18 +82,21 @@ def filled(document: Any) -> Any:
 
 
 def translated(text: str) -> tuple[dict[str, Any], dict[str, ir.Resource]]:
-    settings, broken = BASE, []
+    settings, policy, broken = BASE, FILES, []
     objects: list[AnyResource] = []
     for document in documents(text):
         if "settings" in document:
             given = dict(document["settings"])
             if "abilities" in given:
                 given["abilities"] = ABILITIES.get(given["abilities"]) or EXPRESSED - {Ability[given["abilities"][1:]]}
+            if "services" in given:
+                given["services"] = msgspec.convert(given["services"], Terms)
+                policy = msgspec.structs.replace(FILES, status=True)  # what Services were given
             settings = msgspec.structs.replace(
                 settings, **{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
             )
             continue
-        verdict = admit(filled(document))
+        verdict = admit(filled(document), policy)
         if isinstance(verdict, Admitted):
             objects.append(verdict.resource)
         else:

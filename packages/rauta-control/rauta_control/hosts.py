@@ -54,6 +54,7 @@ def sockets(q: Graph, gateway: Key) -> tuple[Socket, ...]:
 
 def sockets_output(q: Graph, gateway: Key) -> Output:
     """The listeners of the IR; they need secrets and a virtual host for each listener of the Gateway."""
+    targets = place(q, gateway).targets
     made: list[ir.Resource] = []
     needs: set[Slot] = set()
     for socket in q.get(sockets, gateway):
@@ -65,7 +66,7 @@ def sockets_output(q: Graph, gateway: Key) -> Output:
             ir.Listener(
                 socket.name,
                 socket.address,
-                settings(q).ports.get(socket.port, socket.port),
+                targets.get(socket.port) or settings(q).ports.get(socket.port, socket.port),
                 socket.port,
                 "HTTPS" if socket.protocol == "HTTPS" else "HTTP",
                 (gateway.path,),

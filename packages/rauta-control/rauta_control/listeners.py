@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from rauta_control import parameters
 from rauta_control.apiresource import GATEWAY_GROUP
 from rauta_control.classes import accepted, ours
 from rauta_control.derive import Graph
@@ -21,6 +22,7 @@ from rauta_control.hostname import ANY
 from rauta_control.listenerset import ListenerSet
 from rauta_control.listenertls import Identity, identity
 from rauta_control.reference import RouteGroupKind
+from rauta_control.secret import ConfigMap
 from rauta_control.selector import selects
 from rauta_control.settings import settings
 from rauta_control.supported import Ability
@@ -144,10 +146,8 @@ def gateway_refused(q: Graph, gateway: Gateway) -> Said:
     """Why a Gateway of ours is not accepted, apart from its listeners."""
     if not accepted(q, gateway.spec.gateway_class_name):
         return Said("InvalidParameters", f"GatewayClass {gateway.spec.gateway_class_name} is not accepted")
-    infrastructure = gateway.spec.infrastructure
-    if infrastructure is not None and infrastructure.parameters_ref is not None:
-        ref = infrastructure.parameters_ref
-        return Said("InvalidParameters", f"there are no parameters of kind {ref.kind}: RAUTA takes none")
+    if problem := _parameters(q, gateway):
+        return Said("InvalidParameters", problem)
     for address in gateway.spec.addresses:
         if address.type != "IPAddress":
             return Said("UnsupportedAddress", f"addresses of type {address.type} are not supported, only IPAddress")
@@ -164,6 +164,21 @@ def gateway_accepted(q: Graph, gateway: Gateway) -> tuple[bool, Said]:
         return True, Said()
     text = "; ".join(f"listener {each.section.name}: {each.refused.message}" for each in invalid)
     return len(invalid) < len(gateway.spec.listeners), Said("ListenersNotValid", f"not valid: {text}")
+
+
+def _parameters(q: Graph, gateway: Gateway) -> str:
+    """What is wrong with the parameters of a Gateway; empty if nothing is."""
+    infrastructure = gateway.spec.infrastructure
+    if infrastructure is None or infrastructure.parameters_ref is None:
+        return ""
+    kind = infrastructure.parameters_ref.kind
+    if settings(q).services is None:
+        return f"there are no parameters of kind {kind}: RAUTA takes none"
+    key = parameters.parameters_key(gateway)
+    if key is None:
+        return f"there are no parameters of kind {kind}: RAUTA takes a ConfigMap (group empty)"
+    found = find(q, ConfigMap, key.namespace, key.name)
+    return f"{key} does not exist" if found is None else parameters.fault(found)
 
 
 def _facts(q: Graph, gateway: Gateway, owner: Gateway | ListenerSet, index: int, listener: Listener) -> Facts:

@@ -92,6 +92,27 @@ SECRETS_BY_NAME = Flag(
     "",
     "Read only the Secrets and ConfigMaps that Gateways refer to, each by its name, so that roles need not list more.",
 )
+GATEWAY_SERVICES = Flag(
+    "--gateway-services",
+    "RAUTA_GATEWAY_SERVICES",
+    "TYPE",
+    "Keep a Service of this type for each Gateway of the cluster (LoadBalancer, NodePort or ClusterIP), beside the "
+    "Gateway and with the labels and annotations of its spec.infrastructure; the addresses that the Service gets are "
+    "those of the Gateway. For pods in a network of their own; without it, Gateways get --addresses.",
+)
+OWN_SERVICE = Flag(
+    "--own-service",
+    "RAUTA_OWN_SERVICE",
+    "NAMESPACE/NAME",
+    "The Service that selects the pods of this gateway; those of Gateways lead where it leads. Default "
+    "rauta-system/rauta.",
+)
+TARGET_PORTS = Flag(
+    "--target-ports",
+    "RAUTA_TARGET_PORTS",
+    "FROM-TO",
+    "The ports to bind behind those Services, one for each port of each Gateway. Default 10000-19999.",
+)
 DEMO = Flag("--demo", "", "", "Start with demo backends and routes to them.")
 ADMIN_HOST = Flag(
     "--admin-host",
@@ -182,6 +203,9 @@ FLAGS = (
     KUBECONFIG,
     NAMESPACES,
     SECRETS_BY_NAME,
+    GATEWAY_SERVICES,
+    OWN_SERVICE,
+    TARGET_PORTS,
     DEMO,
     TLS_CERT,
     TLS_KEY,

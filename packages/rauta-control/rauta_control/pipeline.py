@@ -27,6 +27,7 @@ from rauta_control.overlay import failures, gateway_of, ground, overlaid
 from rauta_control.settings import Settings
 from rauta_control.slices import Slices
 from rauta_control.source import Fault
+from rauta_control.supported import BEHIND_SERVICES, TODAY
 from rauta_control.translate import Change, Translator
 from rauta_control.world import Key
 
@@ -62,6 +63,7 @@ class Pipeline:
         self._findings: tuple[Finding, ...] | None = None
         # -- Gateways and what stands on them
         self._sockets: dict[Key, dict[str, Listener]] = {}  # by Gateway and resource key
+        self._listeners: list[Listener] | None = None  # all of them; None: to be listed anew
         self._standing: dict[Key, set[Key]] = {}  # Gateways and ListenerSets with a status, by Gateway
         self._awaited: dict[Key, int | None] = {}  # Gateways whose sockets changed: since which generation, once known
         self._unsettled: dict[Key, None] = {}  # objects whose status is to be made anew
@@ -120,8 +122,11 @@ class Pipeline:
 
     @property
     def sockets(self) -> list[Listener]:
-        """The listeners among them."""
-        return list({each.key: each for sockets in self._sockets.values() for each in sockets.values()}.values())
+        """The listeners among them: the same list until one of them changes."""
+        if self._listeners is None:
+            found = {each.key: each for sockets in self._sockets.values() for each in sockets.values()}
+            self._listeners = list(found.values())
+        return self._listeners
 
     @property
     def waits(self) -> bool:
@@ -226,6 +231,7 @@ class Pipeline:
 
     def _socket(self, key: str, socket: Resource | None) -> None:
         """Take note of a socket that changed, by its resource key."""
+        self._listeners = None
         for gateway, sockets in list(self._sockets.items()):
             if sockets.pop(key, None) is not None:
                 self._awaited[gateway] = None
@@ -269,6 +275,8 @@ def terms_of(given: config.Settings, local: tuple[str, ...]) -> Settings:
         pool=given.addresses,
         wildcard="::",
         balance=given.balance,
+        services=given.services,
+        abilities=TODAY if given.services is None else BEHIND_SERVICES,
     )
 
 

@@ -12,18 +12,22 @@ import asyncio
 import socket
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from rauta_control import mentions
 from rauta_control.apiclient import ApiClient
 from rauta_control.clusteraccess import ClusterAccess
 from rauta_control.condition import Status
-from rauta_control.kinds import KINDS
+from rauta_control.ir import Listener
+from rauta_control.kinds import KINDS, AnyResource
 from rauta_control.kubernetes import Health, Kubernetes, Sink, Timing
 from rauta_control.leader import Leader
+from rauta_control.serviceterms import Terms
+from rauta_control.servicewriter import ServiceWriter
 from rauta_control.settings import CONTROLLER
 from rauta_control.statuswriter import StatusWriter
+from rauta_control.upkeep import Upkeep
 from rauta_control.world import Key
 from rauta_control.writeback import WriteBack
 
@@ -38,7 +42,9 @@ def _now() -> datetime:
 
 
 class Replica:
-    """`namespaces`: read only these, none: all. `by_name`: read only Secrets and ConfigMaps that are mentioned."""
+    """`namespaces`: read only these, none: all. `by_name`: read only Secrets and ConfigMaps that are mentioned.
+    `services`: keep a Service for each Gateway.
+    """
 
     def __init__(
         self,
@@ -47,16 +53,18 @@ class Replica:
         *,
         namespaces: Collection[str] = (),
         by_name: bool = False,
+        services: Terms | None = None,
         controller: str = CONTROLLER,
         identity: str = "",
         timing: Timing | None = None,
         wall: Callable[[], datetime] = _now,
     ) -> None:
+        self._sink = sink
         timing = timing or Timing(time.monotonic)
         self._client = ApiClient(access)
         self.source = Kubernetes(
             self._client,
-            sink,
+            self,
             timing,
             namespaces=namespaces,
             by_name=mentions.KINDS if by_name else (),
@@ -66,12 +74,35 @@ class Replica:
         self.writer = StatusWriter(self.source.store, controller)
         self.leader = Leader(self._client, identity or _identity(), access.namespace, timing, self._leads, wall=wall)
         self._back = WriteBack(self._client, self.writer, self.source.places, self.leader.leading, timing, wall)
+        self._services = services
+        self._writer: ServiceWriter | None = None
+        if services is not None:
+            self.upkeep = Upkeep(self.source.store, services)
+            self._writer = ServiceWriter(self._client, self.upkeep, self.source.places, self.leader.leading, timing)
 
     async def run(self) -> None:
         """Do it all until cancelled."""
         async with self._client, asyncio.TaskGroup() as tasks:
-            for part in (self.source, self.leader, self._back):
-                tasks.create_task(part.run())
+            for part in (self.source, self.leader, self._back, self._writer):
+                if part is not None:
+                    tasks.create_task(part.run())
+
+    def edit(self, changes: Mapping[Key, AnyResource | None]) -> None:
+        """See Sink."""
+        if self._writer is not None:
+            self._writer.edit(changes)
+        self._sink.edit(changes)
+
+    def synced(self) -> None:
+        """See Sink."""
+        self._sink.synced()
+
+    def stand(self, listeners: Iterable[Listener]) -> None:
+        """These are the listeners of all Gateways now. Not to be called before `synced` either: Services of Gateways
+        without listeners are deleted.
+        """
+        if self._writer is not None:
+            self._writer.stand(listeners)
 
     def want(self, statuses: Mapping[Key, Status | None]) -> None:
         """These are the statuses now; None: there is none. Not to be called before the sink was told `synced`: what
@@ -91,6 +122,12 @@ class Replica:
             yield from (f"{key}: {problem}" for problem in found if problem.level == "error")
         for what, message in self.writer.problems.items():
             yield f"cannot write the status of {what or 'anything'}: {message}"
+        if self._services is not None:
+            for what, message in self.upkeep.problems.items():
+                yield f"cannot write {what or 'Services of Gateways'}: {message}"
+            if self.upkeep.homeless:
+                own = f"{self._services.namespace}/{self._services.name}"
+                yield f"Services of Gateways lead nowhere: no endpoint is known of Service {own} (--own-service)"
         if self.leader.election.error:
             yield f"cannot take part in the election of who writes statuses: {self.leader.election.error}"
 
@@ -99,6 +136,8 @@ class Replica:
 
     def _leads(self, leads: bool) -> None:
         self._back.leads(leads)
+        if self._writer is not None:
+            self._writer.leads(leads)
 
 
 def _read(health: Health) -> str:

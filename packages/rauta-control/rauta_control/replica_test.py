@@ -8,13 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rauta_control.fakeapi_test import FakeApi, Fault, beside
+from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource
 from rauta_control.leader import NAME
 from rauta_control.replica import Replica
+from rauta_control.serviceterms import Range, Terms
 from rauta_control.settings import CONTROLLER, Settings
+from rauta_control.specimen import specimen
 from rauta_control.translate import Translator
 from rauta_control.world import Key
 
+TERMS = Terms("LoadBalancer", "rauta-system", "rauta", Range(10000, 10099))
 OURS = {"spec.controllerName": CONTROLLER}
 
 
@@ -23,7 +27,7 @@ class Pod:
 
     def __init__(self, api: FakeApi, name: str, **options: Any) -> None:
         self.api = api
-        self.translator = Translator(Settings(wildcard="10.0.0.1"))
+        self.translator = Translator(Settings(wildcard="10.0.0.1", services=options.get("services")))
         self.pending: dict[Key, AnyResource | None] = {}
         self.is_synced = False
         self.replica = Replica(api, self, identity=name, timing=api.pace.timing, wall=self.wall, **options)
@@ -41,7 +45,9 @@ class Pod:
 
     def translate(self) -> None:
         pending, self.pending = self.pending, {}
-        self.replica.want(self.translator.update(pending, self.wall()).statuses)
+        change = self.translator.update(pending, self.wall())
+        self.replica.stand(each for each in self.translator.resources.values() if isinstance(each, Listener))
+        self.replica.want(change.statuses)
 
     def wall(self) -> datetime:
         return datetime.fromtimestamp(1_790_000_000 + self.api.pace.now, UTC)
@@ -260,3 +266,127 @@ def test_secrets_are_read_by_name_where_that_was_asked_for() -> None:
         assert api.asked("/secrets?") == api.asked("/namespaces/shop/secrets?fieldSelector=metadata.name%3D")
 
     run(api, body, by_name=True)
+
+
+def api_with_pods() -> FakeApi:
+    """And with RAUTA's own Service."""
+    api = api_with_a_gateway()
+    labels = {"kubernetes.io/service-name": "rauta"}
+    api.put("EndpointSlice", "rauta-1", {"metadata.labels": labels}, namespace="rauta-system")
+    return api
+
+
+def made(api: FakeApi, kind: str) -> list[dict[str, Any]]:
+    """What was made for Gateways."""
+    every = [each for (what, *_), each in api.objects.items() if what == f"{kind.lower()}s"]
+    return [each for each in every if "rauta.io/installation" in each["metadata"].get("labels", {})]
+
+
+def programmed(api: FakeApi, name: str = "gw") -> str:
+    status = api.get("Gateway", name).get("status", {"conditions": []})
+    return next((each["reason"] for each in status["conditions"] if each["type"] == "Programmed"), "")
+
+
+def test_a_gateway_gets_a_service_whose_address_becomes_its_own() -> None:
+    api = api_with_pods()
+
+    async def body(pod: Pod) -> None:
+        await api.pace.until(lambda: programmed(api) == "AddressNotAssigned" and made(api, "EndpointSlice"))
+        (service,), (slice_,) = made(api, "Service"), made(api, "EndpointSlice")
+        assert service["spec"]["type"] == "LoadBalancer"
+        (port,) = service["spec"]["ports"]
+        assert port["port"] == 80
+        assert [each["port"] for each in slice_["ports"]] == [port["targetPort"]]
+        assert [each["addresses"] for each in slice_["endpoints"]] == [["10.0.0.1"]]
+        service["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}
+        api.store("Service", "shop", "gw-rauta", service)
+        await api.pace.until(lambda: programmed(api) == "Programmed")
+        assert api.get("Gateway", "gw")["status"]["addresses"] == [{"type": "IPAddress", "value": "192.0.2.9"}]
+        await quiet(api)()
+        assert len(api.writes) - status_writes(api) - sum("/leases" in path for path, _ in api.writes) == 2
+
+    async def again(pod: Pod) -> None:
+        before = len(api.writes)
+        await api.pace.until(pod.leader.leading)
+        await quiet(api)()
+        assert all("/leases" in path for path, _ in api.writes[before:])
+        (listener,) = (each for each in pod.translator.resources.values() if isinstance(each, Listener))
+        assert listener.port == api.get("Service", "gw-rauta")["spec"]["ports"][0]["targetPort"]
+
+    run(api, body, services=TERMS)
+    run(api, again, services=TERMS)
+
+
+def test_labels_of_a_gateway_come_and_go_and_its_service_goes_with_it() -> None:
+    api = api_with_pods()
+    listeners = {"spec.listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}
+    api.put("Gateway", "gw", listeners | {"spec.infrastructure": {"labels": {"team": "shop"}}})
+
+    async def body(pod: Pod) -> None:
+        await api.pace.until(lambda: len(made(api, "EndpointSlice")) == 1)
+        (service,) = made(api, "Service")
+        assert service["metadata"]["labels"]["team"] == "shop"
+        service["metadata"]["labels"]["others"] = "stay"
+        api.store("Service", "shop", "gw-rauta", service)
+        api.put("Gateway", "gw", listeners)
+        await api.pace.until(lambda: "team" not in made(api, "Service")[0]["metadata"]["labels"])
+        assert made(api, "Service")[0]["metadata"]["labels"]["others"] == "stay"
+        api.delete("Gateway", "gw")
+        await api.pace.until(lambda: not made(api, "Service") and not made(api, "EndpointSlice"))
+        assert pod.replica.problems() == []
+
+    run(api, body, services=TERMS)
+
+
+def test_services_take_these_permissions_more() -> None:
+    api = api_with_pods()
+
+    async def body(pod: Pod) -> None:
+        await api.pace.until(lambda: len(made(api, "EndpointSlice")) == 1)
+        api.delete("Gateway", "gw")
+        await api.pace.until(lambda: not made(api, "Service") and not made(api, "EndpointSlice"))
+
+    run(api, body, services=TERMS)
+    extra = {each for each in api.verbs if each.endswith((" services", " endpointslices"))}
+    assert extra == {
+        f"{verb} {each}" for verb in ("list", "watch", "patch", "delete") for each in ("services", "endpointslices")
+    }
+
+
+def test_two_replicas_bind_the_same_ports_and_one_of_them_writes() -> None:
+    api = api_with_pods()
+
+    async def test() -> None:
+        one, two = Pod(api, "one", services=TERMS), Pod(api, "two", services=TERMS)
+        tasks = [asyncio.ensure_future(each.run()) for each in (one, two)]
+        await api.pace.until(lambda: len(made(api, "EndpointSlice")) == 1)
+        taken = {"spec.ports": [{"name": "port-80", "port": 80, "targetPort": 10042}]}
+        api.store("Service", "shop", "gw-rauta", made(api, "Service")[0] | {"spec": specimen("Service", taken)["spec"]})
+
+        def ports() -> set[int]:
+            return {
+                each.port
+                for pod in (one, two)
+                for each in pod.translator.resources.values()
+                if isinstance(each, Listener)
+            }
+
+        await api.pace.until(lambda: ports() == {10042})
+        await api.pace.until(lambda: made(api, "EndpointSlice")[0]["ports"][0]["port"] == 10042)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    api.run(test)
+
+
+def test_no_pods_to_lead_to_is_a_problem() -> None:
+    api = api_with_a_gateway()
+
+    async def body(pod: Pod) -> None:
+        await api.pace.until(lambda: made(api, "Service"))
+        assert pod.replica.problems() == [
+            "Services of Gateways lead nowhere: no endpoint is known of Service rauta-system/rauta (--own-service)"
+        ]
+
+    run(api, body, services=TERMS)

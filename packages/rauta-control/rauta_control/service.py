@@ -63,12 +63,39 @@ class ServiceSpec(Trimmed, frozen=True, kw_only=True):
     publish_not_ready_addresses: bool = False
 
 
+class Ingress(Trimmed, frozen=True, kw_only=True):
+    """An address that a load balancer has for the service: an IP address, or a host name."""
+
+    UNREAD = frozenset({"ipMode", "ports"})
+
+    ip: str = ""
+    hostname: str = ""
+
+
+class LoadBalancer(Trimmed, frozen=True, kw_only=True):
+    """What a load balancer was made with."""
+
+    ingress: tuple[Ingress, ...] = ()
+
+
+class ServiceStatus(Trimmed, frozen=True, kw_only=True):
+    """What became of a service."""
+
+    UNREAD = frozenset({"conditions"})
+
+    load_balancer: LoadBalancer = LoadBalancer()
+
+    @property
+    def addresses(self) -> tuple[Ingress, ...]:
+        """All of it that translation reads (reflector.py)."""
+        return self.load_balancer.ingress
+
+
 class Service(Resource, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=False):
     """Namespaced."""
 
-    UNREAD = frozenset({"status"})
-
     spec: ServiceSpec = ServiceSpec()
+    status: ServiceStatus = ServiceStatus()
 
 
 # -- rules

@@ -14,6 +14,7 @@ from msgspec import field
 
 from rauta_control.derive import Graph
 from rauta_control.ir import Balance
+from rauta_control.serviceterms import Terms
 from rauta_control.supported import TODAY, Ability
 
 CONTROLLER = "rauta.io/gateway-controller"
@@ -37,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     local: tuple[str, ...] = ()
     #: The port to bind where it is not the one of the listener, as behind a Service.
     ports: Mapping[int, int] = field(default_factory=dict)
+    #: How each Gateway gets a Service of its own, with ports of its own behind it; None: it gets addresses.
+    services: Terms | None = None
     #: The policy of Services without an annotation about it (backends.py).
     balance: Balance = Balance()
     abilities: frozenset[Ability] = TODAY

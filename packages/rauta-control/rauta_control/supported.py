@@ -43,6 +43,7 @@ class Ability(StrEnum):
     WEBSOCKET = "WebSocket to backends is"
     BACKEND_CLIENT_CERTIFICATE = "a client certificate towards backends is"
     INFRASTRUCTURE = "infrastructure is"
+    STATIC_ADDRESSES = "addresses of a Gateway's own choice are"
 
     @property
     def missing(self) -> str:
@@ -76,8 +77,11 @@ TODAY = frozenset(
         Ability.TLS,
         Ability.CLIENT_CERTIFICATES,
         Ability.MISDIRECTED,
+        Ability.STATIC_ADDRESSES,
     }
 )
+#: What it does where each Gateway has a Service of its own, which carries labels and chooses the addresses.
+BEHIND_SERVICES = TODAY - {Ability.STATIC_ADDRESSES} | {Ability.INFRASTRUCTURE}
 #: What translation can express. An ability outside of it needs more than an entry in TODAY.
 EXPRESSED = frozenset(Ability) - {Ability.EXTERNAL_AUTH, Ability.SESSION, Ability.BACKEND_CLIENT_CERTIFICATE}
 
@@ -95,7 +99,7 @@ FEATURES: dict[str, tuple[Ability, ...]] = {
     "GatewayHTTPSListenerDetectMisdirectedRequests": (Ability.TLS, Ability.MISDIRECTED, Ability.HTTP2),
     "GatewayInfrastructurePropagation": (Ability.INFRASTRUCTURE,),
     "GatewayPort8080": (),
-    "GatewayStaticAddresses": (),
+    "GatewayStaticAddresses": (Ability.STATIC_ADDRESSES,),
     "HTTPRoute": _CORE,
     "HTTPRoute303RedirectStatusCode": (Ability.REDIRECT,),
     "HTTPRoute307RedirectStatusCode": (Ability.REDIRECT,),
