@@ -1,7 +1,7 @@
 """When control tells a cluster of statuses, with one that hands over a Gateway and keeps what it is told."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -11,6 +11,7 @@ from rauta_control.condition import Status
 from rauta_control.config import Settings
 from rauta_control.control_test import FakeWorker, Gateway, parsed, run, words
 from rauta_control.gateway import GatewayStatus
+from rauta_control.ir import Listener
 from rauta_control.log import Log
 from rauta_control.sharedmem import SharedWords
 from rauta_control.slices import finish
@@ -47,6 +48,9 @@ class FakeCluster:
         self._sink.edit(catalog.edits())
         self._sink.synced()
         await asyncio.Event().wait()
+
+    def stand(self, listeners: Sequence[Listener]) -> None:
+        """Services of Gateways are not what this is about."""
 
     def want(self, statuses: Mapping[Key, Status | None]) -> None:
         status = statuses.get(GW)
