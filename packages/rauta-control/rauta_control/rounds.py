@@ -1,14 +1,17 @@
-"""Has somebody write to the API server while this replica is the leader: a few at a time, again when there is more.
+"""Writes to the API server while this replica is the leader: a few at a time, again when there is more.
 
-A shell around whoever decides what to write (statuswriter.py, upkeep.py).
+What servicewriter.py and writeback.py have in common: each is a shell around somebody who decides what to write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Generic, Protocol, TypeVar
 
+from rauta_control.apiclient import ApiClient
+from rauta_control.discovery import Place
 from rauta_control.kubernetes import Timing
 
 PARALLEL = 8  # writes under way; more wait for the same etcd
@@ -29,26 +32,35 @@ class Writer(Protocol):
         """Look at everything: it is this replica now that writes."""
 
 
-class Rounds:
-    """`start` begins at most so many writes; `leading` is asked before every round."""
+W = TypeVar("W", bound=Writer)
+
+
+class Rounds(ABC, Generic[W]):
+    """`leading` is asked before every round; `places` says where kinds are served."""
 
     def __init__(
         self,
-        writer: Writer,
-        start: Callable[[int], Iterable[Coroutine[None, None, None]]],
+        client: ApiClient,
+        writer: W,
+        places: Mapping[str, Place],
         leading: Callable[[], bool],
         timing: Timing,
     ) -> None:
+        self._client = client
         self._writer = writer
-        self._begin = start
+        self._places = places
         self._leading = leading
         self._timing = timing
         self._wake = asyncio.Event()
         self._led = False
         self._flying = 0
 
-    def wake(self) -> None:
-        """Something happened."""
+    @abstractmethod
+    def _begin(self, limit: int) -> Iterable[Coroutine[None, None, None]]:
+        """Take at most so many of the writes that are due: each goes from being sent to having told the writer."""
+
+    def leads(self, _: bool) -> None:
+        """`leading` has come to be true or false."""
         self._wake.set()
 
     async def run(self) -> None:

@@ -23,8 +23,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class WriteBack:
-    """`leading` is asked before every round; `places` says where kinds are served."""
+class WriteBack(Rounds[StatusWriter]):
+    """See rounds.py; `wall` is the time that statuses show."""
 
     def __init__(
         self,
@@ -35,32 +35,20 @@ class WriteBack:
         timing: Timing,
         wall: Callable[[], datetime] = _now,
     ) -> None:
-        self._client = client
-        self._writer = writer
-        self._places = places
-        self._timing = timing
+        super().__init__(client, writer, places, leading, timing)
         self._wall = wall
-        self._rounds = Rounds(writer, self._start, leading, timing)
 
     def want(self, statuses: Mapping[Key, Status | None]) -> None:
         """These are the statuses now; None: there is none."""
         self._writer.want(statuses)
-        self._rounds.wake()
+        self._wake.set()
 
     def seen(self, keys: Iterable[Key]) -> None:
         """These objects are others than before."""
         self._writer.seen(keys)
-        self._rounds.wake()
+        self._wake.set()
 
-    def leads(self, _: bool) -> None:
-        """`leading` has come to be true or false."""
-        self._rounds.wake()
-
-    async def run(self) -> None:
-        """Write until cancelled."""
-        await self._rounds.run()
-
-    def _start(self, limit: int) -> list[Coroutine[None, None, None]]:
+    def _begin(self, limit: int) -> list[Coroutine[None, None, None]]:
         return [self._write(write) for write in self._writer.take(self._timing.clock(), self._wall(), limit)]
 
     async def _write(self, write: Write) -> None:
