@@ -6,9 +6,9 @@ restart of control there is nothing to compare with, but slots and bytes come ou
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 
-from rauta_control.ir import Resource
+from rauta_control.ir import Resource, validating
 from rauta_control.messages import PROTOCOL_VERSION, Publish
 from rauta_control.slices import Slices
 from rauta_control.slots import SlotDirectory
@@ -27,6 +27,29 @@ class Configuration:
         self.resources: dict[str, Resource] = {key: decode(data) for key, data in state.encoded.items()}
         self._directory = SlotDirectory.restored(self.resources.values(), state.generation)
         self._wanted: dict[str, Resource] = {}  # as the source made them, without slots
+
+    def sifting(
+        self, wanted: dict[str, Resource], everything: Mapping[str, Resource], translated: Set[str]
+    ) -> Slices[tuple[list[str], set[str] | None]]:
+        """Take what is invalid out of `wanted`, which `everything` sees: what it was before stays.
+
+        Returns what is wrong, and the keys refused. None: nothing can be published. That is for routes of the command
+        line; a fault of translation, among the keys `translated`, is ours, and must stop no change of anything else.
+        """
+        problems: list[str] = []
+        refused: set[str] = set()
+        while faults := (yield from validating(wanted, everything)):
+            problems += (f"{key}: {fault}" for key, found in faults.items() for fault in found)
+            if not faults.keys() <= translated:
+                return problems, None
+            for key in faults:
+                held = self.resources.get(key)
+                if held is None or key in refused:
+                    del wanted[key]
+                else:
+                    wanted[key] = held
+            refused |= faults.keys()
+        return problems, refused
 
     def reconcile(self, wanted: Mapping[str, Resource], drained: int) -> Slices[Publish | None]:
         """Make `wanted` (valid, without slots) all there is; see `change`."""

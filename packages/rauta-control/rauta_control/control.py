@@ -17,10 +17,9 @@ import os
 import socket
 import time
 from collections import ChainMap
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,10 +27,10 @@ import uvloop
 
 from rauta_control import config, cpus, ir, standalone
 from rauta_control.admin import Admin
+from rauta_control.binding import Binding
 from rauta_control.certificatefiles import CertificateFiles
-from rauta_control.channel import ChannelFullError, attach, control_end, detach
+from rauta_control.channel import attach, control_end, detach
 from rauta_control.clustersource import ClusterSource
-from rauta_control.condition import Status
 from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters, blocks_used, drained
@@ -40,21 +39,19 @@ from rauta_control.filesource import FileSource
 from rauta_control.inherit import Inherited
 from rauta_control.listening import local_addresses, place
 from rauta_control.log import Log
-from rauta_control.messages import Bind, Bound, Draining, Publish, Reload, ToControl, WorkerGone, WorkerLink
+from rauta_control.messages import Bound, Draining, Publish, Reload, ToControl, WorkerGone, WorkerLink
 from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.pipeline import Pipeline, terms_of
 from rauta_control.publish import Archive, Links, restored
 from rauta_control.publisher import Publisher
 from rauta_control.resolve import Resolver
 from rauta_control.routespec import Address
+from rauta_control.saying import Saying
 from rauta_control.slices import Slices
 from rauta_control.slots import SlotsFullError
 from rauta_control.turns import in_turns
-from rauta_control.world import Key
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
-STATUS_GRACE = 10.0  # seconds after a start in which one that is not ready yet says nothing of objects
-BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
 CERTIFICATE_POLL = 0.5  # seconds between two looks at the files of certificates
 COLLECT = (1_000, 10, 1_000)  # a full collection takes a tenth of a second with many objects: hardly ever
 MANY = 1_000  # changed resources after which what there is counts as here to stay
@@ -87,8 +84,7 @@ class Control:
         self._cluster = (
             ClusterSource(inherited.settings, self._pipeline, log) if inherited.settings.kubernetes else None
         )
-        self._patient = True  # until STATUS_GRACE has passed
-        self._unsaid: dict[Key, Status | None] = {}  # statuses that the cluster was not told yet
+        self._saying = Saying(self._cluster)
         self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
         self._problems: list[str] = []  # of those that were
@@ -107,9 +103,7 @@ class Control:
         # -- what there is
         self._words = inherited.words.words
         self._blocks = blocks_used(self._words)
-        self._listeners: dict[str, tuple[str, int]] = {}
-        self._bound = {bound.listener: bound for bound in inherited.bound}
-        self._retry: asyncio.TimerHandle | None = None
+        self._binding = Binding(self._channel, inherited.bound, log)
         self._tasks: set[asyncio.Task[None]] = set()
         for index, pid, link in inherited.workers:
             self._links.add(index, pid, link)
@@ -149,7 +143,7 @@ class Control:
             expected_workers=self._settings.workers,
             workers=tuple(WorkerStatus(index, each.pid, each.generation, each.refusal) for index, each in workers),
             resources=self._configuration.resources,
-            bound=self._bound,
+            bound=self._binding.bound,
             problems=(
                 *self._refused,
                 *self._problems,
@@ -184,37 +178,11 @@ class Control:
         if not self.closed.done():
             self.closed.set_result(None)
 
-    def _bind(self, *, again: bool = False) -> None:
-        """Have the supervisor bind what is wanted; it answers for each listener that it did not have already.
-
-        Until sources have said what there is and that is published, what was published before stays wanted.
-        """
-        wanted = [each for each in self._plan.resources.values() if isinstance(each, ir.Listener)]
-        wanted += self._pipeline.sockets
-        if self._followed is None:
-            wanted += (each for each in self._configuration.resources.values() if isinstance(each, ir.Listener))
-        listeners = {listener.name: (listener.address, listener.port) for listener in wanted}
-        if listeners == self._listeners and not again:
-            return
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        self._listeners = listeners
-        self._bound = {name: bound for name, bound in self._bound.items() if name in self._listeners}
-        try:
-            self._channel.send(Bind(self._listeners))
-        except ChannelFullError as error:
-            self._log.error("the supervisor does not read", error=error)
-
     def _take_bound(self, bound: Bound) -> None:
-        if bound.listener not in self._listeners:
-            return
-        self._bound = self._bound | {bound.listener: bound}
-        if bound.error and self._retry is None:
-            self._retry = self._loop.call_later(BIND_RETRY, partial(self._bind, again=True))
-        self._pipeline.moved(bound.listener)
-        self._wake.set()
-        self._check_ready()
+        if self._binding.take(bound):
+            self._pipeline.moved(bound.listener)
+            self._wake.set()
+            self._check_ready()
 
     def _acknowledged(self) -> None:
         if self._pipeline.waits:
@@ -223,14 +191,14 @@ class Control:
 
     def _check_ready(self) -> None:
         """Ready once every worker follows the first configuration and every listener was bound, or refused for good."""
-        if (self._followed or not self._first_start) and self._listeners.keys() <= self._bound.keys():
+        if (self._followed or not self._first_start) and self._binding.complete:
             self._publisher.complete()
         if self._publisher.ready and not self._ready:
             self._ready = True
             self._wake.set()
             self._log.info("ready", generation=self._publisher.state.generation)
             if self._demo is not None and self._first_start:
-                bound = [Address(each.address, each.port) for each in self._bound.values() if not each.error]
+                bound = [Address(each.address, each.port) for each in self._binding.bound.values() if not each.error]
                 self._demo.announce(bound, self._admin[0])
 
     # -- what is wanted
@@ -286,6 +254,14 @@ class Control:
         except TimeoutError:
             self._log.warn("not waiting any longer for host names to resolve")
 
+    def _bind(self) -> None:
+        """Until sources have said what there is and that is published, what was published before stays wanted."""
+        wanted = [each for each in self._plan.resources.values() if isinstance(each, ir.Listener)]
+        wanted += self._pipeline.sockets
+        if self._followed is None:
+            wanted += (each for each in self._configuration.resources.values() if isinstance(each, ir.Listener))
+        self._binding.want(wanted)
+
     # -- what is published
 
     async def _translate(self) -> None:
@@ -306,17 +282,11 @@ class Control:
         if self._followed is None:
             await self._first_answers()
             await self._translate()
-        plan, names, configuration, pipeline = self._plan, self._resolver.names, self._configuration, self._pipeline
-        moved, self._moved = self._moved, set()
+        plan, configuration, pipeline = self._plan, self._configuration, self._pipeline
         new = plan is not self._followed
         complete = pipeline.complete and not (new and pipeline.busy)  # what was not translated yet must not be deleted
-        touched = plan.clusters if new else sorted({name for host in moved for name in plan.users.get(host, ())})
-        wanted: dict[str, ir.Resource] = dict(
-            await in_turns(standalone.clusters(plan, touched, names.addresses, configuration.resources))
-        )
-        if new:
-            wanted |= plan.resources
         whole = new and complete
+        wanted = await self._planned(plan, new=new)
         deleted: list[str] = []
         if whole:
             wanted |= pipeline.wanted(pipeline.resources, configuration.resources)
@@ -324,7 +294,7 @@ class Control:
             wanted |= pipeline.wanted(pipeline.pending, configuration.resources)
             deleted = [key for key, each in pipeline.pending.items() if each is None and key in configuration.resources]
         everything = wanted if whole else ChainMap(wanted, configuration.resources)
-        problems, refused = await self._refuse(wanted, everything)
+        problems, refused = await in_turns(configuration.sifting(wanted, everything, pipeline.resources.keys()))
         slowest = drained(self._counters().vitals(), configuration.state.generation)
         if refused is not None:
             try:
@@ -340,52 +310,30 @@ class Control:
                 problems.append(str(error))
                 self._followed = None
                 self._loop.call_later(SLOTS_RETRY, self._wake.set)
-        self._report([*problems, *names.problems, *self._certificates.problems])
+        self._report([*problems, *self._resolver.names.problems, *self._certificates.problems])
+        await self._settle(complete=complete)
+
+    async def _planned(self, plan: standalone.Plan, *, new: bool) -> dict[str, ir.Resource]:
+        """Return what a plan says: all of it if it is new, otherwise clusters with a host that has moved."""
+        moved, self._moved = self._moved, set()
+        touched = plan.clusters if new else sorted({name for host in moved for name in plan.users.get(host, ())})
+        addresses, resources = self._resolver.names.addresses, self._configuration.resources
+        planned: dict[str, ir.Resource] = dict(await in_turns(standalone.clusters(plan, touched, addresses, resources)))
+        return planned | plan.resources if new else planned
+
+    async def _settle(self, *, complete: bool) -> None:
+        """Say what became of objects, as far as the workers have taken it over."""
+        pipeline = self._pipeline
         acknowledged = min((each.generation for each in self._publisher.workers.values()), default=-1)
-        settled = await in_turns(pipeline.settling(self._bound, acknowledged, datetime.now(UTC)))
+        settled = await in_turns(pipeline.settling(self._binding.bound, acknowledged, datetime.now(UTC)))
         if self._cluster is not None and complete and not pipeline.busy:
             self._cluster.stand(pipeline.sockets)
         self._check_ready()
-        self._say(settled)
-
-    def _say(self, statuses: Mapping[Key, Status | None]) -> None:
-        """Tell the cluster of statuses, once this gateway is ready: one that starts has nothing programmed for a
-        moment, and Gateways that another one programmed, or this one before, need not say so.
-        """
-        if self._cluster is None:
-            return
-        self._unsaid.update(statuses)
-        if self._ready or not self._patient:
-            told, self._unsaid = self._unsaid, {}
-            self._cluster.want(told)
+        self._saying.say(settled, ready=self._ready)
 
     async def _lose_patience(self) -> None:
-        await asyncio.sleep(STATUS_GRACE)
-        self._patient = False
+        await self._saying.lose_patience()
         self._wake.set()
-
-    async def _refuse(
-        self, wanted: dict[str, ir.Resource], everything: Mapping[str, ir.Resource]
-    ) -> tuple[list[str], set[str] | None]:
-        """Take what is invalid out of `wanted`: what it was before stays. Return what is wrong, and the keys refused.
-
-        None: nothing can be published. That is for routes of the command line; a fault of translation is ours, and must
-        stop no change of anything else.
-        """
-        problems: list[str] = []
-        refused: set[str] = set()
-        while faults := await in_turns(ir.validating(wanted, everything)):
-            problems += (f"{key}: {fault}" for key, found in faults.items() for fault in found)
-            if not faults.keys() <= self._pipeline.resources.keys():
-                return problems, None
-            for key in faults:
-                held = self._configuration.resources.get(key)
-                if held is None or key in refused:
-                    del wanted[key]
-                else:
-                    wanted[key] = held
-            refused |= faults.keys()
-        return problems, refused
 
     async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:
         step = await in_turns(change)

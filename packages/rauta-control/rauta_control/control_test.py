@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import uvloop
 
-from rauta_control import config, control, ir, snapshotfd
+from rauta_control import binding, config, control, ir, snapshotfd
 from rauta_control.channel import attach, detach, supervisor_end
 from rauta_control.config import Settings
 from rauta_control.frames import FrameDecoder, frame
@@ -390,7 +390,7 @@ def test_a_refusal_is_shown(words: SharedWords) -> None:
 def test_a_listener_that_cannot_be_bound_is_shown_and_tried_again(
     words: SharedWords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "BIND_RETRY", 0.05)
+    monkeypatch.setattr(binding, "BIND_RETRY", 0.05)
     gateway = two_workers(words, "--to", "127.0.0.1:9001", "--from", "127.0.0.1:1", "--from", "127.0.0.1:2")
     gateway.errors = {"standalone/127.0.0.1:1": "address already in use"}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from rauta_control import control
+from rauta_control import control, saying
 from rauta_control.catalog import Catalog
 from rauta_control.condition import Status
 from rauta_control.config import Settings
@@ -93,7 +93,7 @@ def test_a_gateway_that_starts_says_nothing_until_it_is_ready(words: SharedWords
 def test_one_that_does_not_become_ready_says_so_after_a_while(
     words: SharedWords, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "STATUS_GRACE", 0.05)
+    monkeypatch.setattr(saying, "STATUS_GRACE", 0.05)
     gateway = gateway_with_one_of_two_workers(words)
     gateway.workers[0].refuses = 1000
 
