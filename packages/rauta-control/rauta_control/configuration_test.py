@@ -77,3 +77,24 @@ def test_a_change_by_key_is_remembered() -> None:
     assert publish is not None
     assert publish.deletes == ("rule/a",)
     assert list(configuration.resources) == ["cluster/c"]
+
+
+def test_what_is_invalid_stays_as_it_was_and_the_rest_goes_on() -> None:
+    configuration = Configuration(EMPTY)
+    finish(configuration.reconcile(wanted({}, {1}), -1))
+    was = configuration.resources["cluster/c"]
+    good, bad, new = (
+        Cluster(name, (Endpoint("10.0.0.1", port),), b"table") for name, port in (("d", 2), ("c", 0), ("e", 0))
+    )
+    edits: dict[str, Resource] = {each.key: each for each in (good, bad, new)}
+    problems, refused = finish(configuration.sifting(edits, edits, edits.keys()))
+    assert edits == {good.key: good, bad.key: was}
+    assert refused == {bad.key, new.key}
+    assert [problem.split(":")[0] for problem in problems] == [bad.key, new.key]
+
+
+def test_nothing_is_published_of_a_faulty_command_line() -> None:
+    bad = Cluster("c", (Endpoint("10.0.0.1", 0),), b"table")
+    problems, refused = finish(Configuration(EMPTY).sifting({bad.key: bad}, {bad.key: bad}, set()))
+    assert refused is None
+    assert len(problems) == 1
