@@ -1,10 +1,11 @@
 """How a folder of many manifests is served: load time, time from an edit to every worker, and edits under load.
 
-    hatch run scale-files [--routes 5000] [--workers 2] [--edits 100]
+    hatch run scale-files [--routes 5000] [--workers 2] [--edits 100] [--pause 0.02]
 
 Makes routes and Services (with an EndpointSlice each) in a temporary folder, starts rauta-control on it, and edits by
 renaming over a file, as editors and tools should. Times are seen from outside: a request is sent on a new connection,
-again and again, and says by its answer which configuration it met. What the machine's other work costs is in them.
+again and again, and says by its answer which configuration it met. What the machine's other work costs is in them, and
+in all that is said to be on the clock; what is said to be computed is CPU time of the process it is about.
 """
 
 from __future__ import annotations
@@ -25,46 +26,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .folder import Folder
+from .machine import idle_share, ticks
 from .process import BenchError, free_ports
 
 AGREE = 40  # answers in a row of the new configuration that count as all workers
 LATE = 0.100  # seconds from the rename after which no answer may come from the configuration before
 CLIENTS = 8
+SINGLE = 20  # edits that are awaited one by one
 PATIENCE = 60.0
-
-GATEWAY = """\
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {{name: gw}}
-spec: {{gatewayClassName: rauta, listeners: [{{name: http, port: {port}, protocol: HTTP}}]}}
-"""
-ROUTE = """\
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata:
-  name: r{number}
-spec:
-  parentRefs:
-  - name: gw
-  rules:
-  - matches:
-    - path: {{type: PathPrefix, value: /r/{number}}}
-    backendRefs:
-    - {{name: s{target}, port: 80}}
-"""
-SERVICE = """\
-apiVersion: v1
-kind: Service
-metadata: {{name: s{number}}}
-spec: {{ports: [{{port: 80}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: s{number}-1, labels: {{kubernetes.io/service-name: s{number}}}}}
-addressType: IPv4
-ports: [{{port: {port}}}]
-endpoints: [{{addresses: [127.0.0.1]}}]
-"""
+STAT = Path("/proc/stat")
 
 
 class Backend(asyncio.Protocol):
@@ -99,28 +70,6 @@ class Truth:
     since: float = field(default_factory=time.monotonic)
 
 
-class Folder:
-    """The manifests. Route 0 can be pointed at service 0 (backend a) or 1 (backend b), which is the edit."""
-
-    def __init__(self, root: Path, routes: int, listener: int, backends: tuple[int, int]) -> None:
-        self.root = root
-        (root / "routes").mkdir()
-        (root / "services").mkdir()
-        (root / "gateway.yaml").write_text(GATEWAY.format(port=listener))
-        for number in range(routes):
-            (root / f"routes/r{number:05}.yaml").write_text(ROUTE.format(number=number, target=number))
-            text = SERVICE.format(number=number, port=backends[number % 2])
-            (root / f"services/s{number:05}.yaml").write_text(text)
-
-    def point(self, target: int) -> float:
-        """Edit; return when."""
-        new = self.root / "routes/.new"
-        new.write_text(ROUTE.format(number=0, target=target))
-        now = time.monotonic()
-        new.rename(self.root / "routes/r00000.yaml")
-        return now
-
-
 async def ask(port: int, path: str = "/r/0") -> tuple[int, bytes]:
     """One request on a connection of its own: status and body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -149,8 +98,8 @@ async def served(port: int, expected: bytes) -> float:
     return last
 
 
-async def load(port: int, truth: Truth, tally: Tally, stop: asyncio.Event) -> None:
-    """Ask without a pause, and judge each answer by what was true when it was asked for."""
+async def load(port: int, pause: float, truth: Truth, tally: Tally, stop: asyncio.Event) -> None:
+    """Ask, with a pause after each answer, and judge each by what was true when it was asked for."""
     while not stop.is_set():
         asked, right, since = time.monotonic(), truth.name, truth.since
         try:
@@ -164,6 +113,7 @@ async def load(port: int, truth: Truth, tally: Tally, stop: asyncio.Event) -> No
         elif body != right and truth.name == right:
             tally.oldest = max(tally.oldest, asked - since)
             tally.stale += asked - since > LATE
+        await asyncio.sleep(pause)
 
 
 class Steps:
@@ -231,82 +181,135 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def stall(port: int, applying: str) -> float:
-    """The longest step of any worker that applied `everything` or a `change`, in seconds."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        lines = answer.read().decode().splitlines()
-    mark = f'applying="{applying}"'
-    return max(
-        float(line.rpartition(" ")[2]) for line in lines if line.startswith("rauta_worker_stall_") and mark in line
-    )
+class Scrape:
+    """The metrics of one moment."""
+
+    def __init__(self, port: int) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            self._lines = answer.read().decode().splitlines()
+
+    def most(self, name: str, label: str = "") -> tuple[float, str]:
+        """The largest sample of a metric with this label, in ms, and its labels."""
+        chosen = (line.rpartition(" ") for line in self._lines if line.startswith(name + "{") and label in line)
+        return max((float(value) * 1e3, labels.partition("{")[2].rstrip("}")) for labels, _, value in chosen)
+
+    def stalls(self) -> str:
+        """The longest turns of any worker."""
+        said = []
+        for applying in ("change", "everything"):
+            label = f'applying="{applying}"'
+            clock, _ = self.most("rauta_worker_stall_seconds", label)
+            computed, _ = self.most("rauta_worker_turn_cpu_seconds", label)
+            said.append(f"{applying} {clock:.2f} ms on the clock, {computed:.2f} ms computed")
+        return "; ".join(said)
+
+    def step(self) -> str:
+        """The longest step of control."""
+        computed, labels = self.most("rauta_control_step_cpu_seconds")
+        return f"{computed:.2f} ms computed, {labels}"
 
 
-def stalls(port: int) -> str:
-    """Both, for people. It is time on the clock: on a busy machine it holds what other processes computed."""
-    change, everything = (stall(port, applying) * 1e3 for applying in ("change", "everything"))
-    return f"change {change:.2f} ms, everything {everything:.2f} ms; load average {os.getloadavg()[0]:.1f}"
+@dataclass(frozen=True)
+class Served:
+    """A gateway that runs, and what it serves."""
+
+    folder: Folder
+    log: Path
+    steps: Steps
+    listener: int
+    admin: int
+    probe: int
+
+    def edit(self, number: int) -> tuple[float, bytes]:
+        """Edit for the number-th time; when, and what is right from now on."""
+        target = number % 2
+        return self.folder.point(target), b"ab"[target : target + 1]
+
+    async def loading(self, started: float) -> None:
+        """From the start to ready."""
+        seconds = await ready(self.probe, started)
+        control = int(re.findall(r"started child=control pid=(\d+)", self.log.read_text())[0])
+        print(f"  ready after                   {seconds:.2f} s, of which control computed {cpu(control):.2f} s")
+        if await ask(self.listener) != (200, b"a"):
+            raise BenchError(self.log.read_text())
+        print(f"  control answers while loading {self.steps.said()}")
+        self._longest()
+
+    async def edits(self) -> None:
+        """One edit after the other, each awaited."""
+        times = []
+        for number in range(1, SINGLE + 1):
+            renamed, right = self.edit(number)
+            times.append(await served(self.listener, right) - renamed)
+            await asyncio.sleep(0.05)
+        times.sort()
+        median, longest = statistics.median(times) * 1e3, times[-1] * 1e3
+        print(f"  edit to served by all         median {median:.0f} ms, max {longest:.0f} ms")
+        print(f"  control answers meanwhile     {self.steps.said()}")
+
+    async def edits_under_load(self, count: int, pause: float) -> None:
+        """Edits that nobody awaits, while clients ask."""
+        truth, tally, stop = Truth(), Tally(), asyncio.Event()
+        before = ticks(STAT.read_text())
+        clients = [asyncio.create_task(load(self.listener, pause, truth, tally, stop)) for _ in range(CLIENTS)]
+        for number in range(1, count + 1):
+            await asyncio.sleep(0.15)
+            truth.since, truth.name = self.edit(number)
+        await asyncio.sleep(0.2)
+        stop.set()
+        await asyncio.gather(*clients)
+        idle = idle_share(before, ticks(STAT.read_text()))
+        print(
+            f"  {count} edits under load         {tally.answers} answers, {tally.failed} failed {tally.first}, "
+            f"{tally.stale} older than {LATE * 1e3:.0f} ms (oldest {tally.oldest * 1e3:.0f} ms)"
+        )
+        print(f"  cores meanwhile               {idle:.0%} idle, load average {os.getloadavg()[0]:.1f}")
+        print(f"  control answers meanwhile     {self.steps.said()}")
+        self._longest()
+
+    def sizes(self) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/api/v1/status") as answer:
+            status = json.load(answer)
+        sizes = ", ".join(f"{rss(worker['pid']):.0f}" for worker in status["workers"])
+        print(f"  RSS of workers                {sizes} MiB")
+
+    def _longest(self) -> None:
+        scrape = Scrape(self.probe)
+        print(f"  longest turn of a worker      {scrape.stalls()}")
+        print(f"  longest step of control       {scrape.step()}")
 
 
-async def measure(routes: int, workers: int, edits: int) -> None:
+async def answering(probe: int, started: float) -> None:
+    """Wait until control answers."""
+    while time.monotonic() - started < PATIENCE:
+        with contextlib.suppress(OSError):
+            await ask(probe, "/healthz")
+            return
+        await asyncio.sleep(0.01)
+    raise BenchError("control never answered")
+
+
+async def measure(given: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     servers = [await loop.create_server(lambda name=name: Backend(name), "127.0.0.1", 0) for name in (b"a", b"b")]  # type: ignore[misc]
     backends = (servers[0].sockets[0].getsockname()[1], servers[1].sockets[0].getsockname()[1])
     listener, admin, probe = free_ports(3)
     with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch) / "manifests"
+        root, log = Path(scratch) / "manifests", Path(scratch) / "log"
         root.mkdir()
-        folder = Folder(root, routes, listener, backends)
-        log = Path(scratch) / "log"
+        trial = Served(Folder(root, given.routes, listener, backends), log, Steps(probe), listener, admin, probe)
         started = time.monotonic()
-        with gateway(root, workers, (admin, probe), log):
+        with gateway(root, given.workers, (admin, probe), log):
             stop = asyncio.Event()
-            steps = Steps(probe)
-            while time.monotonic() - started < PATIENCE:
-                with contextlib.suppress(OSError):
-                    await ask(probe, "/healthz")
-                    break
-                await asyncio.sleep(0.01)
-            watching = asyncio.create_task(steps.run(stop))
-            print(f"{routes} routes and Services, {workers} workers")
-            seconds = await ready(probe, started)
-            control = int(re.findall(r"started child=control pid=(\d+)", log.read_text())[0])
-            print(f"  ready after                   {seconds:.2f} s, of which control computed {cpu(control):.2f} s")
-            if await ask(listener) != (200, b"a"):
-                raise BenchError(log.read_text())
-            print(f"  control answers while loading {steps.said()}")
-            print(f"  worker stall while loading    {stalls(probe)}")
+            await answering(probe, started)
+            watching = asyncio.create_task(trial.steps.run(stop))
+            print(f"{given.routes} routes and Services, {given.workers} workers")
+            await trial.loading(started)
             await asyncio.sleep(2)
-            steps.longest.clear()
-
-            times = []
-            for number in range(1, 21):
-                renamed = folder.point(number % 2)
-                times.append(await served(listener, b"ab"[number % 2 : number % 2 + 1]) - renamed)
-                await asyncio.sleep(0.05)
-            times.sort()
-            median, longest = statistics.median(times) * 1e3, times[-1] * 1e3
-            print(f"  edit to served by all         median {median:.0f} ms, max {longest:.0f} ms")
-            print(f"  control answers meanwhile     {steps.said()}")
-
-            truth, tally = Truth(), Tally()
-            halt = asyncio.Event()
-            clients = [asyncio.create_task(load(listener, truth, tally, halt)) for _ in range(CLIENTS)]
-            for number in range(1, edits + 1):
-                await asyncio.sleep(0.15)
-                truth.name, truth.since = b"ab"[number % 2 : number % 2 + 1], folder.point(number % 2)
-            await asyncio.sleep(0.2)
-            halt.set()
-            await asyncio.gather(*clients)
-            print(
-                f"  {edits} edits under load         {tally.answers} answers, {tally.failed} failed {tally.first}, "
-                f"{tally.stale} older than {LATE * 1e3:.0f} ms (oldest {tally.oldest * 1e3:.0f} ms)"
-            )
-            print(f"  control answers meanwhile     {steps.said()}")
-            print(f"  worker stall, longest         {stalls(probe)}")
-            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/v1/status") as answer:
-                status = json.load(answer)
-            sizes = ", ".join(f"{rss(worker['pid']):.0f}" for worker in status["workers"])
-            print(f"  RSS of workers                {sizes} MiB")
+            trial.steps.longest.clear()
+            await trial.edits()
+            await trial.edits_under_load(given.edits, given.pause)
+            trial.sizes()
             stop.set()
             await watching
     for server in servers:
@@ -318,8 +321,10 @@ def main() -> None:
     parser.add_argument("--routes", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--edits", type=int, default=100)
-    given = parser.parse_args()
-    asyncio.run(measure(given.routes, given.workers, given.edits))
+    parser.add_argument(
+        "--pause", type=float, default=0.02, help="seconds between an answer and a client's next request (%(default)s)"
+    )
+    asyncio.run(measure(parser.parse_args()))
 
 
 if __name__ == "__main__":

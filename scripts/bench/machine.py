@@ -49,6 +49,17 @@ def cpu_model(cpuinfo: str) -> str:
     return platform.machine() or "unknown"
 
 
+def ticks(stat: str) -> tuple[int, int]:
+    """Of all cores since boot, by /proc/stat: ticks in which they were idle, and all ticks."""
+    user, nice, system, idle, iowait, *rest = (int(field) for field in stat.splitlines()[0].split()[1:9])
+    return idle + iowait, user + nice + system + idle + iowait + sum(rest)
+
+
+def idle_share(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """The part of the cores' time, 0 to 1, that nobody used between two readings of `ticks`; of no time, none."""
+    return (after[0] - before[0]) / max(1, after[1] - before[1])
+
+
 def output(*command: str) -> str:
     """What a short command prints (both streams), or an empty string if it cannot be run."""
     try:

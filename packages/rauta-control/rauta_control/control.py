@@ -49,6 +49,7 @@ from rauta_control.routespec import Address
 from rauta_control.saying import Saying
 from rauta_control.slices import Slices
 from rauta_control.slots import SlotsFullError
+from rauta_control.stepclock import StepClock
 from rauta_control.turns import in_turns
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
@@ -63,6 +64,7 @@ class Control:
 
     def __init__(self, inherited: Inherited, log: Log, demo: Demo | None) -> None:
         self._loop = loop = asyncio.get_running_loop()
+        self._steps = StepClock(loop)
         self._log = log
         self._started = inherited.started
         self._version = version("rauta-control")
@@ -153,6 +155,7 @@ class Control:
             statuses=dict(self._pipeline.statuses),
             findings=self._pipeline.findings,
             counters=self._counters(),
+            steps=dict(self._steps.longest),
         )
 
     def _counters(self) -> Counters:

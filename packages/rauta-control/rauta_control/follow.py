@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
 from random import random
-from time import monotonic
+from time import monotonic, thread_time
 from typing import cast
 from weakref import WeakSet
 
@@ -31,7 +31,7 @@ from rauta_control.messages import PROTOCOL_VERSION, Ack, FromWorker, Hello, Nac
 from rauta_control.parts import Joiner, join
 from rauta_control.slices import Slices, finish
 from rauta_control.table import Rule, Table
-from rauta_control.turns import in_turns
+from rauta_control.turns import Longest, in_turns
 
 TURN = 0.0005  # seconds of building between two turns of the loop
 DECODE_SLICE = 64  # resources decoded, or dropped, between two looks at the clock
@@ -54,7 +54,7 @@ class Follower:
         self._turn = asyncio.Lock()
         self.clusters = Clusters(random)
         self.table = Table.empty()
-        self.stalls = {True: 0.0, False: 0.0}  # seconds, the longest turns so far: for everything, and for a change
+        self.stalls = {True: Longest(), False: Longest()}  # for everything, and for a change
 
     @property
     def generation(self) -> int:
@@ -152,11 +152,10 @@ class Follower:
             yield
             del replaced[-DECODE_SLICE:]
 
-    def took(self, base: int, seconds: float) -> None:
-        """Requests had to wait so long for a turn of work on a Publish with this `base`, if there were any."""
+    def took(self, base: int, clock: float, computed: float) -> None:
+        """Requests had to wait for a turn of work on a Publish with this `base`, if there were any; see Longest."""
         if self.table.generation != state.EMPTY.generation:
-            whole = base == state.EMPTY.generation
-            self.stalls[whole] = max(self.stalls[whole], seconds)
+            self.stalls[base == state.EMPTY.generation].took(clock, computed)
 
 
 def _difference(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Slices[tuple[dict[str, bytes], tuple[str, ...]]]:
@@ -194,7 +193,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. A read is at most 256 KB, so this is over in well under a millisecond."""
-        started = monotonic()
+        started, used = monotonic(), thread_time()
         try:
             payloads = self._frames.feed(data)
         except FrameError as error:
@@ -209,7 +208,7 @@ class Link(asyncio.Protocol):
             else:
                 if publish is not None:
                     self._follower.received(self, publish)
-        self._follower.took(self._joiner.base, monotonic() - started)
+        self._follower.took(self._joiner.base, monotonic() - started, thread_time() - used)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """See asyncio.Protocol."""

@@ -105,15 +105,17 @@ def test_greets_and_acknowledges() -> None:
     async def scene(world: World) -> None:
         control = await world.connect()
         assert await control.receive() == Hello(PROTOCOL_VERSION, 3, os.getpid(), -1, 0)
-        world.follower.took(state.EMPTY.generation, 9.0)
-        assert not any(world.follower.stalls.values())  # nobody is kept waiting by the first configuration
+        world.follower.took(state.EMPTY.generation, 9.0, 9.0)
+        assert world.follower.stalls[True].clock == 0  # nobody is kept waiting by the first configuration
         for _ in range(3):
             await control.send(world.step(*CONFIGURATION))
             assert await control.receive() == Ack(world.state.generation, world.state.digest)
         assert [table.generation for table in world.tables] == [0, 1, 2]
         assert world.follower.table is world.tables[-1]
         assert world.follower.generation == world.follower.drained() == 2
-        assert world.follower.stalls[False] > 0
+        change = world.follower.stalls[False]
+        assert change.clock > 0
+        assert change.computed > 0
 
     play(scene)
 

@@ -166,10 +166,16 @@ def _generations(reading: Reading) -> Iterator[Sample]:
     return (("", f'worker="{worker.index}"', max(0, worker.generation)) for worker in reading.picture.workers)
 
 
-def _stalls(reading: Reading) -> Iterator[Sample]:
-    for index, words in enumerate(reading.vitals):
-        for applying, word in (("change", Vital.STALL_CHANGE), ("everything", Vital.STALL_WHOLE)):
-            yield "", f'worker="{index}",applying="{applying}"', words[word] / 1e9
+def _turns(change: Vital, everything: Vital) -> Callable[[Reading], Iterator[Sample]]:
+    return lambda reading: (
+        ("", f'worker="{index}",applying="{applying}"', words[word] / 1e9)
+        for index, words in enumerate(reading.vitals)
+        for applying, word in (("change", change), ("everything", everything))
+    )
+
+
+def _steps(reading: Reading) -> Iterator[Sample]:
+    return (("", _label("task", name), seconds) for name, seconds in sorted(reading.picture.steps.items()))
 
 
 def _listeners(reading: Reading) -> Iterator[Sample]:
@@ -293,7 +299,19 @@ FAMILIES = (
         "gauge",
         "The longest time, since the worker began to serve, that a step of applying a change of the configuration, or "
         "everything where the worker lacked what it was a change of, kept it from its requests.",
-        _stalls,
+        _turns(Vital.STALL_CHANGE, Vital.STALL_WHOLE),
+    ),
+    Family(
+        "rauta_worker_turn_cpu_seconds",
+        "gauge",
+        "The same, in CPU time of the worker: without what else the machine did meanwhile.",
+        _turns(Vital.TURN_CPU_CHANGE, Vital.TURN_CPU_WHOLE),
+    ),
+    Family(
+        "rauta_control_step_cpu_seconds",
+        "gauge",
+        "The longest CPU time, since control started, that a step of one of its tasks kept it from all others.",
+        _steps,
     ),
     Family("rauta_listener_bound", "gauge", "Whether a listener accepts connections.", _listeners),
     Family("rauta_ready", "gauge", "Whether /readyz says yes.", _one(lambda reading: int(reading.picture.ready))),

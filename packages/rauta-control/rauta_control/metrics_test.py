@@ -51,6 +51,7 @@ def picture(words: memoryview) -> Picture:
         bound={"l": Bound("l", "0.0.0.0", 80), "m": Bound("m", "0.0.0.0", 81, "in use")},
         problems=("one",),
         counters=Counters(words, 2),
+        steps={"Control.run": 0.003},
     )
 
 
@@ -142,6 +143,7 @@ def test_the_gateway(words: memoryview, picture: Picture) -> None:
         recorder.vitals[Vital.LOG_DROPPED] = 1
         recorder.vitals[Vital.REASONS + Reason.NO_ROUTE.number] = 4
         recorder.vitals[Vital.STALL_CHANGE] = 2_000_000
+        recorder.vitals[Vital.TURN_CPU_WHOLE] = 1_000_000
         recorder.flush(1)
     found = samples(picture)
     assert value(found, "rauta_connections") == 20
@@ -153,6 +155,8 @@ def test_the_gateway(words: memoryview, picture: Picture) -> None:
     assert value(found, "rauta_config_problems") == 1
     assert value(found, "rauta_worker_generation", worker="1") == 3
     assert value(found, "rauta_worker_stall_seconds", worker="0", applying="change") == 0.002
+    assert value(found, "rauta_worker_turn_cpu_seconds", worker="1", applying="everything") == 0.001
+    assert value(found, "rauta_control_step_cpu_seconds", task="Control.run") == 0.003
     assert value(found, "rauta_listener_bound", listener="l") == 1
     assert value(found, "rauta_listener_bound", listener="m") == 0
     assert value(found, "rauta_ready") == 1

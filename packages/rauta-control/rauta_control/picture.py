@@ -44,3 +44,4 @@ class Picture:
     counters: Counters
     statuses: Mapping[Key, Status] = field(default_factory=dict)  # of the objects of sources
     findings: tuple[Finding, ...] = ()  # in no order
+    steps: Mapping[str, float] = field(default_factory=dict)  # control's longest, CPU time, by task

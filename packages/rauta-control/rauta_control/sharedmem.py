@@ -49,6 +49,8 @@ class Vital(IntEnum):
     UPSTREAMS = 6  # open upstream connections
     STALL_CHANGE = 7  # longest step of applying a change of the configuration, ns
     STALL_WHOLE = 8  # of applying a whole one while another served, ns
+    TURN_CPU_CHANGE = 9  # the same two in CPU time of the worker, ns
+    TURN_CPU_WHOLE = 10
     # -- counters from here on: they outlive the process
     ACCEPTED = 16  # connections accepted
     REQUESTS = 17  # requests answered, RAUTA's own answers included

@@ -359,8 +359,11 @@ class Worker:
         vitals[Vital.CONNECTIONS] = len(self._open)
         vitals[Vital.GENERATION] = self.follower.generation + 1
         vitals[Vital.DRAINED] = self.follower.drained() + 1
-        vitals[Vital.STALL_CHANGE] = int(self.follower.stalls[False] * 1e9)
-        vitals[Vital.STALL_WHOLE] = int(self.follower.stalls[True] * 1e9)
+        stalls = self.follower.stalls
+        vitals[Vital.STALL_CHANGE] = int(stalls[False].clock * 1e9)
+        vitals[Vital.STALL_WHOLE] = int(stalls[True].clock * 1e9)
+        vitals[Vital.TURN_CPU_CHANGE] = int(stalls[False].computed * 1e9)
+        vitals[Vital.TURN_CPU_WHOLE] = int(stalls[True].computed * 1e9)
         self._ticks += 1
         if self._ticks % SLOW_TICKS == 0:
             self._slow_tick()
