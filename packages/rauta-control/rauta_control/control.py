@@ -54,7 +54,7 @@ from rauta_control.turns import in_turns
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
 CERTIFICATE_POLL = 0.5  # seconds between two looks at the files of certificates
-COLLECT = (1_000, 10, 1_000)  # a full collection takes a tenth of a second with many objects: hardly ever
+COLLECT = (1_000, 3, 3_000)  # a young one takes a millisecond; a full one, with many objects a tenth of a second: rare
 MANY = 1_000  # changed resources after which what there is counts as here to stay
 SLOTS_RETRY = 1.0  # seconds until what found no slot is tried again: requests end, and slots come free
 
