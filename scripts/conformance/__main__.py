@@ -4,8 +4,6 @@ import argparse
 import asyncio
 import difflib
 import importlib.metadata
-import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -26,11 +24,23 @@ def parser() -> argparse.ArgumentParser:
         prog="conformance",
         description="The official Gateway API conformance suite, on an API server made for the run.",
     )
-    found.add_argument("--run", metavar="A,B", default="", help="only these tests, by name; no report is written")
-    found.add_argument("--profile", metavar="A,B", default=HTTP, help=f"conformance profiles (default {HTTP})")
+    _implementation(found)
+    _suite(found)
+    found.add_argument("--report", metavar="FILE", type=Path, help="where to write the official report")
+    found.add_argument("--version", metavar="V", default=VERSION, help="of the implementation, for the report")
     found.add_argument(
-        "--supported-features", metavar="A,B", default="", help="instead of those in the GatewayClass's status"
+        "--kubeconfig", metavar="FILE", type=Path, help="test what runs in this cluster instead; nothing is made"
     )
+    found.add_argument("--list", action="store_true", help="name the tests of the profile, and end")
+    found.add_argument("--build", action="store_true", help="only build, and end")
+    found.add_argument(
+        "--exec", metavar="COMMAND", default="", help="run this instead of the suite, with KUBECONFIG set"
+    )
+    return found
+
+
+def _implementation(found: argparse.ArgumentParser) -> None:
+    """What is tested."""
     found.add_argument(
         "--implementation",
         metavar="COMMAND",
@@ -45,21 +55,20 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--gateway-class", metavar="NAME", default="rauta", help="made if no manifest has it")
     found.add_argument("--controller", metavar="NAME", default="rauta.io/gateway-controller", help="of that class")
+
+
+def _suite(found: argparse.ArgumentParser) -> None:
+    """By which tests."""
     suites = list(gobuild.SUITES)
+    found.add_argument("--run", metavar="A,B", default="", help="only these tests, by name; no report is written")
+    found.add_argument("--profile", metavar="A,B", default=HTTP, help=f"conformance profiles (default {HTTP})")
+    found.add_argument(
+        "--supported-features", metavar="A,B", default="", help="instead of those in the GatewayClass's status"
+    )
     found.add_argument("--suite", choices=suites, default=suites[0], help="release of suite and CRDs (%(default)s)")
     found.add_argument("--channel", choices=gobuild.CHANNELS, default=gobuild.CHANNELS[0], help="of the CRDs")
-    found.add_argument("--report", metavar="FILE", type=Path, help="where to write the official report")
-    found.add_argument("--version", metavar="V", default=VERSION, help="of the implementation, for the report")
     found.add_argument("--timeout", metavar="SECONDS", type=int, default=3600, help="for all tests (%(default)s)")
     found.add_argument("--parallel", metavar="N", type=int, default=4, help="parallel tests at a time (%(default)s)")
-    found.add_argument(
-        "--kubeconfig", metavar="FILE", type=Path, help="test what runs in this cluster instead; nothing is made"
-    )
-    found.add_argument("--list", action="store_true", help="name the tests of the profile, and end")
-    found.add_argument("--build", action="store_true", help="only build, and end")
-    found.add_argument(
-        "--exec", metavar="COMMAND", default="", help="run this instead of the suite, with KUBECONFIG set"
-    )
     found.add_argument(
         "--suite-flag",
         metavar="FLAG",
@@ -67,7 +76,6 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="one more for the suite itself, e.g. --suite-flag=-timeout-config-overrides=RequestTimeout:5",
     )
-    return found
 
 
 def plan(options: argparse.Namespace, programs: dict[str, Path], kept: cache.Cache) -> Plan:
@@ -126,37 +134,15 @@ def outer(options: argparse.Namespace, kept: cache.Cache) -> int:
     return 0 if options.build else network.enter("scripts.conformance", sys.argv[1:])
 
 
-async def until(lifeline: int, wanted: Plan) -> int:
-    """The run, cancelled when the outer process wants it to end or is gone."""
-    loop, running = asyncio.get_running_loop(), asyncio.create_task(run.run(wanted))
-
-    def end() -> None:
-        loop.remove_reader(lifeline)
-        running.cancel()
-
-    loop.add_reader(lifeline, end)
-    try:
-        return await running
-    except asyncio.CancelledError:
-        return 130
-
-
 def main() -> int:
     """The exit status: 0, 1 for failed tests, 2 if it could not be run, 130 if it was interrupted."""
     options = parser().parse_args()
     kept = cache.Cache(cache.default())
-    try:
-        lifeline = network.lifeline()
-        if lifeline is None:
-            return outer(options, kept)
-        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the outer process too, which tells us in order
-        os.set_inheritable(lifeline, False)
-        return asyncio.run(until(lifeline, plan(options, gobuild.paths(kept, options.suite), kept)))
-    except ConformanceError as trouble:
-        print(f"conformance: {trouble}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # while building
-        return 130
+
+    async def inner() -> int:
+        return await run.run(plan(options, gobuild.paths(kept, options.suite), kept))
+
+    return network.run("conformance", lambda: outer(options, kept), inner)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from .problem import ConformanceError
@@ -57,10 +58,38 @@ def enter(module: str, arguments: list[str]) -> int:
         return child.wait()
 
 
-def lifeline() -> int | None:
-    """In the process that `enter` started: the descriptor that reads as ended when it is time to end. Else None."""
-    value = os.environ.pop(LIFELINE, None)
-    return None if value is None else int(value)
+def run(program: str, outer: Callable[[], int], inner: Callable[[], Coroutine[None, None, int]]) -> int:
+    """Be a program that works in the network it makes: `outer` is all before, which calls `enter`; `inner` is the work.
+
+    Returns the exit status of either; 2 after a ConformanceError, which is printed, and 130 if it was interrupted.
+    """
+    try:
+        lifeline = os.environ.pop(LIFELINE, None)
+        if lifeline is None:
+            return outer()
+        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the outer process too, which tells us in order
+        os.set_inheritable(int(lifeline), False)
+        return asyncio.run(_until(int(lifeline), inner()))
+    except ConformanceError as trouble:
+        print(f"{program}: {trouble}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:  # in the outer process, before there is an inner one
+        return 130
+
+
+async def _until(lifeline: int, work: Coroutine[None, None, int]) -> int:
+    """The work, cancelled when the outer process wants it to end or is gone: then `lifeline` reads as ended."""
+    loop, running = asyncio.get_running_loop(), asyncio.create_task(work)
+
+    def end() -> None:
+        loop.remove_reader(lifeline)
+        running.cancel()
+
+    loop.add_reader(lifeline, end)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        return 130
 
 
 def set_up() -> None:

@@ -1,12 +1,10 @@
 """`python -m scripts.scale`: RAUTA on a real API server with many routes, and one that fails. See docs/scale.md."""
 
 import argparse
-import asyncio
 import os
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 from scripts.chaos.gateway import raise_limit
 from scripts.chaos.verdict import Verdict, lines
@@ -43,7 +41,7 @@ def chosen(given: str, known: list[str], flag: str) -> tuple[str, ...]:
     return names
 
 
-async def inner(options: argparse.Namespace, kept: cache.Cache) -> int:
+async def measure(options: argparse.Namespace, kept: cache.Cache) -> int:
     """The run, within the network that was made for it; the exit status."""
     parts = chosen(options.parts, list(PARTS), "--parts")
     if options.routes < FEWEST:
@@ -73,39 +71,20 @@ async def inner(options: argparse.Namespace, kept: cache.Cache) -> int:
     return 1 if missed else 0
 
 
-async def until(lifeline: int, work: Awaitable[int]) -> int:
-    """The work, cancelled when the outer process wants it to end or is gone."""
-    loop, running = asyncio.get_running_loop(), asyncio.ensure_future(work)
-
-    def end() -> None:
-        loop.remove_reader(lifeline)
-        running.cancel()
-
-    loop.add_reader(lifeline, end)
-    try:
-        return await running
-    except asyncio.CancelledError:
-        return 130
-
-
 def main() -> int:
     """The exit status: 0, 1 for criteria that were missed, 2 if it could not be run, 130 if it was interrupted."""
     options = parser().parse_args()
     kept = cache.Cache(cache.default())
-    try:
-        lifeline = network.lifeline()
-        if lifeline is None:
-            gobuild.build(kept, next(iter(gobuild.SUITES)), trial.say, suite_only=False)
-            return network.enter("scripts.scale", sys.argv[1:])
-        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the outer process too, which tells us in order
-        os.set_inheritable(lifeline, False)
+
+    def outer() -> int:
+        gobuild.build(kept, next(iter(gobuild.SUITES)), trial.say, suite_only=False)
+        return network.enter("scripts.scale", sys.argv[1:])
+
+    async def inner() -> int:
         raise_limit()
-        return asyncio.run(until(lifeline, inner(options, kept)))
-    except ConformanceError as trouble:
-        print(f"scale: {trouble}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+        return await measure(options, kept)
+
+    return network.run("scale", outer, inner)
 
 
 if __name__ == "__main__":
