@@ -8,7 +8,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rauta_control.kinds import KINDS
 from rauta_control.lease import RETRY
 from scripts.chaos.gateway import Gateway
 from scripts.chaos.verdict import Verdict, at_most, exactly
+from scripts.conformance.api import Object
 from scripts.conformance.cluster import write_kubeconfig
 from scripts.conformance.problem import ConformanceError
 
@@ -50,8 +52,7 @@ async def _outage(
     stage: Stage, proxy: ApiProxy, replica: Gateway, probe: Probe, way: str, number: int
 ) -> list[Verdict]:
     """One fault; an edit in its middle; and the time from its end until that is served and has its status."""
-    ledger = stage.ledger
-    ledger.forget()
+    stage.ledger.forget()
     proxy.requests.clear()
     async with Load(member.ADDRESS, stage.routes) as load:
         refused = _refused()
@@ -66,35 +67,44 @@ async def _outage(
         ended = time.monotonic()
         if way == "stopped":
             item = await stage.point(number, "b")
-        try:
-            served = await probe.served(number, b"b", CONVERGED * 3) - ended
-            key = f"HTTPRoute/{objects.name(number)}"
-            while not ledger.settled(key, item["metadata"]["generation"]):
-                if time.monotonic() - ended > CONVERGED * 3:
-                    break
-                await asyncio.sleep(LOOK / 10)
-        except ConformanceError:
-            served = float("inf")
-        settled = time.monotonic() - ended
+        served, settled = await _converged(stage, probe, number, item, ended)
         await asyncio.sleep(2 * LOOK)
     tally = load.tally
-    lease = requests.pop("leases", 0)
-    most = max(requests.items(), key=lambda each: each[1], default=("none", 0))
-    limit = REQUESTS * max(1.0, stage.outage / 60)
-    verdicts = [
+    return [
         exactly(f"{way}: failed of {tally.answers} requests", (tally.failed, *tally.first), (0,)),
         exactly(f"{way}: looks at which it was not ready", unready, 0),
-        at_most(f"{way}: most lists and watches of one kind ({most[0]})", most[1], limit),
-        at_most(f"{way}: requests about the Lease", lease, ELECTION * max(1.0, stage.outage / 60)),
+        *_asked(stage, way, requests, connects),
         at_most(f"{way}: an edit made meanwhile is served after its end, seconds", round(served, 1), CONVERGED),
         at_most(f"{way}: its status is written, seconds", round(settled, 1), CONVERGED),
-        exactly(f"{way}: status writes", ledger.total, 1),
+        exactly(f"{way}: status writes", stage.ledger.total, 1),
         exactly(f"{way}: config age shown ({age:.0f} s)", age >= stage.outage * 0.9 or way in LISTED, True),
     ]
+
+
+async def _converged(stage: Stage, probe: Probe, number: int, item: Object, ended: float) -> tuple[float, float]:
+    """Wait until an edited route is served and has its status, not for ever; the seconds from `ended` to either."""
+    try:
+        served = await probe.served(number, b"b", CONVERGED * 3) - ended
+        key = f"HTTPRoute/{objects.name(number)}"
+        while not stage.ledger.settled(key, item["metadata"]["generation"]):
+            if time.monotonic() - ended > CONVERGED * 3:
+                break
+            await asyncio.sleep(LOOK / 10)
+    except ConformanceError:
+        served = float("inf")
+    return served, time.monotonic() - ended
+
+
+def _asked(stage: Stage, way: str, requests: Counter[str], connects: int) -> Iterator[Verdict]:
+    """What the API server was asked during the fault, by kind, and the connections that it refused."""
+    scale = max(1.0, stage.outage / 60)
+    kinds = {kind: count for kind, count in requests.items() if kind != "leases"}
+    kind, most = max(kinds.items(), key=lambda each: each[1], default=("none", 0))
+    yield at_most(f"{way}: most lists and watches of one kind ({kind})", most, REQUESTS * scale)
+    yield at_most(f"{way}: requests about the Lease", requests["leases"], ELECTION * scale)
     if way == "refused":
         tried = (connects - stage.outage / RETRY) / len(KINDS)  # the election tries for itself
-        verdicts.append(at_most(f"{way}: connections tried, by kind", round(tried, 1), limit))
-    return verdicts
+        yield at_most(f"{way}: connections tried, by kind", round(tried, 1), REQUESTS * scale)
 
 
 async def _wait(replica: Gateway, seconds: float) -> int:

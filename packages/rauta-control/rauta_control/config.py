@@ -104,16 +104,26 @@ def parse(
     Each problem names the flag or variable as it was given, its value and what is expected.
     """
     reader = _Reader(argv, environ, open_text)
+    settings = _settings(reader, argv, cpus)
+    problems = [
+        *reader.problems,
+        *_collisions(settings),
+        *_services(settings),
+        *flags.unknown_variables(environ, _KNOWN),
+        *_sources(settings, reader),
+    ]
+    return problems or settings
+
+
+def _settings(reader: _Reader, argv: Sequence[str], cpus: float) -> Settings:
+    """The settings as given, one by one; what is wrong with a value is among the reader's problems."""
     routes = reader.routes()
     kubernetes = reader.switch(options.KUBERNETES)
     standalone = bool(routes or reader.given(options.DEMO) or not (reader.given(options.CONFIG) or kubernetes))
-    settings = Settings(
-        bind=(reader.binds(options.FROM) or (Address("0.0.0.0", 8080),))
-        if standalone
-        else reader.no_binds(options.FROM),
-        tls_bind=reader.tls_binds()
-        if standalone
-        else reader.no_binds(options.TLS_BIND, options.TLS_CERT, options.TLS_KEY),
+    bind, tls_bind = reader.sockets() if standalone else reader.no_sockets()
+    return Settings(
+        bind=bind,
+        tls_bind=tls_bind,
         tls_pairs=reader.tls_pairs(),
         addresses=reader.one(options.ADDRESSES, _ips, ()),
         routes=routes,
@@ -143,16 +153,6 @@ def parse(
         check=bool(reader.given(options.CHECK)),
         argv=tuple(argv),
     )
-    problems = (
-        reader.problems + _collisions(settings) + [*_services(settings)] + flags.unknown_variables(environ, _KNOWN)
-    )
-    if settings.config and kubernetes:
-        problems.append(
-            f"{options.CONFIG.name} and {options.KUBERNETES.name}: expected one of them, objects come from one place"
-        )
-    if not (settings.demo or settings.config or kubernetes or reader.given(options.TO) or reader.given(options.ROUTE)):
-        problems.append(NOTHING_TO_ROUTE_TO)
-    return problems or settings
 
 
 class _Reader:
@@ -174,6 +174,14 @@ class _Reader:
     def switch(self, flag: Flag) -> bool:
         """Whether a flag without a value was given, or its variable says yes."""
         return self.one(flag, _yes, default=False)
+
+    def sockets(self) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+        """Where requests for routes given here are accepted, plain and over TLS."""
+        return self.binds(options.FROM) or (Address("0.0.0.0", 8080),), self.tls_binds()
+
+    def no_sockets(self) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+        """The same where there are none."""
+        return self.no_binds(options.FROM), self.no_binds(options.TLS_BIND, options.TLS_CERT, options.TLS_KEY)
 
     def binds(self, flag: Flag) -> tuple[Address, ...]:
         found: list[Address] = []
@@ -323,6 +331,15 @@ def _seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or float(text) > MAX_DRAIN:
         raise ValueError(f"seconds from 0 to {MAX_DRAIN:.0f}, for example 2.5")
     return float(text)
+
+
+def _sources(settings: Settings, reader: _Reader) -> Iterator[str]:
+    """What says where requests go must be there, and objects come from one place."""
+    if settings.config and settings.kubernetes:
+        yield f"{options.CONFIG.name} and {options.KUBERNETES.name}: expected one of them, objects come from one place"
+    routes = reader.given(options.TO) or reader.given(options.ROUTE)
+    if not (settings.demo or settings.config or settings.kubernetes or routes):
+        yield NOTHING_TO_ROUTE_TO
 
 
 def _collisions(settings: Settings) -> list[str]:

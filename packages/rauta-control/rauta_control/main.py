@@ -53,6 +53,11 @@ def main() -> int:
         return _check(argv[1:])
     if argv[:1] == ["translate"]:
         return _translate(argv[1:])
+    return _run(argv)
+
+
+def _run(argv: list[str]) -> int:
+    """Be the gateway, or only check its settings."""
     try:
         state = handover.take(os.environ)
     except handover.HandoverError as error:
@@ -60,11 +65,8 @@ def main() -> int:
     settings = config.parse(argv, os.environ, cpus.available())
     if isinstance(settings, list):
         return _fail(2, settings)
-    if settings.tls_pairs and state is None:
-        from rauta_control import certificatefiles  # noqa: PLC0415
-
-        if problems := certificatefiles.unusable(settings.tls_pairs):
-            return _fail(2, problems)
+    if state is None and (problems := _unusable(settings)):
+        return _fail(2, problems)
     # Everything the children need is imported here, once, so that a fork of this process is ready to serve.
     from rauta_control import admit, control, worker  # noqa: PLC0415
     from rauta_control.demo import Demo  # noqa: PLC0415
@@ -84,6 +86,15 @@ def main() -> int:
     roles |= {"control": partial(control.run, demo=demo), "demo": demo.run}
     # The program started anew would have other demo ports than the children it takes over: no command, no re-exec.
     return Supervisor(settings, roles, command=()).run()
+
+
+def _unusable(settings: config.Settings) -> list[str]:
+    """What is wrong with the files of certificates."""
+    if not settings.tls_pairs:
+        return []
+    from rauta_control import certificatefiles  # noqa: PLC0415 - costs a start without them
+
+    return certificatefiles.unusable(settings.tls_pairs)
 
 
 def _check(argv: list[str]) -> int:
