@@ -6,28 +6,23 @@ Reading is repeatable: at SIGHUP `parse` is called with `Settings.argv` again, w
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from rauta_control import balance, flags, limits, options, routespec, serviceterms
+from rauta_control import balance, flags, limits, options, routespec, serviceterms, values
 from rauta_control.flags import Flag, Given
 from rauta_control.forwarded import pseudonym, trust
 from rauta_control.handshake import upgrades
 from rauta_control.ir import Balance
 from rauta_control.limits import Limits
-from rauta_control.parameters import TYPES
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
-from rauta_control.serviceterms import Range, ServiceType, Terms
+from rauta_control.serviceterms import Range, Terms
 from rauta_control.sharedmem import MAX_WORKERS
 
 T = TypeVar("T")
-
-LEVELS = ("error", "warn", "info", "debug")  # of the log, the most important first
-MAX_DRAIN = 86_400.0  # seconds; longer is a slip of the pen
 
 # Variables that are no flags of this program: those of the other RAUTA programs, and those of features to come.
 _ELSEWHERE = ("RAUTA_ADMIN_ENDPOINT", "RAUTA_FORMAT")
@@ -41,8 +36,6 @@ NOTHING_TO_ROUTE_TO = """nothing to route to: say where requests go in one of th
   rauta-control --kubernetes
 or see it work with backends of its own: rauta-control --demo"""
 
-
-_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123
 
 DEFAULT_CLASS = "rauta"
 OWN_SERVICE = ("rauta-system", "rauta")
@@ -79,7 +72,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()  # the only ones to follow; empty: all
     secrets_by_name: bool = False  # read only those that are referred to
     services: Terms | None = None  # keep a Service for each Gateway
-    log: str = "info"  # one of LEVELS
+    log: str = "info"  # one of values.LEVELS
     access_log: str = "stdout"  # "stdout", "off" or a path
     workers: int = 1  # 1 to MAX_WORKERS
     drain_delay: float = 0.0  # between SIGTERM and the drain
@@ -125,26 +118,26 @@ def _settings(reader: _Reader, argv: Sequence[str], cpus: float) -> Settings:
         bind=bind,
         tls_bind=tls_bind,
         tls_pairs=reader.tls_pairs(),
-        addresses=reader.one(options.ADDRESSES, _ips, ()),
+        addresses=reader.one(options.ADDRESSES, values.ips, ()),
         routes=routes,
         balance=reader.one(options.BALANCE, balance.parse, Balance()),
         admin_host=reader.one(options.ADMIN_HOST, routespec.ip, "127.0.0.1"),
         admin_port=reader.one(options.ADMIN_PORT, routespec.port, 9091),
         probe_host=reader.one(options.PROBE_HOST, routespec.ip, "::"),
         probe_port=reader.one(options.PROBE_PORT, routespec.port, 9092),
-        gateway_class=reader.one(options.GATEWAY_CLASS, _class_name, DEFAULT_CLASS),
+        gateway_class=reader.one(options.GATEWAY_CLASS, values.class_name, DEFAULT_CLASS),
         one_class=bool(reader.given(options.GATEWAY_CLASS)),
-        config=reader.one(options.CONFIG, _path, ""),
+        config=reader.one(options.CONFIG, values.path, ""),
         kubernetes=kubernetes,
-        kubeconfig=reader.one(options.KUBECONFIG, _path, "") if kubernetes else "",
-        namespaces=reader.one(options.NAMESPACES, _namespaces, ()),
+        kubeconfig=reader.one(options.KUBECONFIG, values.path, "") if kubernetes else "",
+        namespaces=reader.one(options.NAMESPACES, values.namespaces, ()),
         secrets_by_name=reader.switch(options.SECRETS_BY_NAME),
         services=reader.services(),
         log=reader.level(),
-        access_log=reader.one(options.ACCESS_LOG, _access_log, "stdout"),
-        workers=reader.one(options.WORKERS, _worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),
-        drain_delay=reader.one(options.DRAIN_DELAY, _seconds, 0.0),
-        drain_timeout=reader.one(options.DRAIN_TIMEOUT, _seconds, 30.0),
+        access_log=reader.one(options.ACCESS_LOG, values.access_log, "stdout"),
+        workers=reader.one(options.WORKERS, values.worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),
+        drain_delay=reader.one(options.DRAIN_DELAY, values.seconds, 0.0),
+        drain_timeout=reader.one(options.DRAIN_TIMEOUT, values.seconds, 30.0),
         trusted_proxies=reader.one(options.TRUSTED_PROXIES, trust, ()),
         via=reader.one(options.VIA, pseudonym, ""),
         upgrades=reader.one(options.UPGRADES, upgrades, ()),
@@ -173,7 +166,7 @@ class _Reader:
 
     def switch(self, flag: Flag) -> bool:
         """Whether a flag without a value was given, or its variable says yes."""
-        return self.one(flag, _yes, default=False)
+        return self.one(flag, values.yes, default=False)
 
     def sockets(self) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
         """Where requests for routes given here are accepted, plain and over TLS."""
@@ -186,7 +179,7 @@ class _Reader:
     def binds(self, flag: Flag) -> tuple[Address, ...]:
         found: list[Address] = []
         for given in self.given(flag):
-            for address in self._convert(given, _addresses) or ():
+            for address in self._convert(given, values.addresses) or ():
                 if address.port and address in found:
                     self.problems.append(f"{given}: expected each address once")
                 found.append(address)
@@ -251,7 +244,7 @@ class _Reader:
         return RouteSpec("", "/", pool) if pool else None
 
     def services(self) -> Terms | None:
-        kind = self.one(options.GATEWAY_SERVICES, _service_type, None)
+        kind = self.one(options.GATEWAY_SERVICES, values.service_type, None)
         own = self.one(options.OWN_SERVICE, serviceterms.own_service, OWN_SERVICE)
         targets = self.one(options.TARGET_PORTS, serviceterms.port_range, TARGET_PORTS)
         if kind is not None:
@@ -269,7 +262,7 @@ class _Reader:
     def level(self) -> str:
         given = self.given(options.LOG)
         directives = bool(given) and given[-1].source == options.LOG.alias
-        return self.one(options.LOG, _rust_level if directives else _level, "info")
+        return self.one(options.LOG, values.rust_level if directives else values.level, "info")
 
     def _convert(self, given: Given, convert: Callable[[str], T]) -> T | None:
         try:
@@ -277,60 +270,6 @@ class _Reader:
         except ValueError as error:
             self.problems.append(f"{given}: expected {error}")
             return None
-
-
-def _addresses(text: str) -> tuple[Address, ...]:
-    return tuple(routespec.address(part.strip()) for part in text.split(","))
-
-
-def _ips(text: str) -> tuple[str, ...]:
-    found = tuple(routespec.ip(part.strip()) for part in text.split(","))
-    if len(set(found)) != len(found):
-        raise ValueError("each address once")
-    return found
-
-
-def _class_name(text: str) -> str:
-    if not routespec.is_name(text):
-        raise ValueError("the name of a GatewayClass: lower-case letters, digits, '-' and '.'")
-    return text
-
-
-def _path(text: str) -> str:
-    if not text:
-        raise ValueError("the path of a file or folder")
-    return text
-
-
-def _level(text: str) -> str:
-    if text.lower() not in LEVELS:
-        raise ValueError("error, warn, info or debug")
-    return text.lower()
-
-
-def _rust_level(text: str) -> str:
-    """RUST_LOG is a list of directives, a bare level among them is for everything: `info,hyper=warn`."""
-    bare = [part.strip().lower().replace("trace", "debug") for part in text.split(",")]
-    levels = [level for level in bare if level in LEVELS]
-    if not levels:
-        raise ValueError("a plain level in it (error, warn, info or debug); RAUTA_LOG=LEVEL overrides it for RAUTA")
-    return levels[-1]
-
-
-def _access_log(text: str) -> str:
-    if text not in ("stdout", "off") and not re.search(r"[/.]", text):
-        raise ValueError("stdout, off, or the path of a file (with a '/' or a '.' in it)")
-    return text
-
-
-def _worker_count(text: str) -> int:
-    return routespec.whole(text, 1, MAX_WORKERS, f"a whole number from 1 to {MAX_WORKERS}")
-
-
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or float(text) > MAX_DRAIN:
-        raise ValueError(f"seconds from 0 to {MAX_DRAIN:.0f}, for example 2.5")
-    return float(text)
 
 
 def _sources(settings: Settings, reader: _Reader) -> Iterator[str]:
@@ -364,27 +303,6 @@ def _collisions(settings: Settings) -> list[str]:
 def _hosts(address: Address, addresses: tuple[str, ...]) -> tuple[str, ...]:
     """What a listener really binds: `addresses` replace a wildcard."""
     return addresses if addresses and address.host in ("::", "0.0.0.0") else (address.host,)
-
-
-def _yes(text: str) -> bool:
-    """`true` or `false`, or what else people write for it."""
-    said = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.strip().lower())
-    if said is None:
-        raise ValueError("true or false")
-    return said
-
-
-def _namespaces(text: str) -> tuple[str, ...]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(map(_NAMESPACE.fullmatch, names)):
-        raise ValueError("names of namespaces, separated by commas")
-    return tuple(dict.fromkeys(names))
-
-
-def _service_type(text: str) -> ServiceType:
-    if text not in TYPES:
-        raise ValueError("LoadBalancer, NodePort or ClusterIP")
-    return TYPES[TYPES.index(text)]
 
 
 def _services(settings: Settings) -> Iterator[str]:

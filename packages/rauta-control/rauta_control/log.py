@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from rauta_control.config import LEVELS
+from rauta_control.values import LEVELS
 
 MAX_LINE = (
     4096  # bytes; PIPE_BUF on Linux: up to here a write to a pipe is whole, and POLLOUT says that it will not block
