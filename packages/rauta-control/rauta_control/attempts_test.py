@@ -11,8 +11,8 @@ import pytest
 
 from rauta_control import ir
 from rauta_control.action import Retry
-from rauta_control.downstream import MAX_PIECES
 from rauta_control.fakewire_test import CONFIGURATION, OK, Wire, cluster, failures, get, patch_sockets, reason
+from rauta_control.replay import MAX_PIECES
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 from rauta_control.table import Rule
 

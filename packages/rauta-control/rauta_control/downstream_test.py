@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rauta_control import downstream, ledger
+from rauta_control import clientstate, downstream, leaving, ledger
 from rauta_control.fakewire_test import (
     CONFIGURATION,
     GET,
@@ -213,7 +213,7 @@ def test_empty_lines_before_a_request_are_ignored(wire: Wire) -> None:
     wire.wait(LIMITS.head_timeout + 2)
     assert client.open  # that was no beginning of a head
     client.say(b"\r", b"\n")
-    assert wire.downstream(client).phase == downstream.IDLE
+    assert wire.downstream(client).phase == clientstate.IDLE
     client.say(GET)
     wire.backend.say(OK)
     assert client.heard() == 2 * OK
@@ -460,7 +460,7 @@ def test_an_early_answer_can_be_read_and_then_the_connection_ends(wire: Wire, lo
     assert not client.closing
     client.say(*[b"x" * 100_000] * 5)  # still sending, and nobody minds
     assert not client.inbox
-    wire.wait(downstream.LINGER_TIME + 2)
+    wire.wait(leaving.LINGER_TIME + 2)
     assert client.lost
     assert len(wire.log()) == 1
     assert not wire.pool

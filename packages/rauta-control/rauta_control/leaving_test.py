@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control import downstream
+from rauta_control import leaving
 from rauta_control.fakewire_test import (
     GET,
     OK,
@@ -165,7 +165,7 @@ def test_draining_lets_a_request_finish_in_any_phase(wire: Wire, phase: str) -> 
         client.say(b"defghi")
     wire.backend.say(OK[10:] if phase == "response head" else OK)
     assert client.heard() == OK_CLOSE
-    wire.wait(downstream.LINGER_TIME + 2)
+    wire.wait(leaving.LINGER_TIME + 2)
     assert wire.worker.done.done()
     assert wire.statuses() == [(200, "")]
 
@@ -221,7 +221,7 @@ def test_a_new_connection_gets_its_first_request_answered_while_draining(wire: W
         wire.backend.say(OK)
         assert client.heard() == OK_CLOSE
     assert not wire.worker.done.done()
-    wire.wait(downstream.FRESH_TIME + 1)
+    wire.wait(leaving.FRESH_TIME + 1)
     assert silent.lost
     assert silent.heard() == b""
     assert wire.worker.done.done()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control import ir, upstream
+from rauta_control import ir, relay
 from rauta_control.fakewire_test import CONFIGURATION, LIMITS, End, Wire, cluster, patch_sockets
 from rauta_control.reasons import Reason
 from rauta_control.response import MAX_HEAD
@@ -189,7 +189,7 @@ def test_interim_responses_are_relayed_before_the_final_one(wire: Wire) -> None:
     assert client.heard() == hints + b"HTTP/1.1 102 Processing\r\n\r\n" + hints + OK
     assert wire.statuses() == [(200, "")]
     client.say(GET)
-    wire.backend.say(hints * upstream.MAX_INTERIM + OK)  # counted for each request anew
+    wire.backend.say(hints * relay.MAX_INTERIM + OK)  # counted for each request anew
     assert client.heard().endswith(OK)
 
 
@@ -203,7 +203,7 @@ def test_a_client_of_1_0_gets_no_interim_response(wire: Wire) -> None:
 @pytest.mark.parametrize(
     "response",
     [
-        b"HTTP/1.1 100 Continue\r\n\r\n" * (upstream.MAX_INTERIM + 1) + OK,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * (relay.MAX_INTERIM + 1) + OK,
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
     ],
 )
@@ -212,7 +212,7 @@ def test_too_many_interim_responses_and_an_upgrade_nobody_asked_for_are_502(wire
     client.say(GET)
     wire.backend.say(response)
     answer = client.heard()
-    assert answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n" * upstream.MAX_INTERIM).startswith(BAD_GATEWAY)
+    assert answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n" * relay.MAX_INTERIM).startswith(BAD_GATEWAY)
     assert b"200 OK" not in answer
     assert wire.backend.lost
     assert word(wire, EndpointWord.FAILURES) == 1
