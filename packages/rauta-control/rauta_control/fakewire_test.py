@@ -358,11 +358,11 @@ class Wire:
     @property
     def downstreams(self) -> set[Downstream | Tunnel]:
         """The client connections of the worker."""
-        return {each for each in self.worker._open if isinstance(each, Downstream | Tunnel)}
+        return {each for each in self.worker.connections if isinstance(each, Downstream | Tunnel)}
 
     def accept(self, sock: FakeSocket, address: str = "198.51.100.7") -> None:
         """Have the accept loop hand over a connection."""
-        self.worker._accepted(self.port, cast("socket.socket", sock), address, 50_000 + len(self.ends))
+        self.worker.acceptor.accepted(self.port, cast("socket.socket", sock), address, 50_000 + len(self.ends))
 
     def client(self, address: str = "198.51.100.7") -> End:
         """Connect a client."""

@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import chain
 from random import random
@@ -124,11 +124,7 @@ class Follower:
                 if not count % COMPARE_SLICE:
                     yield
         yield
-        resources: list[ir.Resource] = []
-        for count, encoded in enumerate(upserts.values(), 1):
-            resources.append(state.decode(encoded))
-            if not count % DECODE_SLICE:
-                yield
+        resources = yield from _decoded(upserts.values())
         draft = Draft(self.table, self.clusters)
         yield
         yield from draft.stage(resources, deletes)
@@ -157,6 +153,15 @@ class Follower:
         if self.table.generation != state.EMPTY.generation:
             whole = base == state.EMPTY.generation
             self.stalls[whole] = max(self.stalls[whole], seconds)
+
+
+def _decoded(encoded: Iterable[bytes]) -> Slices[list[ir.Resource]]:
+    resources: list[ir.Resource] = []
+    for count, each in enumerate(encoded, 1):
+        resources.append(state.decode(each))
+        if not count % DECODE_SLICE:
+            yield
+    return resources
 
 
 def _difference(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Slices[tuple[dict[str, bytes], tuple[str, ...]]]:
