@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from rauta_control.faketransport_test import FakeSocket
-from rauta_control.fakewire_test import (
-    GET,
-    OK,
-    Wire,
-    reason,
-)
+from rauta_control.fakewire_test import GET, OK, Wire, reason
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
-
-# -- accepting
 
 
 def test_too_many_connections_are_told_so(wire: Wire) -> None:

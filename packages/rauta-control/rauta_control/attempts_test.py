@@ -18,9 +18,6 @@ def wire(make_wire: MakeWire) -> Wire:
     return make_wire(RESOURCES)
 
 
-# -- retries
-
-
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 def test_a_listed_code_is_tried_again_whatever_the_method(wire: Wire, method: str) -> None:
     client = wire.client()

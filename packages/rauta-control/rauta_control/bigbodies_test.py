@@ -9,16 +9,7 @@ import threading
 
 import pytest
 
-from rauta_control.proxyharness_test import (
-    GET,
-    ROOM,
-    Client,
-    Proxy,
-    Put,
-    answer,
-    line,
-    reset,
-)
+from rauta_control.proxyharness_test import GET, ROOM, Client, Proxy, Put, answer, line, reset
 
 SIZE = 64 << 20
 PIECE = random.Random(4).randbytes(1 << 20)  # noqa: S311 - just bytes

@@ -9,18 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rauta_control import clientstate, downstream, ledger
-from rauta_control.fakewire_test import (
-    CONFIGURATION,
-    GET,
-    LIMITS,
-    MISSING,
-    OK,
-    OK_CLOSE,
-    Wire,
-    get,
-    reason,
-    status,
-)
+from rauta_control.fakewire_test import CONFIGURATION, GET, LIMITS, MISSING, OK, OK_CLOSE, Wire, get, reason, status
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import RouteWord, Vital
 

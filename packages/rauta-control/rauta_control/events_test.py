@@ -7,14 +7,7 @@ import threading
 
 import pytest
 
-from rauta_control.proxyharness_test import (
-    PATIENCE,
-    Client,
-    Proxy,
-    Put,
-    answer,
-    read_body,
-)
+from rauta_control.proxyharness_test import PATIENCE, Client, Proxy, Put, answer, read_body
 
 EXPECT = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
 

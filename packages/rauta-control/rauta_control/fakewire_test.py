@@ -1,8 +1,10 @@
-"""A worker without sockets: fake transports that behave like uvloop's, a clock that only tests move. No tests in here.
+"""A worker without sockets, over faketransport_test, with a clock that only tests move. No tests in here.
 
-wire = Wire(...)            a worker with a routing table
-client = wire.client()      a client's end of a connection: `say`, `heard`
-backend = wire.backends[0]  the backend's end of the first connection that was made to one
+    wire = Wire(...)            a worker with a routing table; the fixtures of conftest.py make one
+    client = wire.client()      a client's end of a connection: `say`, `heard`
+    backend = wire.backends[0]  the backend's end of the first connection that was made to one
+
+Whatever a test did, nothing may be left of it: see `Wire.close`.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ from rauta_control.worker import Worker
 
 LIMITS = Limits()
 
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 GET10 = b"GET / HTTP/1.0\r\nHost: h\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n"
-MISSING = b"GET /x HTTP/1.1\r\nHost: nothing.example\r\n\r\n"  # a host without routes
-GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
+MISSING = b"GET /x HTTP/1.1\r\nHost: nothing.example\r\n\r\n"  # a host without routes
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 OK_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -7,11 +7,7 @@ from pathlib import Path
 import pytest
 
 from rauta_control import head as head_module
-from rauta_control.head import (
-    MAX_HOST,
-    RequestHead,
-    split_host,
-)
+from rauta_control.head import MAX_HOST, RequestHead, split_host
 from rauta_control.headjudge_test import (
     BLANK,
     HOST,

@@ -7,12 +7,7 @@ from itertools import pairwise
 import h11
 import httptools
 
-from rauta_control.head import (
-    CHUNKED,
-    RequestHead,
-    check_unfinished,
-    split_host,
-)
+from rauta_control.head import CHUNKED, RequestHead, check_unfinished, split_host
 from rauta_control.limits import Limits
 from rauta_control.reasons import Reason, Refused
 

@@ -4,9 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rauta_control.head import (
-    RequestHead,
-)
+from rauta_control.head import RequestHead
 from rauta_control.headjudge_test import (
     BLANK,
     HOST,
@@ -21,8 +19,6 @@ from rauta_control.headjudge_test import (
     upstream_head,
 )
 from rauta_control.reasons import Reason, Refused
-
-# -- properties
 
 TOKENS = st.text("!#$%&'*+-.^_`|~09AZaz", min_size=1, max_size=12).map(str.encode)
 TEXT = st.binary(max_size=24).map(lambda raw: bytes(c for c in raw if c == 9 or (c >= 32 and c != 127)))

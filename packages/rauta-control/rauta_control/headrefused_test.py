@@ -2,10 +2,7 @@
 
 import pytest
 
-from rauta_control.head import (
-    MAX_HOST,
-    MAX_LENGTH,
-)
+from rauta_control.head import MAX_HOST, MAX_LENGTH
 from rauta_control.headjudge_test import HOST, LIMITS, get, head, large, post, verdict
 from rauta_control.reasons import Reason
 

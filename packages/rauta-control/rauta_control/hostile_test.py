@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rauta_control.proxyharness_test import (
-    GET,
-    Client,
-    Proxy,
-    Put,
-    Shared,
-    answer,
-    eventually,
-    line,
-)
+from rauta_control.proxyharness_test import GET, Client, Proxy, Put, Shared, answer, eventually, line
 
 # -- requests
 

@@ -33,7 +33,6 @@ from rauta_control.sharedmem import SharedWords, Vital, worker_base
 
 PATIENCE = 30.0  # seconds for anything that should take milliseconds: the machine may be busy
 ROOM = 16 << 20  # bytes by which a worker may grow over a transfer of any size (RELIABILITY)
-
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 _CHILD = """
@@ -398,5 +397,4 @@ class Shared(NamedTuple):
 
 Handler: TypeAlias = Callable[[Client, bytes], object]
 """What a backend does with a connection and the head of a request that has come on it."""
-
 Put: TypeAlias = Callable[[Handler], Backend]

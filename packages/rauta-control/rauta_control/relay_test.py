@@ -5,16 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rauta_control import relay
-from rauta_control.fakewire_test import (
-    BAD_GATEWAY,
-    CHUNKED,
-    GET,
-    GET10,
-    HEAD,
-    OK,
-    Wire,
-    word,
-)
+from rauta_control.fakewire_test import BAD_GATEWAY, CHUNKED, GET, GET10, HEAD, OK, Wire, word
 from rauta_control.sharedmem import EndpointWord
 
 # -- framing

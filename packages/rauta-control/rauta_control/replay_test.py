@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rauta_control.fakewire_test import (
-    BAD_GATEWAY,
-    GET,
-    OK,
-    POST,
-    Wire,
-    pooled,
-    word,
-)
+from rauta_control.fakewire_test import BAD_GATEWAY, GET, OK, POST, Wire, pooled, word
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import EndpointWord, Vital
 

@@ -5,17 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rauta_control import leaving
-from rauta_control.fakewire_test import (
-    GET,
-    LIMITS,
-    MISSING,
-    OK,
-    Wire,
-    failures,
-    post,
-    reason,
-    status,
-)
+from rauta_control.fakewire_test import GET, LIMITS, MISSING, OK, Wire, failures, post, reason, status
 
 # -- bodies
 

@@ -16,17 +16,7 @@ import pytest
 from rauta_control.clienthello_test import hello
 from rauta_control.messages import Ack, Drain, Hello
 from rauta_control.pki_test import pair
-from rauta_control.proxyharness_test import (
-    PATIENCE,
-    ROOM,
-    Backend,
-    Client,
-    Proxy,
-    answer,
-    echo,
-    eventually,
-    read_body,
-)
+from rauta_control.proxyharness_test import PATIENCE, ROOM, Backend, Client, Proxy, answer, echo, eventually, read_body
 from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.sharedmem import Vital
 from rauta_control.tlsharness_test import MIB, SecureClient, Site, context, failures, resources, serving

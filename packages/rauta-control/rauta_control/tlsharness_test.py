@@ -13,13 +13,7 @@ from cryptography import x509
 from rauta_control import ir
 from rauta_control.messages import Hello
 from rauta_control.pki_test import Pair, authority_pem
-from rauta_control.proxyharness_test import (
-    Backend,
-    Client,
-    Proxy,
-    cluster,
-    echo,
-)
+from rauta_control.proxyharness_test import Backend, Client, Proxy, cluster, echo
 from rauta_control.reasons import HandshakeFailure
 from rauta_control.sharedmem import Vital
 

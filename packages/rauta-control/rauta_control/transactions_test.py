@@ -11,17 +11,7 @@ import pytest
 
 from rauta_control import ir
 from rauta_control.messages import PROTOCOL_VERSION, Ack, Drain, Hello, Listen, Nack, Unlisten
-from rauta_control.proxyharness_test import (
-    GET,
-    Backend,
-    Client,
-    Proxy,
-    Shared,
-    answer,
-    echo,
-    eventually,
-    site,
-)
+from rauta_control.proxyharness_test import GET, Backend, Client, Proxy, Shared, answer, echo, eventually, site
 from rauta_control.sharedmem import Vital
 
 # -- configuration
