@@ -54,11 +54,10 @@ def gather(downstream: Downstream, data: bytes) -> None:
 
 def hold(downstream: Downstream, data: bytes) -> None:
     """Keep pipelined bytes and stop reading until this request is answered."""
-    if data:
-        if downstream.reading:
-            downstream.queued = 0
-        downstream.buffer += data
-        downstream.regulate()
+    if downstream.reading:
+        downstream.queued = 0
+    downstream.buffer += data
+    downstream.regulate()
 
 
 def take_next(downstream: Downstream) -> None:

@@ -40,13 +40,13 @@ def response(upstream: Upstream, downstream: Downstream, head: ResponseHead, dat
     upstream.deadline = upstream.worker.now + upstream.worker.limits.stream_timeout
     upstream.chunked = head.length < 0 and not downstream.http10
     fields = head.fields or without(data[: start - 2], {b"connection"})
-    out = _final_head(downstream, head, fields, chunked=upstream.chunked)
+    out = _final_head(downstream, head, fields, upstream.chunked)
     downstream.bytes_out = len(out)
     downstream.transport.write(out)
     _begin_body(upstream, downstream, head.length, data[start:])
 
 
-def _final_head(downstream: Downstream, head: ResponseHead, fields: bytes, *, chunked: bool) -> bytes:
+def _final_head(downstream: Downstream, head: ResponseHead, fields: bytes, chunked: bool) -> bytes:
     """Return the head for the client: `fields`, the status line and lines of the backend, and those that frame it."""
     if downstream.phase == BODY or downstream.worker.draining:
         downstream.keep_alive = False

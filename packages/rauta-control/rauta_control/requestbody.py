@@ -86,4 +86,5 @@ def _end(request: Downstream, rest: bytes) -> None:
         request.upstream.request_sent()
     if request.attempts is not None:
         request.attempts.limit()
-    clientbuffer.hold(request, rest)
+    if rest:
+        clientbuffer.hold(request, rest)
