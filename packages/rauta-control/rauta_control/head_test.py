@@ -254,7 +254,7 @@ def test_every_byte_in_every_place(base: bytes) -> None:
             for byte in range(256):
                 data = base[:at] + bytes((byte,)) + tail
                 if data.startswith(b"\r\n") or BLANK not in data:
-                    continue  # never get here: downstream.py waits for more
+                    continue  # never get here: clientbuffer.py waits for more
                 data = data[: data.index(BLANK) + 4]
                 reason = verdict(data)
                 if GRAMMAR.fullmatch(data):

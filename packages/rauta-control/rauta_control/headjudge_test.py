@@ -1,5 +1,4 @@
-"""Request heads for tests, and what others make of what is forwarded: two parsers that are not ours, and a slow
-reference of our own. No tests in here."""
+"""Request heads for tests, and judges of what is forwarded: h11, httptools, a slow reference. No tests in here."""
 
 import re
 from itertools import pairwise

@@ -1,5 +1,4 @@
-"""Response heads for tests, and what others make of what is passed on: two parsers that are not ours, and a slow
-reference of our own. No tests in here."""
+"""Response heads for tests, and judges of what is passed on: h11, httptools, a slow reference. No tests in here."""
 
 import re
 
@@ -23,7 +22,7 @@ def read(data: bytes, *, no_body: bool = False) -> ResponseHead:
 
 
 def client_head(gate: ResponseHead, data: bytes) -> bytes:
-    """What upstream.py sends to a client of HTTP/1.1 that stays."""
+    """What upstream.py or relay.py sends to a client of HTTP/1.1 that stays."""
     if gate.fields is None:
         return data[: data.index(BLANK) + 4]
     return gate.fields + (b"Transfer-Encoding: chunked\r\n" if gate.length < 0 else b"") + b"\r\n"
