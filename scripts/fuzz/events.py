@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 
-from rauta_control.fakewire_test import End, Wire
+from rauta_control.faketransport_test import End
+from rauta_control.fakewire_test import Wire
 from rauta_control.gate import Answer
 from rauta_control.table import Rule
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import h11
 
-from rauta_control.fakewire_test import End
+from rauta_control.faketransport_test import End
 from rauta_control.gate import Inquiry, Verdict
 
 KINDS = 16  # of what a backend may say

@@ -9,7 +9,8 @@ import h11
 import pytest
 
 from rauta_control import ir
-from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, patch_sockets
+from rauta_control.faketransport_test import patch_sockets
+from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire
 
 INPUTS = 100  # through one worker before the next; its log and counters grow
 HEAD_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"

@@ -11,6 +11,7 @@ from random import random
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from rauta_control import replay
 from rauta_control.ledger import record_attempt
 from rauta_control.policy import IDEMPOTENT, affordable
 from rauta_control.reasons import Reason
@@ -112,7 +113,7 @@ class Attempts:
         unsent = bool(outgoing) and outgoing[0] is self._head
         if not policy.retries(reason, status, safe=unsent or request.method in IDEMPOTENT):
             return False
-        if not unsent and not request.retains():
+        if not unsent and not replay.retains(request):
             return False
         if policy.stanza:
             self._release()
@@ -124,7 +125,7 @@ class Attempts:
         self._wait = policy.wait(self.number, random())  # noqa: S311 - spreads load
         record_attempt(request, status, self.began, sent=not unsent)
         if not unsent:
-            request.rewind(self._head)
+            replay.rewind(request, self._head)
         return True
 
     def proceed(self) -> None:

@@ -1,192 +1,21 @@
-"""Timeouts and retries over fake transports: how often a backend is asked, when, and what the client hears."""
+"""Retries over fake transports: how often a backend is asked, when, and what the client hears."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from pathlib import Path
-from zlib import crc32
 
 import msgspec
 import pytest
 
 from rauta_control import ir
 from rauta_control.action import Retry
-from rauta_control.downstream import MAX_PIECES
-from rauta_control.fakewire_test import CONFIGURATION, OK, Wire, cluster, failures, get, patch_sockets, reason
+from rauta_control.fakewire_test import OK, MakeWire, Wire, cluster, failures, get, reason
+from rauta_control.replay import MAX_PIECES
+from rauta_control.retryrules_test import ALL, BUSY, RESOURCES, SOON, asked, ports, post, route_word, rule, wait
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
-from rauta_control.table import Rule
-
-ALL = (500, 502, 503, 504)
-BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
-SOON = 0.2  # seconds: longer than the longest first wait of these rules
-
-
-def rule(path: str, name: str = "c", *, request: int = -1, backend: int = -1, retry: Retry | None = None) -> ir.Rule:
-    share = (ir.ClusterWeight(name),)
-    return ir.Rule(
-        path, path, "l|*", path, "prefix", share, request_timeout=request, backend_timeout=backend, retry=retry,
-        slot=crc32(path.encode()) % 30_000 + 10, epoch=1,
-    )  # fmt: skip
-
-
-RESOURCES = (
-    *CONFIGURATION,
-    cluster("two", 8002, 8003),
-    cluster("three", 8004, 8005, 8006),
-    rule("/request", request=500),
-    rule("/backend", backend=500),
-    rule("/none", request=0),
-    rule("/retry", retry=Retry(2, ALL, 100)),
-    rule("/never", "two", retry=Retry(0, ALL)),
-    rule("/unset", retry=Retry(codes=ALL)),
-    rule("/broken", retry=Retry(2)),
-    rule("/two", "two", retry=Retry(2, ALL, 100)),
-    rule("/three", "three", retry=Retry(2, ALL, 0)),
-    rule("/plain", "two"),
-    rule("/timed", "two", request=1000),
-    rule("/both", request=1000, backend=400, retry=Retry(5, ALL, 100)),
-)
 
 
 @pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    made = Wire(str(tmp_path / "access.log"), RESOURCES)
-    yield made
-    made.close()
-    assert not len(made.worker.wheel)
-    assert all(not each.requests and not each.retries for each in made.worker.follower.clusters.by_name.values())
-
-
-def wait(wire: Wire, seconds: float) -> None:
-    """Let time pass, 10 ms at a time, without a sweep."""
-    for _ in range(round(seconds * 100)):
-        wire.loop.now += 0.01
-        wire.worker.now += 0.01
-        wire.loop.settle()
-
-
-def post(path: str, body: bytes) -> bytes:
-    return b"POST %b HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
-
-
-def ports(wire: Wire) -> list[int]:
-    return [wire.upstream(end).endpoint.port for end in wire.backends if not end.lost]
-
-
-def route_word(wire: Wire, path: str, word: int) -> int:
-    found = wire.worker.follower.table.listeners["l"].names[b"*"].decide(b"GET", path.encode())
-    assert isinstance(found, Rule)
-    return 0 if found.counter is None else found.counter.words[word]
-
-
-def asked(wire: Wire) -> int:
-    """How many requests backends have received; forgets them."""
-    return sum(end.heard().count(b" HTTP/1.1\r\n") for end in wire.backends)
-
-
-# -- timeouts
-
-
-def test_request_timeout_answers_504_and_the_connection_goes_on(wire: Wire) -> None:
-    client = wire.client()
-    client.say(get("/request"))
-    wait(wire, 0.48)
-    assert not client.heard()
-    wait(wire, 0.05)
-    answer = client.heard()
-    assert answer.startswith(b"HTTP/1.1 504 ")
-    assert reason(answer) == "request_timeout"
-    assert not wire.backend.open
-    assert failures(wire) == 1
-    client.say(get("/"))
-    wire.backend.say(OK)
-    assert client.heard() == OK
-
-
-def test_request_timeout_cuts_a_response_that_has_begun(wire: Wire) -> None:
-    client = wire.client()
-    client.say(get("/request"))
-    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
-    for _ in range(9):
-        wait(wire, 0.06)
-        if wire.backend.open:
-            wire.backend.say(b"x")
-    assert client.ended
-    assert client.heard().count(b"x") < 9
-    assert wire.statuses() == [(200, "request_timeout")]
-
-
-def test_request_timeout_includes_the_upload(wire: Wire) -> None:
-    client = wire.client()
-    client.say(b"PUT /request HTTP/1.1\r\nHost: h\r\nContent-Length: 90\r\n\r\n")
-    wait(wire, 0.55)
-    assert reason(client.heard()) == "request_timeout"
-    assert failures(wire) == 0  # it was not the backend's turn
-
-
-def test_backend_timeout_begins_when_the_request_is_complete(wire: Wire) -> None:
-    client = wire.client()
-    client.say(b"PUT /backend HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx")
-    wait(wire, 2)
-    client.say(b"y")
-    wait(wire, 0.45)
-    assert not client.heard()
-    wait(wire, 0.1)
-    assert reason(client.heard()) == "backend_timeout"
-    assert failures(wire) == 1
-
-
-def test_a_response_in_time_ends_the_deadline(wire: Wire) -> None:
-    client = wire.client()
-    for path in ("/request", "/backend"):
-        client.say(get(path))
-        wait(wire, 0.4)
-        wire.backend.say(OK)
-        wait(wire, 0.4)
-        assert client.heard() == OK
-    assert not len(wire.worker.wheel)
-
-
-def test_zero_means_no_limit_not_even_our_own(wire: Wire) -> None:
-    client = wire.client()
-    client.say(get("/none"))
-    wire.wait(1000)
-    wire.backend.say(OK)
-    assert client.heard() == OK
-
-
-def test_a_dripped_response_head_does_not_extend_the_limit(wire: Wire) -> None:
-    client = wire.client()
-    client.say(get("/"))
-    for _ in range(70):
-        wire.wait(1)
-        if wire.backend.open:
-            wire.backend.say(b"HTTP/1.1 200 OK\r\nX: " if not wire.upstream(wire.backend).buffer else b"y")
-        if answer := client.heard():
-            break
-    assert reason(answer) == "upstream_timeout"
-    assert 60 <= wire.worker.now <= 61.5
-
-
-def test_a_deadline_that_passes_while_connecting_frees_the_request_for_good(wire: Wire) -> None:
-    client = wire.client()
-    wire.loop.hang = True
-    client.say(get("/request"))
-    wait(wire, 0.55)
-    assert reason(client.heard()) == "request_timeout"
-    client.say(get("/plain"))
-    wire.loop.connecting[0].set_result(None)  # of the first request: not for this one
-    wire.loop.settle()
-    assert not wire.backend.received
-    wire.loop.connecting[1].set_result(None)
-    wire.loop.settle()
-    assert wire.backend.received
-    wire.backend.say(OK)
-    assert client.heard() == OK
-
-
-# -- retries
+def wire(make_wire: MakeWire) -> Wire:
+    return make_wire(RESOURCES)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
@@ -459,33 +288,6 @@ def test_a_busy_answer_and_a_reset_are_not_taken_for_a_connection_that_lives(wir
     wire.backend.say(OK)
     assert client.heard() == OK
     assert wire.log()[0]["attempts"] == 2
-
-
-def test_both_timeouts_hold_across_attempts(wire: Wire) -> None:
-    client = wire.client()
-    client.say(get("/both"))
-    wait(wire, 0.39)
-    assert asked(wire) == 1
-    wait(wire, 0.03)  # the first attempt is over, the second waits
-    assert not wire.backends[0].open
-    wait(wire, 0.17)
-    assert asked(wire) == 1
-    wait(wire, 0.38)
-    assert not client.heard()
-    wait(wire, 0.05)
-    assert reason(client.heard()) == "request_timeout"
-    (line,) = wire.log()
-    assert line["attempts"] >= 2
-
-
-def test_an_attempt_that_takes_too_long_is_tried_again_until_none_is_left(wire: Wire) -> None:
-    wire.publish(*RESOURCES, rule("/slow", backend=200, retry=Retry(2)))
-    client = wire.client()
-    client.say(get("/slow"))
-    wait(wire, 1)
-    assert asked(wire) == 3
-    assert reason(client.heard()) == "backend_timeout"
-    assert failures(wire) == 3
 
 
 def test_a_client_that_leaves_while_another_attempt_waits(wire: Wire) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +15,7 @@ from rauta_common.hashing import flow_hash
 from rauta_control import balance, ir
 from rauta_control.balancer import DRAINING, LONGEST_ROUND, OPEN, UNHEALTHY, Available, usable
 from rauta_control.cluster import Cluster, Clusters, Endpoint
-from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, get, patch_sockets, reason
+from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, get, reason
 from rauta_control.fakewire_test import cluster as resource
 from rauta_control.slices import finish
 
@@ -181,14 +180,6 @@ def test_nobody_is_usable_only_if_there_is_nobody() -> None:
     drained = Endpoint(ir.Endpoint("192.0.2.1", 1))
     drained.mark(DRAINING)
     assert usable([(drained, 1)]) == [(drained, 1)]
-
-
-@pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    built = Wire(str(tmp_path / "access.log"))
-    yield built
-    built.close()
 
 
 def chosen(wire: Wire, policy: str, requests: list[tuple[str, bytes]]) -> list[str]:

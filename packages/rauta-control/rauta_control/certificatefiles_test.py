@@ -22,7 +22,7 @@ from rauta_control.config import PairFiles
 from rauta_control.ir import Resource, Secret
 from rauta_control.pki_test import Pair, pair
 from rauta_control.proxyharness_test import Backend, echo, eventually
-from rauta_control.tls_test import SecureClient, context
+from rauta_control.tlsharness_test import SecureClient, context
 
 
 def put(folder: Path, made: Pair, name: str = "tls") -> PairFiles:

@@ -6,6 +6,7 @@ import pytest
 from rauta_control.check import Report, check, load
 from rauta_control.main import main
 from rauta_control.manifests import read, run_check
+from rauta_control.samples_test import ROUTE, SERVICE, endpoints
 from rauta_control.settings import Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -16,25 +17,7 @@ kind: Gateway
 metadata: {name: gw}
 spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
 """
-ROUTE = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: web}
-spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: web, port: 80}]}]}
-"""
-SERVICE = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
-addressType: IPv4
-ports: [{port: 8080}]
-endpoints: [{addresses: [127.0.0.1]}]
-"""
+SERVED = SERVICE + endpoints("IPv4", "127.0.0.1")
 
 
 def report(*texts: str) -> Report:
@@ -42,7 +25,7 @@ def report(*texts: str) -> Report:
 
 
 def test_all_is_well() -> None:
-    said = report(GATEWAY, ROUTE, SERVICE)
+    said = report(GATEWAY, ROUTE, SERVED)
     assert said.text.splitlines() == [
         "Gateway default/gw at 10.9.0.1: Accepted, Programmed, ResolvedRefs",
         "    listener http, 1 routes: Accepted, Programmed, ResolvedRefs",
@@ -64,13 +47,13 @@ def test_a_dangling_reference_fails_and_is_explained() -> None:
 
 
 def test_a_warning_does_not_fail() -> None:
-    said = report(GATEWAY, ROUTE, SERVICE.partition("---")[0])
+    said = report(GATEWAY, ROUTE, SERVICE)
     assert "Warning [RAUTA-CFG-026]" in said.text
     assert not said.failed
 
 
 def test_a_refused_document_is_named_by_file_and_number() -> None:
-    said = report(SERVICE + "---\n" + ROUTE.replace("port: 80", "port: 99999"))
+    said = report(SERVED + "---\n" + ROUTE.replace("port: 80", "port: 99999"))
     assert "Error 0.yaml#3 (HTTPRoute default/web) spec.rules[0].backendRefs[0].port: " in said.text
     assert said.failed
 
@@ -97,7 +80,7 @@ def test_foreign_documents_are_no_fault() -> None:
 def test_a_folder_is_read_in_order_without_hidden_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "..data").mkdir()
-    for name, text in (("b.yaml", ROUTE), ("a.yml", GATEWAY), ("sub/c.yaml", SERVICE), ("x.txt", "no")):
+    for name, text in (("b.yaml", ROUTE), ("a.yml", GATEWAY), ("sub/c.yaml", SERVED), ("x.txt", "no")):
         (tmp_path / name).write_text(text)
     (tmp_path / "..data" / "a.yml").write_text(GATEWAY)
     assert [name for name, _ in read(tmp_path)] == ["a.yml", "b.yaml", "sub/c.yaml"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -13,19 +11,11 @@ from msgspec.structs import replace
 
 from rauta_control import downstream, ir
 from rauta_control.choice import parameters
-from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, cluster, get, patch_sockets, reason
+from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, cluster, get, reason
 
 CANARY = ir.Predicate("x-canary", "Yes")
 PAGE = ir.Predicate("p g", "[0-9]+", regex=True)
 PORTS = {"both": 8002, "canary": 8003, "page": 8004}
-
-
-@pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    made = Wire(str(tmp_path / "access.log"))
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(

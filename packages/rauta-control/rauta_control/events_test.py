@@ -4,39 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 
-from rauta_control.proxyharness_test import (
-    PATIENCE,
-    Client,
-    Proxy,
-    Put,
-    Shared,
-    answer,
-    other_backends,
-    read_body,
-    shared_proxy,
-)
+from rauta_control.proxyharness_test import PATIENCE, Client, Proxy, Put, answer, read_body
 
 EXPECT = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Shared]:
-    yield from shared_proxy()
-
-
-@pytest.fixture
-def proxy(shared: Shared) -> Proxy:
-    return shared.proxy
-
-
-@pytest.fixture
-def behind(shared: Shared) -> Iterator[Put]:
-    """Put another backend behind the proxy for the rest of the test."""
-    yield from other_backends(shared)
 
 
 def plain(event: bytes) -> bytes:

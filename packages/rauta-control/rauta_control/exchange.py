@@ -84,13 +84,8 @@ def treat(
     request.endpoint = endpoint
     if request.attempts is not None:
         request.attempts.cluster = cluster
-    target = request.target if treatment.path is None else treatment.path.apply(request.target)
     fields = b"%b%b%bX-Request-Id: %b\r\n" % (own, request.forwarded, forwarded_host, request.request_id)
-    if treatment.host:
-        fields = treatment.host + _HOST.sub(b"", fields)
-    for edit in treatment.request:
-        fields = edit.apply(fields)
-    message = copied = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, target, fields)
+    message = copied = _edited(request, treatment, fields)
     if head.fields is not None and head.wish:
         message = request.grant(head.wish, message)
     if treatment.mirrors:
@@ -128,6 +123,16 @@ def _respond(request: Downstream, reason: Reason, status: int, fields: bytes) ->
         fields = request.exchange.response_fields(fields)
     head = b"%bContent-Length: 0\r\nx-rauta-reason: %b\r\n" % (fields, reason.code_bytes)
     request.respond(reason, status, head)
+
+
+def _edited(request: Downstream, treatment: Treatment, fields: bytes) -> bytes:
+    """Return the head for the backend: request line and `fields` as the rule wants them."""
+    target = request.target if treatment.path is None else treatment.path.apply(request.target)
+    if treatment.host:
+        fields = treatment.host + _HOST.sub(b"", fields)
+    for edit in treatment.request:
+        fields = edit.apply(fields)
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, target, fields)
 
 
 def _dispatch_and_copy(

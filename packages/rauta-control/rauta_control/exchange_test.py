@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeAlias
 
 import h11
@@ -11,7 +10,7 @@ import pytest
 
 from rauta_control import exchange, ir
 from rauta_control.action import Cors, Filters, HeaderEdit, PathEdit, Redirect, Rewrite
-from rauta_control.fakewire_test import OK, Wire, cluster, get, patch_sockets, post, reason, status
+from rauta_control.fakewire_test import OK, MakeWire, Wire, cluster, get, post, reason, status
 
 CORS = Cors(("https://a.example",), ("PUT",), ("x-one",), ("x-two",), True, 60)
 PREFLIGHT = b"OPTIONS /x HTTP/1.1\r\nHost: h\r\nOrigin: %b\r\nAccess-Control-Request-Method: PUT\r\n\r\n"
@@ -20,10 +19,8 @@ Make: TypeAlias = Callable[..., Wire]
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def made(make_wire: MakeWire) -> Make:
     """Make a worker with one rule for everything."""
-    patch_sockets(monkeypatch)
-    wires: list[Wire] = []
 
     def make(
         filters: Filters | None = None, *shares: ir.ClusterWeight, path: str = "/", kind: str = "prefix", port: int = 80
@@ -39,24 +36,18 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
             epoch=1,
             filters=filters,
         )
-        wires.append(
-            Wire(
-                str(tmp_path / "access.log"),
-                (
-                    ir.Listener("l", "0.0.0.0", port, port),
-                    ir.VirtualHost("l", "*"),
-                    cluster("c", 8001),
-                    cluster("d", 8002),
-                    cluster("empty"),
-                    rule,
-                ),
+        return make_wire(
+            (
+                ir.Listener("l", "0.0.0.0", port, port),
+                ir.VirtualHost("l", "*"),
+                cluster("c", 8001),
+                cluster("d", 8002),
+                cluster("empty"),
+                rule,
             )
         )
-        return wires[-1]
 
-    yield make
-    for wire in wires:
-        wire.close()
+    return make
 
 
 def parse(request: bytes) -> tuple[str, dict[str, list[str]]]:

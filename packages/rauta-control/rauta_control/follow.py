@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import chain
 from random import random
@@ -124,11 +124,7 @@ class Follower:
                 if not count % COMPARE_SLICE:
                     yield
         yield
-        resources: list[ir.Resource] = []
-        for count, encoded in enumerate(upserts.values(), 1):
-            resources.append(state.decode(encoded))
-            if not count % DECODE_SLICE:
-                yield
+        resources = yield from _decoded(upserts.values())
         draft = Draft(self.table, self.clusters)
         yield
         yield from draft.stage(resources, deletes)
@@ -156,6 +152,15 @@ class Follower:
         """Requests had to wait for a turn of work on a Publish with this `base`, if there were any; see Longest."""
         if self.table.generation != state.EMPTY.generation:
             self.stalls[base == state.EMPTY.generation].took(clock, computed)
+
+
+def _decoded(encoded: Iterable[bytes]) -> Slices[list[ir.Resource]]:
+    resources: list[ir.Resource] = []
+    for count, each in enumerate(encoded, 1):
+        resources.append(state.decode(each))
+        if not count % DECODE_SLICE:
+            yield
+    return resources
 
 
 def _difference(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Slices[tuple[dict[str, bytes], tuple[str, ...]]]:

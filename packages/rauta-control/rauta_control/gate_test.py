@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from rauta_control import ir
 from rauta_control.action import Cors, Filters, HeaderEdit
-from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, get, patch_sockets, reason
+from rauta_control.fakewire_test import CONFIGURATION, GET, OK, MakeWire, Wire, get, reason
 from rauta_control.gate import Answer, Inquiry, Verdict
 from rauta_control.table import Rule
 
@@ -31,14 +29,9 @@ class Waiting:
 
 
 @pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
+def wire(make_wire: MakeWire) -> Wire:
     gated = ir.Rule("g", "gated", "l|*", "/gated", "prefix", (ir.ClusterWeight("c"),), request_timeout=9_000, slot=3)
-    made = Wire(str(tmp_path / "access.log"), (*CONFIGURATION, gated))
-    yield made
-    made.close()
-    assert not len(made.worker.wheel)
-    assert not made.worker._tasks
+    return make_wire((*CONFIGURATION, gated))
 
 
 @pytest.fixture

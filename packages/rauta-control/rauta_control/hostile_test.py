@@ -2,40 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from rauta_control.proxyharness_test import (
-    Client,
-    Proxy,
-    Put,
-    Shared,
-    answer,
-    eventually,
-    line,
-    other_backends,
-    shared_proxy,
-)
-
-GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Shared]:
-    yield from shared_proxy()
-
-
-@pytest.fixture
-def proxy(shared: Shared) -> Proxy:
-    return shared.proxy
-
-
-@pytest.fixture
-def behind(shared: Shared) -> Iterator[Put]:
-    """Put another backend behind the proxy for the rest of the test."""
-    yield from other_backends(shared)
-
+from rauta_control.proxyharness_test import GET, Client, Proxy, Put, Shared, answer, eventually, line
 
 # -- requests
 

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from rauta_control import downstream
-from rauta_control.fakewire_test import (
-    GET,
-    OK,
-    OK_CLOSE,
-    End,
-    FakeSocket,
-    Wire,
-    failures,
-    patch_sockets,
-    post,
-)
+from rauta_control import leaving
+from rauta_control.faketransport_test import End, FakeSocket
+from rauta_control.fakewire_test import GET, MISSING, OK, OK_CLOSE, Wire, failures, post
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
-
-MISSING = b"GET /x HTTP/1.1\r\nHost: nothing.example\r\n\r\n"  # a host without routes
-
-
-@pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    made = Wire(str(tmp_path / "access.log"))
-    yield made
-    made.close()
-
 
 # -- the client leaves
 
@@ -165,7 +142,7 @@ def test_draining_lets_a_request_finish_in_any_phase(wire: Wire, phase: str) -> 
         client.say(b"defghi")
     wire.backend.say(OK[10:] if phase == "response head" else OK)
     assert client.heard() == OK_CLOSE
-    wire.wait(downstream.LINGER_TIME + 2)
+    wire.wait(leaving.LINGER_TIME + 2)
     assert wire.worker.done.done()
     assert wire.statuses() == [(200, "")]
 
@@ -221,7 +198,7 @@ def test_a_new_connection_gets_its_first_request_answered_while_draining(wire: W
         wire.backend.say(OK)
         assert client.heard() == OK_CLOSE
     assert not wire.worker.done.done()
-    wire.wait(downstream.FRESH_TIME + 1)
+    wire.wait(leaving.FRESH_TIME + 1)
     assert silent.lost
     assert silent.heard() == b""
     assert wire.worker.done.done()

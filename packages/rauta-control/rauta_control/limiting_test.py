@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from rauta_control.fakewire_test import GET, OK, FakeSocket, Wire, get, patch_sockets, post, reason
+from rauta_control.faketransport_test import FakeSocket
+from rauta_control.fakewire_test import GET, OK, Wire, get, post, reason
 from rauta_control.limits import Limits
 from rauta_control.messages import Retune
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
-
-
-@pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    made = Wire(str(tmp_path / "access.log"))
-    yield made
-    made.close()
 
 
 def count(wire: Wire, reason: Reason) -> int:

@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rauta_control.downstream import BODY, CLOSED, NEVER, WAIT, Downstream
+from rauta_control import requestbody
+from rauta_control.clientstate import BODY, CLOSED, NEVER, WAIT
+from rauta_control.downstream import Downstream
 from rauta_control.ledger import record_copy
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class Mirror(Downstream):
             self.deadline = NEVER
             if upstream is not None:
                 upstream.request_sent()
-        self._send_body()
+        requestbody.send(self)
 
     def regulate(self) -> None:
         """Never stops anybody from reading."""
@@ -115,5 +117,5 @@ class Mirror(Downstream):
         self.worker.mirrors.discard(self)
         self.worker.sweep.discard(self)
         record_copy(self, answered=answered)
-        self._reset()
+        self.reset()
         self.phase = CLOSED

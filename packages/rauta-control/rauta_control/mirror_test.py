@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
@@ -11,7 +10,8 @@ from msgspec.structs import replace
 
 from rauta_control import exchange, ir, mirror
 from rauta_control.action import Filters, HeaderEdit, Mirror, PathEdit, Rewrite
-from rauta_control.fakewire_test import HIGH_WATER, OK, End, Wire, cluster, get, patch_sockets, post
+from rauta_control.faketransport_test import HIGH_WATER, End
+from rauta_control.fakewire_test import OK, MakeWire, Wire, cluster, get, post
 from rauta_control.sharedmem import EndpointWord, Vital
 
 Make: TypeAlias = Callable[..., Wire]
@@ -20,15 +20,12 @@ BIG = bytes(range(256)) * 400  # more than may wait
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def made(make_wire: MakeWire) -> Make:
     """Make a worker with one rule for everything, and connections to its backend and its mirrors in their pools."""
-    patch_sockets(monkeypatch)
-    wires: list[Wire] = []
 
     def make(*mirrors: Mirror, warm: bool = True, more: Filters | None = None, shares: str = "c") -> Wire:
         filters = replace(more or Filters(), mirrors=mirrors or (Mirror("m"),))
-        wire = Wire(
-            str(tmp_path / "access.log"),
+        wire = make_wire(
             (
                 ir.Listener("l", "0.0.0.0", 80, 80),
                 ir.VirtualHost("l", "*"),
@@ -41,7 +38,6 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
                 ),
             ),
         )
-        wires.append(wire)
         if warm:
             client = wire.client()
             client.say(get("/"))
@@ -52,10 +48,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
             client.break_off()
         return wire
 
-    yield make
-    for wire in wires:
-        wire.close()
-        assert not wire.worker.mirrors
+    return make
 
 
 def to(wire: Wire, number: int) -> End:

@@ -14,7 +14,7 @@ from rauta_control.kinds import AnyResource
 from rauta_control.pki_test import pair
 from rauta_control.proxyharness_test import Backend, Proxy, echo
 from rauta_control.settings import Settings
-from rauta_control.tls_test import SecureClient
+from rauta_control.tlsharness_test import SecureClient
 from rauta_control.translate import translate
 
 MANIFESTS = """

@@ -10,6 +10,7 @@ from rauta_control.listenerset import ListenerSetStatus
 from rauta_control.messages import Bound
 from rauta_control.pipeline import HELD, Pipeline
 from rauta_control.problem import Problem
+from rauta_control.samples_test import ROUTE, SERVICE, endpoints
 from rauta_control.settings import Settings
 from rauta_control.slices import finish
 from rauta_control.source import Fault
@@ -34,25 +35,7 @@ kind: ListenerSet
 metadata: {name: more}
 spec: {parentRef: {name: gw}, listeners: [{name: c, port: 82, protocol: HTTP}]}
 """
-ROUTE = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: web}
-spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: web, port: 80}]}]}
-"""
-SERVICE = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
-addressType: FQDN
-ports: [{port: 8080}]
-endpoints: [{addresses: [web.example]}]
-"""
+SERVED = SERVICE + endpoints("FQDN", "web.example")
 
 
 class World:
@@ -167,7 +150,7 @@ def test_a_port_that_cannot_be_bound_is_a_condition_and_a_finding() -> None:
 def test_a_route_does_not_touch_what_its_gateway_says_of_itself() -> None:
     world = served(GATEWAY)
     then = world.since()
-    world.write("route.yaml", f"{ROUTE}---{SERVICE}")
+    world.write("route.yaml", f"{ROUTE}---{SERVED}")
     world.translate()
     world.settle(world.generation)
     assert world.programmed()[""] == ("True", "Programmed")
@@ -180,7 +163,7 @@ def test_what_was_translated_waits_until_it_is_published() -> None:
     world.write("gateway.yaml", GATEWAY)
     world.translate()
     first = set(world.pipeline.pending)
-    world.write("route.yaml", f"{ROUTE}---{SERVICE}")
+    world.write("route.yaml", f"{ROUTE}---{SERVED}")
     world.translate()
     assert first < set(world.pipeline.pending)
     assert {key for key, each in world.pipeline.pending.items() if each is not None} == world.pipeline.resources.keys()
@@ -198,7 +181,7 @@ def test_what_was_translated_waits_until_it_is_published() -> None:
 
 
 def test_host_names_of_endpoints_are_asked_for_and_told() -> None:
-    world = served(GATEWAY, ROUTE, SERVICE)
+    world = served(GATEWAY, ROUTE, SERVED)
     assert world.pipeline.hosts == {"web.example"}
     assert [each.code for each in world.pipeline.findings] == ["RAUTA-CFG-026"]
     world.pipeline.resolve({"web.example": ("10.0.0.1",), "other": ("10.0.0.2",)})
@@ -211,7 +194,7 @@ def test_host_names_of_endpoints_are_asked_for_and_told() -> None:
 
 
 def test_a_cluster_stays_as_it_is_while_its_name_was_never_resolved() -> None:
-    world = served(GATEWAY, ROUTE, SERVICE)
+    world = served(GATEWAY, ROUTE, SERVED)
     name = "cluster/default/web:80"
     assert world.pipeline.wanted(world.pipeline.resources, {}) == world.pipeline.resources
     held = {name: Cluster("default/web:80", (Endpoint("10.0.0.9", 8080),))}

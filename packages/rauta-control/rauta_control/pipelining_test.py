@@ -2,35 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from rauta_control.fakewire_test import (
-    GET,
-    LIMITS,
-    OK,
-    OK_CLOSE,
-    Wire,
-    failures,
-    get,
-    patch_sockets,
-    post,
-)
+from rauta_control.fakewire_test import GET, LIMITS, MISSING, OK, OK_CLOSE, Wire, failures, get, post
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
-
-MISSING = b"GET /x HTTP/1.1\r\nHost: nothing.example\r\n\r\n"  # a host without routes
-
-
-@pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    made = Wire(str(tmp_path / "access.log"))
-    yield made
-    made.close()
-
 
 # -- pipelining
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from rauta_common.hashing import flow_hash
 from rauta_control import forwarded
-from rauta_control.downstream import IDLE, Downstream
+from rauta_control.clientstate import IDLE
+from rauta_control.downstream import Downstream
 from rauta_control.reasons import Reason
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ class Proxied(Downstream):
         super().__init__(worker, port, address, number)
         self.trusted = worker.trust.covers(self.client.decode())
 
-    def _reset(self) -> None:
-        super()._reset()
+    def reset(self) -> None:
+        """Put back what is true of the peer, too."""
+        super().reset()
         if self.own is not None:
             self.client, self.flow, self.forwarded = self.own
             self.forwarded_host = b""

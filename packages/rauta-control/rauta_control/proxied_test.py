@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from rauta_control.downstream import Downstream
-from rauta_control.fakewire_test import GET, OK, End, Wire, get, patch_sockets, reason
+from rauta_control.faketransport_test import End
+from rauta_control.fakewire_test import GET, OK, MakeWire, Wire, get, reason
 from rauta_control.proxied import Proxied
 
 PEER = "10.0.0.1"
@@ -21,19 +19,13 @@ SAID = (
 
 
 @pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    made = Wire(str(tmp_path / "access.log"), trusted_proxies=("10.0.0.0/8",))
-    yield made
-    made.close()
+def wire(make_wire: MakeWire) -> Wire:
+    return make_wire(trusted_proxies=("10.0.0.0/8",))
 
 
 @pytest.fixture
-def via(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    made = Wire(str(tmp_path / "access.log"), via="edge")
-    yield made
-    made.close()
+def via(make_wire: MakeWire) -> Wire:
+    return make_wire(via="edge")
 
 
 def forwarded(wire: Wire, client: End, request: bytes) -> list[str]:

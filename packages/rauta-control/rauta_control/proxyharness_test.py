@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -27,12 +27,13 @@ import msgspec
 from rauta_common import maglev
 from rauta_control import channel, ir, snapshotfd, state
 from rauta_control.frames import FrameDecoder, frame
-from rauta_control.messages import Ack, ControlLink, FromWorker, Hello, Publish, ToWorker
+from rauta_control.messages import ControlLink, FromWorker, Publish, ToWorker
 from rauta_control.parts import split
 from rauta_control.sharedmem import SharedWords, Vital, worker_base
 
 PATIENCE = 30.0  # seconds for anything that should take milliseconds: the machine may be busy
 ROOM = 16 << 20  # bytes by which a worker may grow over a transfer of any size (RELIABILITY)
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 _CHILD = """
 import json, socket, sys
@@ -394,26 +395,6 @@ class Shared(NamedTuple):
     backend: Backend
 
 
-def shared_proxy() -> Iterator[Shared]:
-    """Make a fixture of it: one worker for many tests."""
-    with Backend(echo) as backend, Proxy(site(backend.port)) as proxy:
-        assert isinstance(proxy.link.receive(), Hello)
-        yield Shared(proxy, backend)
-
-
-Put: TypeAlias = Callable[[Callable[[Client, bytes], object]], Backend]
-
-
-def other_backends(shared: Shared) -> Iterator[Put]:
-    """Make a fixture of it: a function that puts another backend behind the proxy for the rest of the test."""
-    made: list[Backend] = []
-
-    def put(handler: Callable[[Client, bytes], object]) -> Backend:
-        made.append(Backend(handler))
-        assert isinstance(shared.proxy.publish(site(made[-1].port)), Ack)
-        return made[-1]
-
-    yield put
-    assert isinstance(shared.proxy.publish(site(shared.backend.port)), Ack)
-    for backend in made:
-        backend.__exit__()
+Handler: TypeAlias = Callable[[Client, bytes], object]
+"""What a backend does with a connection and the head of a request that has come on it."""
+Put: TypeAlias = Callable[[Handler], Backend]

@@ -1,222 +1,253 @@
-"""Whatever is sent, in whatever pieces and order: what arrives is what was sent. h11 plays both the client and the
-backend.
-
-Hypothesis makes up the exchanges of one client connection, cuts both streams anywhere, and decides who moves next and
-when the client takes what. Checked are both sides' messages, the bound on what is buffered, and that nothing is left
-behind.
-"""
+"""Responses on their way to the client, over fake transports: framing, 1xx, and what breaks off."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
-
-import h11
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from rauta_control import ir
-from rauta_control.action import Filters, HeaderEdit, Mirror
-from rauta_control.fakewire_test import CONFIGURATION, READ, End, Wire, cluster, patch_sockets
+from rauta_control import relay
+from rauta_control.fakewire_test import BAD_GATEWAY, CHUNKED, GET, GET10, HEAD, OK, Wire, word
+from rauta_control.sharedmem import EndpointWord
 
-SIZES = st.sampled_from([0, 1, 2, 1000, 70_000, 300_000])
-#: Of a rule whose heads are all made anew, and whose requests are copied.
-TREATED = Filters(HeaderEdit((("X-Edited", "1"),)), HeaderEdit((("X-Edited", "1"),)), mirrors=(Mirror("m"),))
+# -- framing
 
 
-@dataclass
-class Exchange:
-    """One request and its response."""
-
-    number: int
-    method: str
-    sent: int
-    sent_chunked: bool
-    status: int
-    answered: int
-    framing: str  # of the response: length, chunked, close
-
-    @property
-    def body(self) -> bytes:
-        return bytes((self.number + at) % 251 for at in range(min(self.sent, 251))) * (self.sent // 251 + 1)
-
-    @property
-    def answer(self) -> bytes:
-        return bytes((self.number * 7 + at) % 241 for at in range(min(self.answered, 241))) * (self.answered // 241 + 1)
-
-
-@st.composite
-def exchanges(draw: st.DrawFn) -> list[Exchange]:
-    made = []
-    for number in range(draw(st.integers(1, 6))):
-        method = draw(st.sampled_from(["GET", "GET", "POST", "HEAD"]))
-        made.append(
-            Exchange(
-                number,
-                method,
-                draw(SIZES) if method == "POST" else 0,
-                method == "POST" and draw(st.booleans()),
-                draw(st.sampled_from([200, 200, 404, 204, 304])),
-                draw(SIZES),
-                draw(st.sampled_from(["length", "chunked", "close"])),
-            )
-        )
-    return made
-
-
-def requests(todo: list[Exchange]) -> bytes:
-    stream = b""
-    client = h11.Connection(h11.CLIENT)
-    for exchange in todo:
-        fields = [("Host", "h"), ("X-Number", str(exchange.number))]
-        if exchange.sent_chunked:
-            fields.append(("Transfer-Encoding", "chunked"))
-        elif exchange.method == "POST":
-            fields.append(("Content-Length", str(exchange.sent)))
-        client = h11.Connection(h11.CLIENT)
-        stream += client.send(h11.Request(method=exchange.method, target=f"/{exchange.number}", headers=fields)) or b""
-        if exchange.sent:
-            stream += client.send(h11.Data(data=exchange.body[: exchange.sent])) or b""
-        stream += client.send(h11.EndOfMessage()) or b""
-    return stream
-
-
-def response(server: h11.Connection, exchange: Exchange) -> bytes:
-    fields = [("X-Number", str(exchange.number))]
-    bodiless = exchange.method == "HEAD" or exchange.status in (204, 304)
-    if exchange.status not in (204, 304):
-        if exchange.framing == "length":
-            fields.append(("Content-Length", str(exchange.answered)))
-        elif exchange.framing == "chunked":
-            fields.append(("Transfer-Encoding", "chunked"))
-        else:
-            fields.append(("Connection", "close"))
-    stream = server.send(h11.Response(status_code=exchange.status, headers=fields, reason=b"X")) or b""
-    if exchange.answered and not bodiless:
-        stream += server.send(h11.Data(data=exchange.answer[: exchange.answered])) or b""
-    return stream + (server.send(h11.EndOfMessage()) or b"")
-
-
-@dataclass
-class Backend:
-    """One backend connection: understands requests and answers each once it is complete."""
-
-    end: End
-    server: h11.Connection = field(default_factory=lambda: h11.Connection(h11.SERVER))
-    seen: list[tuple[int, bytes]] = field(default_factory=list)
-    body: bytes = b""
-    number: int = -1
-    pieces: deque[bytes] = field(default_factory=deque)
-    then_close: bool = False
-
-    def listen(self, todo: list[Exchange], cut: int) -> None:
-        data = self.end.heard()
-        if data:
-            self.server.receive_data(data)
-        while not self.pieces and not self.end.closing:
-            event = self.server.next_event()
-            if isinstance(event, h11.Request):
-                self.number = int(dict(event.headers)[b"x-number"])
-                self.body = b""
-            elif isinstance(event, h11.Data):
-                self.body += bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
-                self.seen.append((self.number, self.body))
-                stream = response(self.server, todo[self.number])
-                self.pieces.extend(stream[at : at + cut] for at in range(0, len(stream), cut))
-                self.then_close = self.server.our_state is h11.MUST_CLOSE
-                if not self.then_close:
-                    self.server.start_next_cycle()
-            else:
-                return
-
-    def speak(self) -> None:
-        if self.pieces and not self.end.closing:
-            self.end.say(self.pieces.popleft())
-            if not self.pieces and self.then_close:
-                self.end.half_close()
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.data_too_large], deadline=None)
-@given(
-    todo=exchanges(),
-    cuts=st.lists(st.sampled_from([1, 3, 100, 5_000, 200_000]), min_size=1, max_size=3),
-    answer_cut=st.sampled_from([9, 1_000, 50_000, 400_000]),
-    patient=st.booleans(),
-    moves=st.lists(st.integers(0, 3), min_size=4, max_size=12),
-    treated=st.booleans(),
+@pytest.mark.parametrize(
+    "response",
+    [
+        OK,
+        OK.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"),
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 500 \r\nContent-Length: 3\r\nX-Y: \xff\r\n\r\nbad",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5000\r\nETag: x\r\n\r\n",
+        CHUNKED + b"2\r\nok\r\n0\r\n\r\n",
+    ],
 )
-def test_what_arrives_is_what_was_sent(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    todo: list[Exchange],
-    cuts: list[int],
-    answer_cut: int,
-    patient: bool,
-    moves: list[int],
-    treated: bool,
-) -> None:
-    patch_sockets(monkeypatch)
-    path = tmp_path / "access.log"
-    path.unlink(missing_ok=True)
-    share = ir.ClusterWeight("c")
-    rule = ir.Rule("r", "app", "l|*", "/", "prefix", (share,), slot=0, epoch=1, filters=TREATED)
-    wire = Wire(str(path), [*CONFIGURATION, cluster("m", 8002), rule] if treated else CONFIGURATION)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_response_is_relayed_in_whatever_pieces_it_comes(wire: Wire, response: bytes, size: int) -> None:
     client = wire.client()
-    client.patient = patient
-    stream = requests(todo)
-    answer_cut = max(answer_cut, sum(exchange.answered for exchange in todo) // 2_000)
-    at = turn = idle = 0
-    backends: list[Backend] = []
-    while idle < 20:
-        before = (at, len(client.received), sum(len(backend.pieces) for backend in backends), len(client.buffer))
-        move = moves[turn % len(moves)]
-        turn += 1
-        if move == 0 and at < len(stream):
-            size = max(cuts[turn % len(cuts)], len(stream) // 2_000)
-            client.say(stream[at : at + size])
-            at += size
-        elif move == 1:
-            client.take(30_000)
-            client.patient = patient
-        else:
-            backends += [Backend(end) for end in wire.backends[len(backends) :]]
-            for backend in backends:
-                backend.listen(todo, answer_cut)
-                backend.speak()
-        after = (at, len(client.received), sum(len(backend.pieces) for backend in backends), len(client.buffer))
-        idle = idle + 1 if before == after else 0
-        if set(moves) <= {2, 3} or (idle >= 10 and at < len(stream)) or client.buffer:  # everybody gets a turn
-            moves = [0, 1, 2]
-    for port in (8001, 8002) if treated else (8001,):
-        seen = sorted(request for backend in backends if backend.end.port == port for request in backend.seen)
-        assert seen == [(exchange.number, exchange.body[: exchange.sent]) for exchange in todo]
-    understood(client.heard(), todo)
-    assert client.peak <= 65_536 + READ + 1_000
-    assert all(backend.end.peak <= 65_536 + READ + 10_000 for backend in backends)
-    assert wire.statuses() == [(exchange.status, "") for exchange in todo]
-    assert [upstream.endpoint.port for upstream in wire.pool].count(8001) <= 1
-    wire.close()
+    for _ in range(2):
+        client.say(GET)
+        wire.backend.say(*(response[at : at + size] for at in range(0, len(response), size)))
+        assert unchunked(client.heard()) == unchunked(response)
+    assert len(wire.pool) == 1
+    assert client.open
+    assert [line["status"] for line in wire.log()] == [int(response[9:12])] * 2
 
 
-def understood(stream: bytes, todo: list[Exchange]) -> None:
-    """Let a client that knows what it asked for read `stream`."""
-    client = h11.Connection(h11.CLIENT)
-    client.receive_data(stream)
-    for exchange in todo:
-        client.send(h11.Request(method=exchange.method, target="/", headers=[("Host", "h")]))
-        client.send(h11.EndOfMessage())
-        head = client.next_event()
-        assert isinstance(head, h11.Response)
-        assert head.status_code == exchange.status
-        assert dict(head.headers)[b"x-number"] == b"%d" % exchange.number
-        body = b""
-        while isinstance(event := client.next_event(), h11.Data):
-            body += bytes(event.data)
-        assert isinstance(event, h11.EndOfMessage)
-        bodiless = exchange.method == "HEAD" or exchange.status in (204, 304)
-        assert body == (b"" if bodiless else exchange.answer[: exchange.answered])
-        client.start_next_cycle()
-    assert client.trailing_data == (b"", False)
+def unchunked(response: bytes) -> bytes:
+    """Join the chunks of a response, and leave others alone."""
+    head, _, body = response.partition(b"\r\n\r\n")
+    if b"Transfer-Encoding: chunked" not in head:
+        return response
+    payload = b""
+    while not body.startswith(b"0\r\n"):
+        size, _, body = body.partition(b"\r\n")
+        payload += body[: int(size, 16)]
+        assert body[int(size, 16) :].startswith(b"\r\n")
+        body = body[int(size, 16) + 2 :]
+    assert body == b"0\r\n\r\n"
+    return head + b"\r\n\r\n" + payload
+
+
+def test_chunks_are_framed_anew_without_extensions_and_trailers(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(CHUNKED + b"2;x=y\r\nab\r\n1\r\nc\r\n", b"01\r\nd\r\n0\r\nTrailer: x\r\n", b"\r\n")
+    assert client.heard() == CHUNKED + b"3\r\nabc\r\n" + b"1\r\nd\r\n" + b"0\r\n\r\n"
+    assert len(wire.pool) == 1
+    assert client.open
+
+
+def test_a_body_until_the_close_is_chunked_for_1_1_and_closes_for_1_0(wire: Wire) -> None:
+    new, old = wire.client(), wire.client()
+    new.say(GET)
+    old.say(GET10)
+    for backend in wire.backends:
+        backend.say(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nab", b"c")
+        backend.half_close()
+    assert new.heard() == b"HTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    assert new.open
+    assert old.heard() == b"HTTP/1.1 200 OK\r\nX: y\r\nConnection: close\r\n\r\nabc"
+    assert old.ended
+    assert not wire.pool
+    assert wire.statuses() == [(200, "")] * 2
+
+
+def test_a_chunked_body_for_1_0_ends_with_the_connection(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET10)
+    wire.backend.say(CHUNKED, b"2\r\nab\r\n", b"0\r\n\r\n")
+    assert client.heard() == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
+    assert client.ended
+    assert len(wire.pool) == 1
+
+
+@pytest.mark.parametrize(
+    ("response", "relayed"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"),
+        (CHUNKED, b"HTTP/1.1 200 OK\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"),
+    ],
+)
+def test_an_answer_to_head_has_no_body(wire: Wire, response: bytes, relayed: bytes) -> None:
+    client = wire.client()
+    for _ in range(2):
+        client.say(HEAD)
+        wire.backend.say(response)
+        assert client.heard() == relayed
+    assert client.open
+    assert len(wire.backends) == 1
+
+
+def test_a_backend_that_says_close_is_not_asked_again(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    assert client.heard() == OK
+    assert client.open
+    assert wire.backend.lost
+    assert not wire.pool
+
+
+def test_a_backend_of_1_0_is_relayed_as_1_1(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert client.heard() == OK
+    assert wire.backend.lost
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 2", b"content-length:2"])
+@pytest.mark.parametrize("connection", [b"Connection: keep-alive", b"CONNECTION:Keep-Alive, X-Hop\r\nX-Hop: y"])
+def test_there_is_one_connection_field_and_it_is_ours(wire: Wire, length: bytes, connection: bytes) -> None:
+    client = wire.client()
+    for request_head, ours in (
+        (GET, None),
+        (GET10.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"), b"keep-alive"),
+        (GET10, b"close"),
+    ):
+        client.say(request_head)
+        wire.backend.say(b"HTTP/1.1 200 OK\r\n%b\r\n%b\r\n\r\nok" % (connection, length))
+        head = client.heard().partition(b"\r\n\r\n")[0].lower()
+        assert b"x-hop" not in head
+        fields = [line for line in head.split(b"\r\n") if line.startswith(b"connection")]
+        assert fields in ([], [b"connection: keep-alive"]) if ours is None else fields == [b"connection: " + ours]
+
+
+# -- 1xx
+
+
+def test_interim_responses_are_relayed_before_the_final_one(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+    wire.backend.say(hints + b"HTTP/1.1 102 Processing\r\n\r\n", hints + OK)
+    assert client.heard() == hints + b"HTTP/1.1 102 Processing\r\n\r\n" + hints + OK
+    assert wire.statuses() == [(200, "")]
+    client.say(GET)
+    wire.backend.say(hints * relay.MAX_INTERIM + OK)  # counted for each request anew
+    assert client.heard().endswith(OK)
+
+
+def test_a_client_of_1_0_gets_no_interim_response(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET10)
+    wire.backend.say(b"HTTP/1.1 100 Continue\r\n\r\n" + OK)
+    assert client.heard().startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * (relay.MAX_INTERIM + 1) + OK,
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+    ],
+)
+def test_too_many_interim_responses_and_an_upgrade_nobody_asked_for_are_502(wire: Wire, response: bytes) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(response)
+    answer = client.heard()
+    assert answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n" * relay.MAX_INTERIM).startswith(BAD_GATEWAY)
+    assert b"200 OK" not in answer
+    assert wire.backend.lost
+    assert word(wire, EndpointWord.FAILURES) == 1
+
+
+# -- failures within a response
+
+
+@pytest.mark.parametrize("how", ["half_close", "break_off"])
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", CHUNKED + b"3\r\nabc\r\n", CHUNKED + b"3\r\nab"]
+)
+def test_a_body_that_breaks_off_is_cut_so_that_the_client_can_tell(wire: Wire, how: str, said: bytes) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(said)
+    getattr(wire.backend, how)()
+    assert not client.heard().endswith(b"0\r\n\r\n")
+    assert client.lost
+    assert wire.statuses() == [(200, "upstream_reset")]
+    assert not wire.pool
+    assert word(wire, EndpointWord.FAILURES) == 1
+
+
+def test_a_body_until_the_close_that_is_reset_is_cut(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(b"HTTP/1.1 200 OK\r\n\r\nabc")
+    wire.backend.break_off()
+    assert client.heard().endswith(b"3\r\nabc\r\n")
+    assert client.lost
+    assert wire.statuses() == [(200, "upstream_reset")]
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\n\r\nabc", CHUNKED + b"3\r\nabc\r\n"])
+def test_for_1_0_only_a_reset_tells_that_a_body_is_cut(wire: Wire, said: bytes) -> None:
+    client = wire.client()
+    client.say(GET10)
+    wire.backend.say(said)
+    wire.backend.break_off()
+    assert client.reset
+    assert client.lost
+
+
+@pytest.mark.parametrize("how", ["half_close", "break_off"])
+def test_a_head_that_breaks_off_is_502(wire: Wire, how: str) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(b"HTTP/1.1 200 OK\r\n")
+    getattr(wire.backend, how)()
+    assert client.heard().startswith(BAD_GATEWAY)
+    assert client.open
+
+
+def test_an_answer_that_came_before_the_reset_counts(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
+    refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n"
+    wire.backend.break_off(refusal + b"\r\n", b"big")
+    assert client.heard() == refusal + b"Connection: close\r\n\r\nbig"
+    assert wire.statuses() == [(413, "")]
+    assert not wire.pool
+
+
+def test_last_words_are_no_excuse_for_a_short_body(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.break_off(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", b"abc")
+    assert client.lost
+    assert wire.statuses() == [(200, "upstream_reset")]
+
+
+def test_a_whole_response_in_last_words_does_not_bring_the_connection_back(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET + GET)
+    wire.backend.break_off(OK)
+    assert client.heard() == OK
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert len(wire.backends) == 2

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rauta_control.clienthello import MAX_HELLO, NotTLSError, UnfinishedError, server_name
-from rauta_control.downstream import FRESH_TIME
+from rauta_control.leaving import FRESH_TIME
 from rauta_control.reasons import HandshakeFailure, Reason, answer
 
 if TYPE_CHECKING:

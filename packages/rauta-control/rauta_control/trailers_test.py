@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from rauta_control.fakewire_test import OK, Wire, get, patch_sockets, post
+from rauta_control.fakewire_test import OK, Wire, get, post
 
 TE = ("TE: trailers", "Connection: TE")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Grpc-Status\r\n\r\n"
@@ -19,14 +16,6 @@ NEVER = (
 BODY = b"3\r\nabc\r\n0\r\n" + NEVER + TRAILERS + b"\r\n"
 KEPT = b"3\r\nabc\r\n0\r\n" + TRAILERS + b"\r\n"
 DROPPED = b"3\r\nabc\r\n0\r\n\r\n"
-
-
-@pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    made = Wire(str(tmp_path / "access.log"))
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from rauta_control import ir
 from rauta_control.action import Filters, HeaderEdit
+from rauta_control.faketransport_test import End
 from rauta_control.fakewire_test import (
     CONFIGURATION,
     GET,
     LIMITS,
     OK,
-    End,
+    MakeWire,
     Wire,
     failures,
     get,
-    patch_sockets,
     post,
     reason,
     status,
@@ -36,11 +33,8 @@ OTHER = ir.Rule(
 
 
 @pytest.fixture
-def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    patch_sockets(monkeypatch)
-    made = Wire(str(tmp_path / "access.log"), (*CONFIGURATION, OTHER))
-    yield made
-    made.close()
+def wire(make_wire: MakeWire) -> Wire:
+    return make_wire((*CONFIGURATION, OTHER))
 
 
 def tunnel(wire: Wire) -> tuple[End, End]:

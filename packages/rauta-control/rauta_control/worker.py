@@ -15,7 +15,6 @@ import resource
 import signal
 import socket
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import gmtime, monotonic, monotonic_ns, strftime, time
@@ -23,6 +22,7 @@ from time import gmtime, monotonic, monotonic_ns, strftime, time
 import uvloop
 
 from rauta_control import accesslog
+from rauta_control.acceptor import Acceptor
 from rauta_control.channel import attach, detach, worker_end
 from rauta_control.cluster import Endpoint
 from rauta_control.downstream import Downstream
@@ -34,9 +34,9 @@ from rauta_control.ledger import endpoint_counter
 from rauta_control.limits import Limits, share
 from rauta_control.messages import ControlLink, Drain, Listen, Retune, ToWorker, Unlisten
 from rauta_control.mirror import Mirror
-from rauta_control.port import Port, Reserve
+from rauta_control.port import Port
 from rauta_control.proxied import Proxied
-from rauta_control.reasons import HandshakeFailure, Reason, answer
+from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.recorder import Recorder
 from rauta_control.response import ResponseHead
 from rauta_control.sharedmem import EndpointWord, Vital
@@ -89,18 +89,17 @@ class Worker:
         # x-request-id: 20 random hex digits of the process, then 12 that count.
         self.request_prefix = os.urandom(10).hex().encode()
         self.requests = 0
+        self.connections: set[Downstream | Handshake | Tunnel] = set()  # of clients, from when they are accepted
         self.mirrors: set[Mirror] = set()  # copies of requests under way
         sink = accesslog.open_sink(inherited.settings.access_log)
         counts = self.vitals[Vital.LOG_LINES], self.vitals[Vital.LOG_DROPPED]
         self.log = None if sink is None else accesslog.AccessLog(sink, *counts)
         self.follower = Follower(inherited.index, self._committed)
         self._ports = {name: Port(name, sock) for name, sock in inherited.listeners.items()}
-        self._accepting: set[str] = set()
-        self._open: set[Downstream | Handshake | Tunnel] = set()  # from the moment they are accepted
+        self.acceptor = Acceptor(self, self._ports)
         self._tunnels = 0  # each is two connections, and one in `sweep`
         self._tasks: set[asyncio.Task[None]] = set()
         self._complaints: set[str] = set()
-        self._reserve = Reserve()
         self._ticks = 0
 
     # -- called by connections
@@ -108,16 +107,16 @@ class Worker:
     def connected(self, downstream: Downstream) -> None:
         """A client connection is up."""
         self.sweep.add(downstream)
-        if downstream not in self._open:  # it had a handshake until now
-            self._open.add(downstream)
+        if downstream not in self.connections:  # it had a handshake until now
+            self.connections.add(downstream)
             downstream.port.owner.open += 1
             if self.draining:
                 downstream.drain()
 
     def tunnelled(self, downstream: Downstream, upstream: Upstream, tunnel: Tunnel) -> None:
         """Two connections have become a tunnel."""
-        self._open.discard(downstream)
-        self._open.add(tunnel)
+        self.connections.discard(downstream)
+        self.connections.add(tunnel)
         self._tunnels += 1
         self.sweep.discard(downstream)
         self.sweep.discard(upstream)
@@ -125,13 +124,13 @@ class Worker:
 
     def disconnected(self, connection: Downstream | Handshake | Tunnel) -> None:
         """A client connection is gone."""
-        if connection in self._open:
-            self._open.discard(connection)
+        if connection in self.connections:
+            self.connections.discard(connection)
             connection.port.owner.open -= 1
             if isinstance(connection, Tunnel):
                 self._tunnels -= 1
         self.sweep.discard(connection)
-        if self.draining and not self._open:
+        if self.draining and not self.connections:
             self._finish()
 
     def shaken(self, handshake: Handshake) -> None:
@@ -203,81 +202,29 @@ class Worker:
         self.second = second
         self.second_text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)).encode()
 
-    # -- accepting
-
-    def _accepted(self, port: Port, sock: socket.socket, address: str, number: int) -> None:
-        limits = self.limits
-        if len(self._open) >= limits.max_connections:
-            self._turn_away(port, sock, Reason.OVERLOADED)
-            return
-        if limits.max_listener_connections and port.open >= limits.max_listener_connections:
-            self._turn_away(port, sock, Reason.LISTENER_FULL)
-            return
-        self.vitals[Vital.ACCEPTED] += 1
-        port.open += 1
-        if port.secure:
-            self._open.add(Handshake(self, port, sock, address, number))
-            return
-        downstream = self.downstream(port, address, number)
-        self._open.add(downstream)  # from here on draining waits for it
-        self.start(self._adopt(downstream, sock))
-
     def downstream(self, port: Port, address: str, number: int) -> Downstream:
         """Return what takes the requests of a client's connection, once that is there."""
         kind = Proxied if self.via or (self.trust and self.trust.covers(address)) else Downstream
         return kind(self, port, address, number)
 
-    async def _adopt(self, downstream: Downstream, sock: socket.socket) -> None:
-        try:
-            await self.loop.connect_accepted_socket(lambda: downstream, sock)
-        except (OSError, asyncio.CancelledError):  # the client has reset it, or we stop
-            sock.close()
-            self.disconnected(downstream)
-
-    def _turn_away(self, port: Port, sock: socket.socket, reason: Reason) -> None:
-        """Say that we are full. What the client said is read: else closing would send a reset that overtakes that."""
-        self._refused()
-        self.count_reason(reason)
-        if port.secure:  # to say it would take a handshake
-            sock.close()
-            return
-        sock.setblocking(False)
-        with sock, suppress(OSError):
-            sock.send(answer(reason, close=True))
-            sock.recv(65_536)
-
     def count_reason(self, reason: Reason) -> None:
         """Count an answer that belongs to no request."""
         self.vitals[Vital.REASONS + reason.number] += 1
-
-    def _refused(self) -> None:
-        self.vitals[Vital.REFUSED] += 1
-
-    def _update_accepting(self) -> None:
-        """Accept where there is both a socket and a configuration, nowhere else."""
-        bound = {name: port.sock for name, port in self._ports.items() if port.sock is not None}
-        wanted = set() if self.draining else bound.keys() & self.follower.table.listeners.keys()
-        for name in self._accepting - wanted:
-            self.loop.remove_reader(bound[name])
-        for name in wanted - self._accepting:
-            bound[name].setblocking(False)
-            self.loop.add_reader(bound[name], self._ports[name].accept, self._accepted, self._refused, self._reserve)
-        self._accepting = wanted
 
     # -- configuration and orders
 
     def _committed(self, table: Table) -> None:
         for port in self._ports.values():
             port.follow(table)
-        self._update_accepting()
+        self.acceptor.update()
 
     def received(self, message: ToWorker, fds: tuple[int, ...]) -> None:
         """Obey the supervisor."""
         match message:
             case Listen():
-                self._listen(message.listener, socket.socket(fileno=fds[0]))
+                self.acceptor.listen(message.listener, socket.socket(fileno=fds[0]))
             case Unlisten():
-                self._unlisten(message.listener)
+                self.acceptor.unlisten(message.listener)
             case ControlLink():
                 self.start(self._follow(socket.socket(fileno=fds[0])))
             case Drain():
@@ -288,26 +235,6 @@ class Worker:
                 self.secure_head.retune(self.limits)
                 self.trust = Trust(message.trusted_proxies)
                 self.via = message.via
-
-    def _listen(self, name: str, sock: socket.socket) -> None:
-        self._unlisten(name)
-        port = self._ports.get(name)
-        if port is None:
-            self._ports[name] = Port(name, sock)
-            self._committed(self.follower.table)
-        else:  # connections accepted from the former socket go on with it
-            port.sock = sock
-            self._update_accepting()
-
-    def _unlisten(self, name: str) -> None:
-        port = self._ports.get(name)
-        if port is None or port.sock is None:
-            return
-        if name in self._accepting:
-            self.loop.remove_reader(port.sock)
-            self._accepting.discard(name)
-        port.sock.close()
-        port.sock = None
 
     async def _follow(self, link: socket.socket) -> None:
         try:
@@ -321,11 +248,11 @@ class Worker:
             return
         self.draining = True
         for name in self._ports:
-            self._unlisten(name)
-        for downstream in list(self._open):
+            self.acceptor.unlisten(name)
+        for downstream in list(self.connections):
             downstream.drain()
         self.loop.call_later(timeout, self._finish)
-        if not self._open:
+        if not self.connections:
             self._finish()
 
     def _fit(self, limits: Limits, workers: int) -> Limits:
@@ -356,7 +283,7 @@ class Worker:
             self.log.flush()
             vitals[Vital.LOG_LINES] = self.log.written
             vitals[Vital.LOG_DROPPED] = self.log.dropped
-        vitals[Vital.CONNECTIONS] = len(self._open)
+        vitals[Vital.CONNECTIONS] = len(self.connections)
         vitals[Vital.GENERATION] = self.follower.generation + 1
         vitals[Vital.DRAINED] = self.follower.drained() + 1
         stalls = self.follower.stalls
@@ -379,7 +306,7 @@ class Worker:
                 if endpoint.counter.words[EndpointWord.ACTIVE] != active:
                     endpoint_counter(self, endpoint).words[EndpointWord.ACTIVE] = active
         self.vitals[Vital.REQUESTS_ACTIVE] = in_use
-        self.vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) + self._tunnels - len(self._open))
+        self.vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) + self._tunnels - len(self.connections))
         self.vitals[Vital.MEMO_SIZE] = len(self.follower.table.memory)
 
     def start(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -414,7 +341,7 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for downstream in list(self._open):
+        for downstream in list(self.connections):
             downstream.stop()
         for mirror in list(self.mirrors):
             mirror.stop()

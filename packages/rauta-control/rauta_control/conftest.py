@@ -1,0 +1,63 @@
+"""The fixtures that several files of tests share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rauta_control import ir
+from rauta_control.faketransport_test import patch_sockets
+from rauta_control.fakewire_test import CONFIGURATION, MakeWire, Wire
+from rauta_control.messages import Ack, Hello
+from rauta_control.proxyharness_test import Backend, Handler, Proxy, Put, Shared, echo, site
+
+
+@pytest.fixture
+def make_wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeWire]:
+    """Make workers over fake transports, of which nothing may be left at the end of the test."""
+    patch_sockets(monkeypatch)
+    made: list[Wire] = []
+
+    def make(resources: tuple[ir.Resource, ...] = CONFIGURATION, **settings: object) -> Wire:
+        made.append(Wire(str(tmp_path / "access.log"), resources, **settings))
+        return made[-1]
+
+    yield make
+    for wire in made:
+        wire.close()
+
+
+@pytest.fixture
+def wire(make_wire: MakeWire) -> Wire:
+    """A worker over fake transports. Files with resources of their own have a fixture of this name."""
+    return make_wire()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    """A real worker, and its echo backend, for all tests of a file."""
+    with Backend(echo) as backend, Proxy(site(backend.port)) as proxy:
+        assert isinstance(proxy.link.receive(), Hello)
+        yield Shared(proxy, backend)
+
+
+@pytest.fixture
+def proxy(shared: Shared) -> Proxy:
+    """The worker that the tests of a file share."""
+    return shared.proxy
+
+
+@pytest.fixture
+def behind(shared: Shared) -> Iterator[Put]:
+    """Put another backend behind the proxy for the rest of the test."""
+    made: list[Backend] = []
+
+    def put(handler: Handler) -> Backend:
+        made.append(Backend(handler))
+        assert isinstance(shared.proxy.publish(site(made[-1].port)), Ack)
+        return made[-1]
+
+    yield put
+    assert isinstance(shared.proxy.publish(site(shared.backend.port)), Ack)
+    for backend in made:
+        backend.__exit__()

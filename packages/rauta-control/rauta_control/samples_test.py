@@ -1,0 +1,26 @@
+"""Manifests that several files of tests begin with. No tests in here."""
+
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: web, port: 80}]}]}
+"""
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+"""
+
+
+def endpoints(kind: str, address: str) -> str:
+    """Where the Service has its one endpoint: a slice of this address type."""
+    return f"""---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: web-1, labels: {{kubernetes.io/service-name: web}}}}
+addressType: {kind}
+ports: [{{port: 8080}}]
+endpoints: [{{addresses: [{address}]}}]
+"""

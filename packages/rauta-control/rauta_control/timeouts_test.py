@@ -1,0 +1,139 @@
+"""Timeouts of rules over fake transports: when they begin, what they cut, and how they hold across attempts."""
+
+from __future__ import annotations
+
+import pytest
+
+from rauta_control.action import Retry
+from rauta_control.fakewire_test import OK, MakeWire, Wire, failures, get, reason
+from rauta_control.retryrules_test import RESOURCES, asked, rule, wait
+
+
+@pytest.fixture
+def wire(make_wire: MakeWire) -> Wire:
+    return make_wire(RESOURCES)
+
+
+def test_request_timeout_answers_504_and_the_connection_goes_on(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/request"))
+    wait(wire, 0.48)
+    assert not client.heard()
+    wait(wire, 0.05)
+    answer = client.heard()
+    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert reason(answer) == "request_timeout"
+    assert not wire.backend.open
+    assert failures(wire) == 1
+    client.say(get("/"))
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_request_timeout_cuts_a_response_that_has_begun(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/request"))
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+    for _ in range(9):
+        wait(wire, 0.06)
+        if wire.backend.open:
+            wire.backend.say(b"x")
+    assert client.ended
+    assert client.heard().count(b"x") < 9
+    assert wire.statuses() == [(200, "request_timeout")]
+
+
+def test_request_timeout_includes_the_upload(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"PUT /request HTTP/1.1\r\nHost: h\r\nContent-Length: 90\r\n\r\n")
+    wait(wire, 0.55)
+    assert reason(client.heard()) == "request_timeout"
+    assert failures(wire) == 0  # it was not the backend's turn
+
+
+def test_backend_timeout_begins_when_the_request_is_complete(wire: Wire) -> None:
+    client = wire.client()
+    client.say(b"PUT /backend HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx")
+    wait(wire, 2)
+    client.say(b"y")
+    wait(wire, 0.45)
+    assert not client.heard()
+    wait(wire, 0.1)
+    assert reason(client.heard()) == "backend_timeout"
+    assert failures(wire) == 1
+
+
+def test_a_response_in_time_ends_the_deadline(wire: Wire) -> None:
+    client = wire.client()
+    for path in ("/request", "/backend"):
+        client.say(get(path))
+        wait(wire, 0.4)
+        wire.backend.say(OK)
+        wait(wire, 0.4)
+        assert client.heard() == OK
+    assert not len(wire.worker.wheel)
+
+
+def test_zero_means_no_limit_not_even_our_own(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/none"))
+    wire.wait(1000)
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_a_dripped_response_head_does_not_extend_the_limit(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/"))
+    for _ in range(70):
+        wire.wait(1)
+        if wire.backend.open:
+            wire.backend.say(b"HTTP/1.1 200 OK\r\nX: " if not wire.upstream(wire.backend).buffer else b"y")
+        if answer := client.heard():
+            break
+    assert reason(answer) == "upstream_timeout"
+    assert 60 <= wire.worker.now <= 61.5
+
+
+def test_a_deadline_that_passes_while_connecting_frees_the_request_for_good(wire: Wire) -> None:
+    client = wire.client()
+    wire.loop.hang = True
+    client.say(get("/request"))
+    wait(wire, 0.55)
+    assert reason(client.heard()) == "request_timeout"
+    client.say(get("/plain"))
+    wire.loop.connecting[0].set_result(None)  # of the first request: not for this one
+    wire.loop.settle()
+    assert not wire.backend.received
+    wire.loop.connecting[1].set_result(None)
+    wire.loop.settle()
+    assert wire.backend.received
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+def test_both_timeouts_hold_across_attempts(wire: Wire) -> None:
+    client = wire.client()
+    client.say(get("/both"))
+    wait(wire, 0.39)
+    assert asked(wire) == 1
+    wait(wire, 0.03)  # the first attempt is over, the second waits
+    assert not wire.backends[0].open
+    wait(wire, 0.17)
+    assert asked(wire) == 1
+    wait(wire, 0.38)
+    assert not client.heard()
+    wait(wire, 0.05)
+    assert reason(client.heard()) == "request_timeout"
+    (line,) = wire.log()
+    assert line["attempts"] >= 2
+
+
+def test_an_attempt_that_takes_too_long_is_tried_again_until_none_is_left(wire: Wire) -> None:
+    wire.publish(*RESOURCES, rule("/slow", backend=200, retry=Retry(2)))
+    client = wire.client()
+    client.say(get("/slow"))
+    wait(wire, 1)
+    assert asked(wire) == 3
+    assert reason(client.heard()) == "backend_timeout"
+    assert failures(wire) == 3
