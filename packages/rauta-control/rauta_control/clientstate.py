@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rauta_control.exchange import Exchange
     from rauta_control.framing import ChunkedDecoder
     from rauta_control.port import Port
+    from rauta_control.repetition import Repetition
     from rauta_control.table import Rule
     from rauta_control.upstream import Upstream
     from rauta_control.worker import Worker
@@ -48,10 +49,12 @@ class ClientState(asyncio.Protocol):
         "forwarded",
         "forwarded_host",
         "head",
+        "known",
         "phase",
         "port",
         "queued",
         "reading",
+        "seen",
         "ticket",
         "transport",
         "unsent",
@@ -91,6 +94,8 @@ class ClientState(asyncio.Protocol):
         self.head = worker.secure_head if port.secure else worker.request_head
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (client, self.head.scheme)
         self.forwarded_host = b""  # the X-Forwarded-Host line, if it is not the Host field that makes it
+        self.seen = b""  # a whole head without a body, the last one, in case it comes again
+        self.known: Repetition | None = None  # about the present request, if it has
         self.buffer = b""
         self.queued = 0  # requests taken from `buffer` since it was filled
         self.phase = IDLE

@@ -27,10 +27,12 @@ from rauta_control.gate import enter
 from rauta_control.handshake import TRAILERS, change
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason, Refused, answer
+from rauta_control.repetition import MAX_REPEATED, Repetition
 from rauta_control.sharedmem import Vital
 
 if TYPE_CHECKING:
     from rauta_control.cluster import Endpoint
+    from rauta_control.table import Rule
     from rauta_control.upstream import Upstream
 
 DEFAULT_HIGH_WATER = 65_536  # of transports: bytes not taken by the peer above which we are told to pause
@@ -105,6 +107,11 @@ class Downstream(ClientState):
         if self.phase != IDLE:
             self._more(data)
             return
+        same = data == self.seen
+        if not same:
+            self.known = None
+        elif self.known is not None and self._repeat(self.known):
+            return
         end = data.find(b"\r\n\r\n")
         if end < 0 or data[0] == 13:
             clientbuffer.gather(self, data)
@@ -127,10 +134,10 @@ class Downstream(ClientState):
         self.keep_alive = head.keep_alive
         self.plain = head.keep_alive and not head.http10 and not worker.draining
         if head.request_id:
-            self.request_id = request_id = head.request_id
+            self.request_id = head.request_id
         else:
             worker.requests = number = worker.requests + 1
-            self.request_id = request_id = b"%b%012x" % (worker.request_prefix, number)
+            self.request_id = b"%b%012x" % (worker.request_prefix, number)
         self.phase = WAIT
         self.deadline = NEVER
         length = head.length
@@ -159,6 +166,40 @@ class Downstream(ClientState):
                 self.rule = rule
                 enter(self, rule.treatment, head, data, end, self.forwarded_host or forwarded_host)
                 return
+        lines = data[: end + 2]
+        start = b"" if head.fields is None else b"%b %b HTTP/1.1\r\n%b" % (method, target, head.fields)
+        forwarded_host = self.forwarded_host or forwarded_host
+        if start and head.wish:
+            self._forward(rule, lines, start, forwarded_host, head.wish)
+            return
+        if same and self.plain and not head.request_id:
+            line = (method, target, self.host)
+            self.known = Repetition(routes.serial, worker.limits, line, start, forwarded_host, rule)
+        elif not length and end < MAX_REPEATED and end + 4 == len(data):
+            self.seen = data
+        self._forward(rule, lines, start or lines, forwarded_host)
+
+    def _repeat(self, known: Repetition) -> bool:
+        """Take the head of the last request once more; False if it has to be read and decided anew."""
+        worker, rule = self.worker, known.rule()
+        current = known.serial == self.port.routes.serial and known.limits is worker.limits
+        if rule is None or not current or worker.draining:
+            return False
+        self.started = monotonic()
+        self.method = known.method
+        self.target = known.target
+        self.host = known.host
+        worker.requests = number = worker.requests + 1
+        self.request_id = b"%b%012x" % (worker.request_prefix, number)
+        self.phase = WAIT
+        self.deadline = NEVER
+        worker.vitals[_MEMO_HITS] += 1
+        lines = self.seen[:-2]
+        self._forward(rule, lines, known.start or lines, known.forwarded_host)
+        return True
+
+    def _forward(self, rule: Rule, lines: bytes, start: bytes, forwarded_host: bytes, wish: bytes = b"") -> None:
+        """Send the request on by its rule. The client's head is `lines`, what the backend gets of it `start`."""
         self.rule = rule
         cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
         if cluster is None:
@@ -167,26 +208,14 @@ class Downstream(ClientState):
         if cluster.slots:
             endpoint = cluster.endpoints[cluster.table[self.flow % cluster.slots]]
         else:
-            picked = cluster.pick(cluster.flow(self.flow, self.client, data[: end + 2]))
+            picked = cluster.pick(cluster.flow(self.flow, self.client, lines))
             if picked is None:
                 self.fail(Reason.NO_ENDPOINTS)
                 return
             endpoint = picked
         self.endpoint = endpoint
-        if head.fields is None:
-            request = b"%b%b%bX-Request-Id: %b\r\n\r\n" % (data[: end + 2], self.forwarded, forwarded_host, request_id)
-        else:
-            request = b"%b %b HTTP/1.1\r\n%b%b%bX-Request-Id: %b\r\n\r\n" % (
-                method,
-                target,
-                head.fields,
-                self.forwarded,
-                self.forwarded_host or forwarded_host,
-                request_id,
-            )
-            if head.wish:
-                request = self.grant(head.wish, request)
-        self.dispatch(endpoint, request)
+        request = b"%b%b%bX-Request-Id: %b\r\n\r\n" % (start, self.forwarded, forwarded_host, self.request_id)
+        self.dispatch(endpoint, self.grant(wish, request) if wish else request)
 
     # -- the request
 

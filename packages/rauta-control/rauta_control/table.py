@@ -16,6 +16,7 @@ one entry costs: clients choose the keys.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 from typing import TypeAlias
 
 import msgspec
@@ -36,6 +37,7 @@ SEEN_LIMIT = 4_096  # Host fields that a listener remembers before it starts ane
 CHOICE_LIMIT = 32  # rules in a decision that is remembered: with the limits above they are under 6 MiB
 
 _ANY = b"*"
+_serials = count()
 
 
 class Rule:
@@ -202,12 +204,16 @@ class Memory:
 
 
 class Routes:
-    """The host names of one listener. `seen` maps Host fields as clients send them to (host, X-Forwarded-Host line)."""
+    """The host names of one listener. `seen` maps Host fields as clients send them to (host, X-Forwarded-Host line).
 
-    __slots__ = ("names", "seen")
+    `serial` tells it from all others without holding it, which would hold rules that requests in flight do not use.
+    """
+
+    __slots__ = ("names", "seen", "serial")
 
     def __init__(self, names: dict[bytes, Host]) -> None:
         self.names = names
+        self.serial = next(_serials)
         self.seen: dict[bytes, tuple[Host, bytes]] = {}
 
     def find(self, field: bytes) -> tuple[Host, bytes] | None:

@@ -122,31 +122,38 @@ class Upstream(BackendState):
             self.transport.abort()
             return
         if phase == HEAD:
-            searched = 0
-            if self.buffer:
-                searched = max(0, len(self.buffer) - 3)
-                data = self.buffer + data
-            end = data.find(b"\r\n\r\n", searched)
-            if end < 0:
-                self.buffer = data
-                if len(data) > MAX_HEAD:
-                    self.failed(downstream, Reason.UPSTREAM_INVALID)
-                return
-            head = self.worker.response_head
-            try:
-                head.read(data, end, no_body=downstream.method == b"HEAD")
-            except Refused as refused:
-                self.failed(downstream, refused.reason)
-                return
-            length = head.length
-            if head.fields is not None or head.status < 200 or not downstream.plain or downstream.phase != WAIT:
-                relay.response(self, downstream, head, data, end + 4)
-                return
+            known = downstream.known
+            if known and known.reply and data.startswith(known.reply) and downstream.plain and not self.buffer:
+                start, length = len(known.reply), known.length
+                downstream.status = known.status
+            else:
+                searched = 0
+                if self.buffer:
+                    searched = max(0, len(self.buffer) - 3)
+                    data = self.buffer + data
+                end = data.find(b"\r\n\r\n", searched)
+                if end < 0:
+                    self.buffer = data
+                    if len(data) > MAX_HEAD:
+                        self.failed(downstream, Reason.UPSTREAM_INVALID)
+                    return
+                head = self.worker.response_head
+                try:
+                    head.read(data, end, no_body=downstream.method == b"HEAD")
+                except Refused as refused:
+                    self.failed(downstream, refused.reason)
+                    return
+                start, length = end + 4, head.length
+                if head.fields is not None or head.status < 200 or not downstream.plain or downstream.phase != WAIT:
+                    relay.response(self, downstream, head, data, start)
+                    return
+                downstream.status = head.status
+                if known:
+                    known.learn(data[:start], head.status, length)
             # The common case: the head goes out as it came, with as much of the body as is here.
-            downstream.status = head.status
-            self.keep_alive = head.keep_alive
+            self.keep_alive = True
             size = len(data)
-            left = end + 4 + length - size
+            left = start + length - size
             if left == 0:
                 downstream.bytes_out = size
                 downstream.transport.write(data)
