@@ -4,7 +4,8 @@ Method and path decide most requests, and what they decided is remembered (table
 rule, or one that asks for more, what is remembered is a Choice: the rules that are left, in their order. Only requests
 that meet one have their head and query searched, only for what its rules ask for, and once for each name.
 
-* A field is compared as the client sent it, several lines of one name as one value (field.py).
+* A field is compared as the client sent it, several lines of one name as one value (field.py); X-Forwarded-* and the
+  like as the backend will see them.
 * Of a query parameter that is given more than once the first value counts (HTTPQueryParamMatch leaves it open; Envoy
   does the same). Names and values are decoded: percent escapes, and `+` for a space.
 * An expression must match all of a value (regex.py).
@@ -12,27 +13,36 @@ that meet one have their head and query searched, only for what its rules ask fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from rauta_control import field, ir, regex
+from rauta_control.reasons import Reason
+from rauta_control.regex import Test
 
 if TYPE_CHECKING:
     from rauta_control.table import Rule
 
-Test: TypeAlias = Callable[[bytes], object]
-"""Says, true or not, whether a value is what is asked for."""
+# Fields that the gateway takes from clients and states itself (head.py, forwarded.py): what the backend will see of
+# them counts, because a client can write anything there.
+_STATED = re.compile(r"forwarded|x-real-ip|x-forwarded(?:-.*)?|x-rauta-.*")
 
 
 class Conditions:
-    """What a rule asks for beside method and path: `headers` by needle, `query` by name, both must hold."""
+    """What a rule asks for beside method and path: `headers` by needle, `query` by name, both must hold.
+
+    Of a header there is also whether the gateway states it.
+    """
 
     __slots__ = ("headers", "query")
 
     def __init__(self, rule: ir.Rule) -> None:
-        self.headers = [(field.needle(each.name), _test(each)) for each in rule.headers]
-        self.query = [(each.name.encode(), _test(each)) for each in rule.query]
+        self.headers = [
+            (field.needle(each.name), _test(each, Reason.HEAD_TOO_LARGE), bool(_STATED.fullmatch(each.name.lower())))
+            for each in rule.headers
+        ]
+        self.query = [(each.name.encode(), _test(each, Reason.TARGET_TOO_LONG)) for each in rule.query]
 
     @classmethod
     def of(cls, rule: ir.Rule) -> Conditions | None:
@@ -53,8 +63,11 @@ class Choice:
         """Not None, as that of a rule may be: a request cannot just be sent on."""
         return self
 
-    def choose(self, head: bytes, target: bytes) -> Rule | None:
-        """Return the first rule whose conditions hold. `head` ends in the CRLF of its last field line."""
+    def choose(self, head: bytes, target: bytes, stated: bytes = b"") -> Rule | None:
+        """Return the first rule whose conditions hold; raise Refused for a value that is too long for an expression.
+
+        `head` ends in the CRLF of its last field line; `stated` are the lines that the gateway adds of its own.
+        """
         lowered = b""
         fields: dict[bytes, bytes | None] = {}
         query: dict[bytes, bytes] | None = None
@@ -62,9 +75,12 @@ class Choice:
             conditions = rule.conditions
             if conditions is None:
                 return rule
-            for wanted, test in conditions.headers:
+            for wanted, test, ours in conditions.headers:
                 if wanted in fields:
                     value = fields[wanted]
+                elif ours:
+                    said = b"\n" + stated
+                    value = fields[wanted] = field.value(said, said.lower(), wanted)
                 else:
                     lowered = lowered or head.lower()
                     value = fields[wanted] = field.value(head, lowered, wanted)
@@ -99,8 +115,5 @@ def _decoded(text: bytes) -> bytes:
     return unquote_to_bytes(text) if b"%" in text else text
 
 
-def _test(predicate: ir.Predicate) -> Test:
-    if predicate.regex:
-        expression: Test = regex.compiled(predicate.value).fullmatch
-        return expression
-    return predicate.value.encode().__eq__
+def _test(predicate: ir.Predicate, reason: Reason) -> Test:
+    return regex.test(predicate.value, reason) if predicate.regex else predicate.value.encode().__eq__

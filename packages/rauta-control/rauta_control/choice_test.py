@@ -54,6 +54,68 @@ def test_header_fields_and_query_parameters_decide(wire: Wire, request_head: byt
         assert wire.log()[-1]["route"] == chosen
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "chosen"),
+    [
+        ("X-Forwarded-For", "10.1.2.3", "c"),
+        ("X-Forwarded-Proto", "https", "c"),
+        ("X-Forwarded-Host", "inside", "c"),
+        ("X-Forwarded-Port", "443", "c"),
+        ("X-Forwarded", "for=10.1.2.3", "c"),
+        ("Forwarded", "for=10.1.2.3", "c"),
+        ("X-Real-IP", "10.1.2.3", "c"),
+        ("X-Forwarded-For", "198.51.100.7", "trusting"),
+        ("X-Forwarded-Proto", "http", "trusting"),
+        ("X-Forwarded-Host", "h", "trusting"),
+    ],
+)
+@pytest.mark.parametrize("says", ["", "10.1.2.3", "https", "inside", "443", "for=10.1.2.3"])
+def test_what_a_stranger_says_of_where_it_comes_from_decides_nothing(
+    wire: Wire, field: str, value: str, chosen: str, says: str
+) -> None:
+    wire.publish(
+        *CONFIGURATION, rule("c"), cluster("trusting", 8009), rule("trusting", (ir.Predicate(field.lower(), value),))
+    )
+    client = wire.client()
+    client.say(get("/p", *((f"{field}: {says}",) if says else ())))
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert wire.log()[-1]["route"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status", "code"),
+    [
+        (get("/p?p+g=" + "x" * 8_000), 200, ""),
+        (get("/p", "X-Canary: " + "a" * 8_192), 200, ""),
+        (get("/p", "X-Canary: " + "a" * 8_193), 431, "head_too_large"),
+        (get("/p?v=" + "x" * 700), 414, "target_too_long"),  # of an expression with many states
+        (get("/long/" + "x" * 700), 414, "target_too_long"),
+        (get("/p", "X-Other: " + "a" * 8_193), 200, ""),
+    ],
+)
+def test_a_value_too_long_for_an_expression_is_refused_whatever_the_rule(
+    wire: Wire, request_head: bytes, status: int, code: str
+) -> None:
+    costly = "((a?){300}a{300})*"
+    path = ir.Rule("path", "path", "l|*", "/long/" + costly, "regex", (), slot=0, epoch=1)
+    rules = (
+        rule("header", (ir.Predicate("x-canary", "[^a]*", regex=True),)),
+        rule("page", query=(PAGE, PAGE)),
+        rule("query", query=(ir.Predicate("v", costly, regex=True),)),
+    )
+    wire.publish(*CONFIGURATION, rule("c"), *(replace(each, clusters=()) for each in rules), path)
+    client = wire.client()
+    client.say(request_head)
+    if status == 200:
+        wire.backend.say(OK)
+    client.heard()
+    assert wire.statuses() == [(status, code)]
+    client.say(get("/p"))  # the next request is served
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
 def test_a_newline_does_not_escape_an_expression_for_everything(wire: Wire) -> None:
     anything = ir.Predicate("debug", ".*", regex=True)
     wire.publish(*CONFIGURATION, replace(rule("c", query=(anything,)), clusters=()))

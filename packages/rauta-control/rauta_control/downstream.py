@@ -148,24 +148,29 @@ class Downstream(ClientState):
             return
         host, forwarded_host = found
         rule = host.memo.get(method + head.path)
-        if rule is None:
-            worker.vitals[_MEMO_MISSES] += 1
-            rule = host.decide(method, head.path)
+        try:
             if rule is None:
-                self.fail(Reason.NO_ROUTE)
-                return
-        else:
-            worker.vitals[_MEMO_HITS] += 1
-        if rule.treatment is not None:
-            if isinstance(rule, Choice):
-                rule = rule.choose(data[: end + 2], target)
+                worker.vitals[_MEMO_MISSES] += 1
+                rule = host.decide(method, head.path)
                 if rule is None:
                     self.fail(Reason.NO_ROUTE)
                     return
+            else:
+                worker.vitals[_MEMO_HITS] += 1
             if rule.treatment is not None:
-                self.rule = rule
-                enter(self, rule.treatment, head, data, end, self.forwarded_host or forwarded_host)
-                return
+                if isinstance(rule, Choice):
+                    stated = self.forwarded + (self.forwarded_host or forwarded_host)
+                    rule = rule.choose(data[: end + 2], target, stated)
+                    if rule is None:
+                        self.fail(Reason.NO_ROUTE)
+                        return
+                if rule.treatment is not None:
+                    self.rule = rule
+                    enter(self, rule.treatment, head, data, end, self.forwarded_host or forwarded_host)
+                    return
+        except Refused as refused:  # a value too long for an expression
+            self.fail(refused.reason)
+            return
         lines = data[: end + 2]
         start = b"" if head.fields is None else b"%b %b HTTP/1.1\r\n%b" % (method, target, head.fields)
         forwarded_host = self.forwarded_host or forwarded_host

@@ -33,17 +33,23 @@ _OURS = frozenset(
         "upgrade",
     )
 )
+_DISGUISES = r"[!#$%&'*+.^_`|~-]"
 _PREFIX = "x-rauta-"  # what only we say
 
 
 class Edit:
-    """One compiled HeaderEdit."""
+    """One compiled HeaderEdit, of a request or, if not `request`, of a response.
+
+    In a request, what is replaced or dropped is also what CGI would take for it: otherwise a client's `X_User` went on
+    beside our `X-User`, and applications could not tell them apart.
+    """
 
     __slots__ = ("_added", "_dropped")
 
-    def __init__(self, edit: HeaderEdit) -> None:
+    def __init__(self, edit: HeaderEdit, *, request: bool = False) -> None:
         names = {name.lower() for name, _ in edit.replace} | {name.lower() for name in edit.drop}
-        pattern = b"|".join(re.escape(name.encode()) for name in sorted(names))
+        form = _disguised if request else re.escape
+        pattern = "|".join(form(name) for name in sorted(names)).encode()
         # Anchored at the line before: the first line of a response's block is its status line.
         self._dropped = re.compile(rb"(?mi)^(?:%b):[^\n]*\n" % pattern) if names else None
         self._added = b"".join(b"%b: %b\r\n" % (n.encode(), v.encode()) for n, v in (*edit.replace, *edit.append))
@@ -53,6 +59,11 @@ class Edit:
         if self._dropped is not None:
             fields = self._dropped.sub(b"", fields)
         return fields + self._added
+
+
+def _disguised(name: str) -> str:
+    """Return a pattern for every name that is the same to CGI as `name`, which is in lower case."""
+    return _DISGUISE.sub(lambda _: _DISGUISES, name)
 
 
 def unusable(edit: HeaderEdit) -> Iterator[tuple[str, str]]:

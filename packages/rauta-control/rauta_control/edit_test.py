@@ -25,6 +25,15 @@ def test_edits(edit: HeaderEdit, after: bytes) -> None:
     assert Edit(edit).apply(FIELDS) == after
 
 
+def test_of_a_request_what_is_the_same_to_cgi_goes_too() -> None:
+    fields = b"X-User: a\r\nX_User: b\r\nx.user: c\r\nXUser: d\r\nX-User-Id: e\r\n"
+    edit = HeaderEdit(replace=(("X-User", "me"),))
+    kept = b"XUser: d\r\nX-User-Id: e\r\nX-User: me\r\n"
+    assert Edit(edit, request=True).apply(fields) == kept
+    assert Edit(HeaderEdit(drop=("x_user",)), request=True).apply(fields) == kept.removesuffix(b"X-User: me\r\n")
+    assert Edit(edit).apply(fields) == b"X_User: b\r\nx.user: c\r\n" + kept
+
+
 @pytest.mark.parametrize(
     "name",
     [

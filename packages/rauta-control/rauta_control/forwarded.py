@@ -84,7 +84,12 @@ def looped(values: list[bytes] | None, name: str) -> bool:
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address in `text`, which may be in brackets or have a port; an IPv4 one also if written as IPv6."""
+    """Return the address in `text`, which may be in brackets or have a port; an IPv4 one also if written as IPv6.
+
+    One with a zone is none: it means nothing elsewhere, and any character may stand in it.
+    """
+    if "%" in text:
+        return None
     match = _PORT.fullmatch(text)
     try:
         address = ip_address(match[1] or match[2] if match else text)

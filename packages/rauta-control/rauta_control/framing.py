@@ -28,7 +28,8 @@ _FRAMING_FIELDS = frozenset((b"content-length", b"transfer-encoding"))
 # what only this gateway may say. `-` as in head.py stands for what CGI makes the same of.
 _NEVER_TRAILERS = re.compile(
     rb"(?:host|te|trailer|upgrade|connection|keep-alive|proxy(?:-.*)?|expect|max-forwards|range|via|forwarded|if-.*"
-    rb"|content-(?:encoding|type|range|location)|cache-control|vary|age|date|expires|location|retry-after|warning"
+    rb"|content-(?:encoding|length|type|range|location)|transfer-encoding|cache-control|vary|age|date|expires"
+    rb"|location|retry-after|warning"
     rb"|authorization|www-authenticate|authentication-info|(?:set-)?cookie2?|origin|access-control-.*"
     rb"|x-(?:forwarded|rauta)-.*|x-real-ip|x-request-id|strict-transport-security)".replace(b"-", rb"[!#$%&'*+.^_`|~-]")
 )

@@ -2,8 +2,8 @@
 
 Everything else that is done to a request is done at once, on its bytes (exchange.py). A gate is a coroutine: only a
 request whose rule has one makes a task. Meanwhile no more of the request's body is read, the request's deadline goes on
-(attempts.py), and the gate has one of its own; a client that leaves cancels it. A gate that takes too long or breaks
-lets nothing pass.
+(attempts.py), and the gate has one of its own; a client that leaves cancels it. A gate that takes too long or breaks,
+or says what no message can have, lets nothing pass.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from rauta_control.action import HeaderEdit
 from rauta_control.attempts import Attempts
 from rauta_control.cors import is_preflight
-from rauta_control.edit import Edit
+from rauta_control.edit import Edit, unusable
 from rauta_control.exchange import treat
 from rauta_control.policy import DEFAULT
 from rauta_control.reasons import Reason
@@ -49,7 +49,7 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The gate answers the request itself, with a final status. `fields` are valid, and do not frame the response."""
+    """The gate answers the request itself, with a final status. `fields` do not frame the response."""
 
     status: int
     fields: tuple[tuple[str, str], ...] = ()
@@ -106,7 +106,7 @@ async def _pass(
         inquiry = Inquiry(request.client, request.method, request.target, head.host, head.fields, request.request_id)
         try:
             async with asyncio.timeout(gate.timeout):
-                verdict = await gate.ask(inquiry)
+                verdict = _checked(await gate.ask(inquiry))
         except TimeoutError:
             attempts.gate = None
             request.fail(Reason.GATE_TIMEOUT)
@@ -121,10 +121,20 @@ async def _pass(
             request.respond(Reason.GATE_ANSWERED, verdict.status, *_response(verdict, request.method))
             return
         if verdict is not None:
-            head.fields = Edit(verdict).apply(head.fields)
+            head.fields = Edit(verdict, request=True).apply(head.fields)
     attempts.gate = None
     treat(request, treatment, head, data, end, forwarded_host)
     request.regulate()
+
+
+def _checked(verdict: Verdict) -> Verdict:
+    """Return a verdict that can be carried out; raise ValueError for any other. What a gate says may come from afar."""
+    edit = HeaderEdit(append=verdict.fields) if isinstance(verdict, Answer) else verdict
+    for name, why in unusable(edit) if edit is not None else ():
+        raise ValueError(f"{name!r} {why}")
+    if isinstance(verdict, Answer) and not 200 <= verdict.status <= 599:
+        raise ValueError(f"{verdict.status} is not the status of a final response")
+    return verdict
 
 
 def _response(answer: Answer, method: bytes) -> tuple[bytes, bytes]:

@@ -210,3 +210,26 @@ def test_one_that_breaks_lets_nothing_pass(wire: Wire, gate: Waiting, caplog: py
     assert reason(answer) == "gate_failed"
     assert "broken" in caplog.text
     assert not wire.backends
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        HeaderEdit(replace=(("X-User", "me\r\nX-Admin: 1"),)),
+        HeaderEdit(append=(("X User", "me"),)),
+        HeaderEdit(append=(("Transfer-Encoding", "chunked"),)),
+        HeaderEdit(drop=("Host",)),
+        Answer(302, (("Location", "/\r\n\r\nHTTP/1.1 200 OK"),)),
+        Answer(200, (("Content-Length", "0"),)),
+        Answer(200, (("", "a"),)),
+        Answer(101),
+        Answer(0),
+        Answer(600),
+    ],
+)
+def test_what_no_message_can_have_is_not_said(wire: Wire, gate: Waiting, verdict: Verdict) -> None:
+    client = wire.client()
+    client.say(get("/gated"))
+    decide(wire, gate, verdict)
+    assert reason(client.heard()) == "gate_failed"
+    assert not wire.backends

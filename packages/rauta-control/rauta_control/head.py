@@ -40,6 +40,9 @@ _REQUEST_LINE = re.compile(
     rb"(" + _TOKEN + rb") ((/[\x21\x22\x24-\x3e\x40-\x7e]*+)?[\x21\x22\x24-\x7e]*+) HTTP/1\.([01])\r\n"
 )
 _OTHER_VERSION = re.compile(_TOKEN + rb" [/h][\x21\x22\x24-\x7e]*+ HTTP/[0-9](?:\.[0-9])?\r\n")
+_NO_REQUEST = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z\r\n-]")  # nothing that begins so is one; TLS, for one, is not
+# What httptools says of methods of RTSP, and of PRI.
+_OTHER_PROTOCOL = ("Invalid method for HTTP/x.x request", "Expected HTTP/2 Connection Preface")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _ABSOLUTE = re.compile(rb"(?i:(https?)://)([^/?]*)([^?]*)(.*)")
 
@@ -48,7 +51,7 @@ _ABSOLUTE = re.compile(rb"(?i:(https?)://)([^/?]*)([^?]*)(.*)")
 _SPECIAL = re.compile(
     rb"\n(h(?:ost|ttp2-settings)|con(?:nection|tent-length)|expect|forwarded|keep-alive|max-forwards"
     rb"|proxy(?:-(?:authorization|connection))?|t(?:e|railer|ransfer-encoding)|upgrade"
-    rb"|x-(?:real-ip|request-id|(?:forwarded|rauta)-[^:\r\n]*))[ \t]*+:[ \t]*+([^\r]*+)".replace(
+    rb"|x-(?:real-ip|request-id|forwarded(?:-[^:\r\n]*)?|rauta-[^:\r\n]*))[ \t]*+:[ \t]*+([^\r]*+)".replace(
         b"-", rb"[!#$%&'*+.^_`|~-]"
     )
 )
@@ -148,7 +151,12 @@ class RequestHead:
                 break
         if host and host[-1] > 0x20 and minor == b"1":
             self.host = host
-            self.length = length if length > 0 else 0  # noqa: FURB136 - max() is a call
+            if length > 0:
+                self.length = length
+                if self.method == b"TRACE":
+                    raise _traced_content()
+            else:
+                self.length = 0
             self.keep_alive = True
             self.http10 = False
             self.fields = None
@@ -165,7 +173,8 @@ class RequestHead:
         except HttpParserInvalidURLError as error:
             raise Refused(Reason.BAD_REQUEST_LINE, str(error)) from None
         except HttpParserError as error:
-            raise Refused(Reason.BAD_FIELD, str(error)) from None
+            other = str(error) in _OTHER_PROTOCOL
+            raise Refused(Reason.METHOD_UNKNOWN if other else Reason.BAD_FIELD, str(error)) from None
         if path is None:
             path, query = self._origin_form(target)
             target = path + query
@@ -197,6 +206,8 @@ class RequestHead:
         self.http10 = http10
         self.host = _one_host(values, http10)
         self.length = length = _body_length(values, http10)
+        if length and self.method == b"TRACE":
+            raise _traced_content()
         options = connection_options(values.get(b"connection", []))
         named = options - _NAMELESS
         if named and any(name in _PROTECTED or name.startswith(b"x-forwarded-") for name in named):
@@ -275,8 +286,11 @@ class RequestHead:
 def check_unfinished(data: bytes, start: int) -> None:
     """Raise Refused once the beginning of a head cannot become one any more; `start`: where the unseen bytes begin.
 
-    Without this, a client of HTTP/0.9 or of bare line feeds waits for its answer until a timeout. Not about sizes.
+    Without this, a client of HTTP/0.9, of bare line feeds or of TLS waits for its answer until a timeout. Not about
+    sizes.
     """
+    if _NO_REQUEST.match(data):
+        raise _bad_line(data)
     newline = data.find(b"\n", start)
     if newline >= 0:
         if data.find(b"\n") == newline and not _match_line(data):
@@ -331,6 +345,11 @@ def _is_too_large(head: bytes, limits: Limits) -> bool:
 
 def _bad_line(data: bytes) -> Refused:
     return Refused(Reason.VERSION_UNKNOWN if _OTHER_VERSION.match(data) else Reason.BAD_REQUEST_LINE)
+
+
+def _traced_content() -> Refused:
+    """RFC 9110 9.3.8: a TRACE has none. Servers that take this for granted would read it as the next request."""
+    return Refused(Reason.BAD_FRAMING, "TRACE with content")
 
 
 def _one_host(values: dict[bytes, list[bytes]], http10: bool) -> bytes:

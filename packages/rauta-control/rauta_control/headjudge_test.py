@@ -68,7 +68,7 @@ OUR_SUFFIX = [
 ]
 NEVER_FORWARDED = re.compile(
     rb"forwarded|http2-settings|keep-alive|proxy(-authorization|-connection)?|te|trailer|upgrade"
-    rb"|x-(forwarded-.*|rauta-.*|real-ip|request-id)"
+    rb"|x-(forwarded(-.*)?|rauta-.*|real-ip|request-id)"
 )
 
 

@@ -163,8 +163,11 @@ REFUSED: list[tuple[str, bytes, Reason]] = [
     ("method Get", head(line=b"Get / HTTP/1.1"), Reason.METHOD_UNKNOWN),
     ("method GETX", head(line=b"GETX / HTTP/1.1"), Reason.METHOD_UNKNOWN),
     ("method of 40 KB", head(line=b"G" * 40_000 + b" / HTTP/1.1"), Reason.METHOD_UNKNOWN),
-    ("RTSP method", head(line=b"PLAY / HTTP/1.1"), Reason.BAD_FIELD),  # llhttp knows it, but not with HTTP
-    ("PRI with 1.1", head(line=b"PRI / HTTP/1.1"), Reason.BAD_FIELD),
+    ("RTSP method", head(line=b"PLAY / HTTP/1.1"), Reason.METHOD_UNKNOWN),  # llhttp knows it, but not with HTTP
+    ("PRI with 1.1", head(line=b"PRI / HTTP/1.1"), Reason.METHOD_UNKNOWN),
+    ("TRACE with a length", head(HOST + b"Content-Length: 3\r\n", b"TRACE / HTTP/1.1"), Reason.BAD_FRAMING),
+    ("TRACE with a long length", head(HOST + b"Content-Length: 03\r\n", b"TRACE / HTTP/1.1"), Reason.BAD_FRAMING),
+    ("TRACE with chunks", head(HOST + b"Transfer-Encoding: chunked\r\n", b"TRACE / HTTP/1.1"), Reason.BAD_FRAMING),
     ("empty target", head(line=b"GET HTTP/1.1"), Reason.BAD_REQUEST_LINE),
     ("two spaces for a target", head(line=b"GET  HTTP/1.1"), Reason.BAD_REQUEST_LINE),
     ("two targets", head(line=b"GET /a /b HTTP/1.1"), Reason.BAD_REQUEST_LINE),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
+from rauta_control import regex
 from rauta_control.flags import PREFIX, Flag
 from rauta_control.reasons import Reason
 
@@ -192,4 +193,11 @@ together, and each gets its share.
         default = f"{limit.default:,} {meta['unit']}".rstrip()
         bounds = f"{meta['low']:,} - {meta['high']:,}"
         rows.append(f"| `{flag.name}` | `{flag.variable}` | {default} | {bounds} | {meta['text']} | {reasons} |")
-    return head + "\n".join(rows) + "\n"
+    foot = f"""
+These have no flag. The regular expressions of routes: at most {regex.MAX_SIZE:,} instructions of RE2 (usual ones have less
+than 100; a larger one is reported and not served), and a value that one is matched against at most {regex.MAX_VALUE:,} bytes,
+or {regex.MAX_STEPS:,} divided by the instructions of the expression if that is less. A longer value is refused, whatever
+else would have matched the request: `target_too_long` (414) for a path or a query parameter, `head_too_large` (431) for a
+header. What an expression may cost a worker is some 20 ms so.
+"""
+    return head + "\n".join(rows) + "\n" + foot

@@ -1,28 +1,61 @@
-"""The regular expressions of routes: RE2, so that none can make a request slow, matched against the whole value.
+"""The regular expressions of routes: RE2, matched against the whole value, and against none that would take long.
 
-Pure. The engine is imported at first use: most configurations have no expression.
+Pure. RE2 is linear in the value, but what it costs a byte depends on the expression: from 1 ns to 20 times the number
+of its instructions, where it has so many states that it gives up remembering them. So the two together are bounded: a
+longer value is refused, for a rule that does not match because of the length of a value would be a way around it.
+
+Values are UTF-8; in one that is not, each byte is a character. Otherwise `.*` would not match it, and one odd byte
+would be such a way, too. The engine is imported at first use: most configurations have no expression.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from rauta_control.reasons import Reason, Refused
 
 MAX_MEMORY = 1 << 20  # bytes that one compiled expression may take; RE2 refuses larger ones
+MAX_SIZE = 4_000  # instructions of one; usual ones have less than 100, `.{1000}` has 9,000
+MAX_VALUE = 8_192  # bytes of a value, whatever the expression
+MAX_STEPS = 1_000_000  # bytes of a value times instructions of the expression: at worst some 20 ms
+
+Test: TypeAlias = Callable[[bytes], object]
+"""Says, true or not, whether a value is what is asked for."""
 
 
 @functools.lru_cache(maxsize=4096)
 def problem(pattern: str) -> str:
     """Return why `pattern` cannot be used; empty if it can."""
     try:
-        compiled(pattern)
+        _compiled(pattern, "UTF8")
     except ValueError as error:
         return str(error)
     return ""
 
 
+def test(pattern: str, reason: Reason) -> Test:
+    """Return what says whether all of a value matches `pattern`, or raises Refused(reason) if the value is too long.
+
+    Raises ValueError.
+    """
+    engine = _compiled(pattern, "UTF8")
+    match = engine.fullmatch
+    longest = min(MAX_VALUE, MAX_STEPS // engine.programsize)
+
+    def matches(value: bytes) -> object:
+        if len(value) > longest:
+            raise Refused(reason, f"an expression takes values of at most {longest} bytes")
+        if value.isascii() or _is_utf8(value):
+            return match(value)
+        return _compiled(pattern, "LATIN1").fullmatch(value)
+
+    return matches
+
+
 @functools.lru_cache(maxsize=4096)
-def compiled(pattern: str) -> Any:
+def _compiled(pattern: str, encoding: str) -> Any:
     """Return the engine's object for `pattern`, whose `fullmatch` takes the bytes of a value. Raises ValueError."""
     import re2  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
 
@@ -30,9 +63,21 @@ def compiled(pattern: str) -> Any:
     options.max_mem = MAX_MEMORY
     options.log_errors = False
     options.dot_nl = True  # a decoded query parameter may have newlines, and must not escape `.*` by one
+    options.encoding = getattr(re2.Options.Encoding, encoding)
     try:
-        return re2.compile(pattern.encode(), options)
+        engine = re2.compile(pattern.encode(), options)
     except re2.error as error:
         cause = error.args[0] if error.args else "cannot be compiled"
         text = cause.decode(errors="replace") if isinstance(cause, bytes) else str(cause)
         raise ValueError(f"not an RE2 expression: {text}") from None
+    if engine.programsize > MAX_SIZE:
+        raise ValueError(f"too large: {engine.programsize:,} instructions, {MAX_SIZE:,} at most; repeat less often")
+    return engine
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -23,7 +23,7 @@ import msgspec
 
 from rauta_common.radix import Radix
 from rauta_control import ir, regex
-from rauta_control.choice import Choice, Conditions, Test
+from rauta_control.choice import Choice, Conditions
 from rauta_control.cluster import Cluster
 from rauta_control.handshake import offered
 from rauta_control.head import split_host
@@ -69,7 +69,7 @@ class Rule:
     def __init__(self, rule: ir.Rule, clusters: dict[str, Cluster]) -> None:
         self.method = rule.method.encode()
         self.exact = rule.path_type == "exact"
-        self.expression: Test | None = regex.compiled(rule.path).fullmatch if rule.path_type == "regex" else None
+        self.expression = regex.test(rule.path, Reason.TARGET_TOO_LONG) if rule.path_type == "regex" else None
         self.conditions = Conditions.of(rule)
         self.order = rule.precedence
         self.slot = rule.slot
@@ -127,7 +127,10 @@ class Host:
         self.older: dict[bytes, Decision] = {}
 
     def decide(self, method: bytes, path: bytes) -> Decision | None:
-        """Return the decision on a request that the memo does not know, and remember it. Misses are not remembered."""
+        """Return the decision on a request that the memo does not know, and remember it. Misses are not remembered.
+
+        Raises Refused(TARGET_TOO_LONG) for a path that an expression cannot be matched against.
+        """
         key = method + path
         decision = self.older.get(key)
         if decision is None:

@@ -11,6 +11,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Grpc-Statu
 TRAILERS = b"Grpc-Status: 0\r\nX-Checksum: 1\r\n"
 NEVER = (
     b"Host: evil\r\nAuthorization: Basic x\r\nSet-Cookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\nX_Forwarded_For: 1\r\n"
+    b"Content_Length: 9\r\nTransfer.Encoding: chunked\r\n"
     b"Content-Type: text/html\r\nConnection: close\r\nExpect: 100-continue\r\nX-Rauta-Reason: no_host\r\n"
 )
 BODY = b"3\r\nabc\r\n0\r\n" + NEVER + TRAILERS + b"\r\n"

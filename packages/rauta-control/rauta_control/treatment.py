@@ -63,7 +63,7 @@ class Treatment:
         redirect = next((filters.redirect for filters in reversed(levels) if filters.redirect), None)
         self.policy: Policy | None = None
         self.gates: tuple[Gate, ...] = ()  # asked in this order, before all but preflights
-        self.request = tuple(Edit(filters.request) for filters in levels if filters.request)
+        self.request = tuple(Edit(filters.request, request=True) for filters in levels if filters.request)
         self.response = tuple(Edit(filters.response) for filters in levels if filters.response)
         self.host = b"Host: %b\r\n" % host.encode() if host else b""
         self.path = PathChange(path, prefix) if path else None
