@@ -38,7 +38,10 @@ SMUGGLED = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 LENGTHS = [
     *(
         _refused(f"Content-Length {value!r}", _post(b"Content-Length: %b\r\n" % value.encode("latin-1")))
-        for value in ("+3", "-1", "3_0", "0x3", "3.0", "3e0", "3, 3", "3,", "3 4", "", '"3"', "\xb3", "3\x0b", "\xa03")
+        for value in (
+            *("+3", "-1", "3_0", "0x3", "3.0", "3e0", "3, 3", "3,", "3 4", "", '"3"', "\xb3", "3\x0b", "\xa03"),
+            *("-0", "3;", "3\x0c", "3L", "0b11", "3 ,3"),
+        )
     ),
     _refused("Content-Length twice, the same", _post(b"Content-Length: 3\r\nContent-Length: 3\r\n")),
     _refused("Content-Length twice, differing", _post(b"Content-Length: 3\r\nContent-Length: 4\r\n")),
@@ -47,6 +50,8 @@ LENGTHS = [
     _refused("Content-Length space before colon", _post(b"Content-Length : 3\r\n")),
     _refused("Content-Length folded", _post(b"Content-Length:\r\n 3\r\n")),
     _refused("Content_Length", _post(b"Content_Length: 3\r\n", b"")),
+    _refused("Content.Length", _post(b"Content.Length: 3\r\n", b"")),
+    _refused("Content-Length of 40 digits", _post(b"Content-Length: %040d\r\n" % 3)),
     _passed("Content-Length 003 (legal)", _post(b"Content-Length: 003\r\n"), saw=b"content-length: 3\r\n"),
     _passed("Content-Length 0 on GET (legal)", _get(fields=HOST + b"Content-Length: 0\r\n")),
     _passed("GET with a body (legal)", _get(fields=HOST + b"Content-Length: 3\r\n") + b"abc", saw=b"\r\n\r\nabc"),
@@ -72,6 +77,13 @@ CODINGS = [
             "chunked\xa0",
             "chunk ed",
             "",
+            "chunked\x0c",
+            "chunked;",
+            "'chunked'",
+            "chunked\x85",
+            "gzip;q=1, chunked",
+            "identity, chunked",
+            "gzip",
         )
     ),
     _refused("Transfer-Encoding gzip, chunked (legal)", _post(b"Transfer-Encoding: gzip, chunked\r\n", SMUGGLED), 501),
@@ -81,6 +93,10 @@ CODINGS = [
     _refused("Transfer-Encoding space before colon", _post(b"Transfer-Encoding : chunked\r\n", SMUGGLED)),
     _refused("Transfer-Encoding folded", _post(b"Transfer-Encoding:\r\n chunked\r\n", SMUGGLED)),
     _refused("Transfer_Encoding", _post(b"Transfer_Encoding: chunked\r\n", SMUGGLED)),
+    _refused("Transfer.Encoding", _post(b"Transfer.Encoding: chunked\r\n", SMUGGLED)),
+    _refused("Transfer-Encoding and NUL", _post(b"Transfer-Encoding\0: chunked\r\n", SMUGGLED)),
+    _refused("Transfer-Encoding and two colons", _post(b"Transfer-Encoding:: chunked\r\n", SMUGGLED)),
+    _refused("Transfer-Encoding after bare CR", _post(b"X: y\rTransfer-Encoding: chunked\r\n", SMUGGLED)),
     _refused("Transfer-Encoding after bare LF", _post(b"X: y\nTransfer-Encoding: chunked\r\n", SMUGGLED)),
     _refused("Transfer-Encoding on HTTP/1.0", _post(b"Transfer-Encoding: chunked\r\n", SMUGGLED, b"POST / HTTP/1.0")),
     _passed("Transfer-Encoding CHUNKED (legal)", _post(b"Transfer-Encoding: CHUNKED\r\n", b"3\r\nabc\r\n0\r\n\r\n")),
@@ -114,17 +130,40 @@ HOSTS = [
     _refused("Host empty", _get(fields=b"Host:\r\n")),
     *(
         _refused(f"Host {value}", _get(fields=b"Host: %b\r\n" % value.encode()))
-        for value in ("a b", "a@b/c", "a, b", "a:99999", "a:8a", "u@a", "a/b", "a?b", "a\\b", "[::1", "a:80:80", "..")
+        for value in (
+            *("a b", "a@b/c", "a, b", "a:99999", "a:8a", "u@a", "a/b", "a?b", "a\\b", "[::1", "a:80:80", ".."),
+            *(
+                "a%62",
+                "*",
+                "*.a",
+                'a"b',
+                "a;b",
+                "[1.2.3.4]",
+                "[::1%25lo]",
+                "[::1]a",
+                "a..",
+                ".a",
+                "a:+80",
+                "a: 80",
+                "::1",
+            ),
+        )
     ),
     _refused("absolute-form, Host differs", _get(b"http://b/")),
     _refused("absolute-form of https on a plain listener", _get(b"https://a/")),
     _refused("absolute-form with userinfo", _get(b"http://u@a/")),
+    _refused("absolute-form without a host", _get(b"http:///x")),
+    _refused("absolute-form of ftp", _get(b"ftp://a/")),
+    _refused("absolute-form above the root", _get(b"http://a/../../x")),
     _passed("absolute-form (legal)", _get(b"http://a/x"), saw=b"GET /x HTTP/1.1"),
     _passed("Host with port (legal)", _get(fields=b"Host: a:80\r\n"), saw=b"host: a:80\r\n"),
 ]
 
 LINES = [
     _refused("CONNECT", _line(b"CONNECT a:443 HTTP/1.1"), 405, 501),
+    _refused("TRACE with a body", _post(b"Content-Length: 3\r\n", line=b"TRACE / HTTP/1.1"), 400, 405),
+    _refused("method PLAY", _line(b"PLAY / HTTP/1.1"), 501),
+    _refused("method with a quote", _line(b'"GET" / HTTP/1.1')),
     _refused("target without slash", _get(b"x")),
     _refused("fragment in the target", _get(b"/x#f")),
     _refused("TAB in the target", _get(b"/a\tb")),
@@ -137,6 +176,10 @@ LINES = [
     _refused("HTTP/0.9 request", b"GET /\r\n\r\n"),
     _refused("HTTP/1.2", _line(b"GET / HTTP/1.2"), 505),
     _refused("HTTP/0.9 as a version", _line(b"GET / HTTP/0.9"), 505),
+    *(
+        _refused(f"{version} as a version", _line(b"GET / %b" % version.encode("latin-1")))
+        for version in ("HTTP/01.1", "HTTP/1.10", "HTTP/1,1", "HTTP/ 1.1", "HTTPS/1.1", "RTSP/1.0", "HTTP/1.1 x")
+    ),
     _refused("http/1.1", _line(b"GET / http/1.1")),
     _refused("ICE/1.0", _line(b"GET / ICE/1.0")),
     _refused("SOURCE and ICE/1.0", _line(b"SOURCE / ICE/1.0")),
@@ -144,12 +187,26 @@ LINES = [
     _refused("method get", _line(b"get / HTTP/1.1"), 400, 501),
     _refused("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     _refused("leading LF", b"\n" + _get()),
+    _refused("line of the PROXY protocol", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + _get()),
+    _refused("ClientHello without TLS", bytes.fromhex("160301007b01000077 0303") + bytes(range(100, 200))),
     _refused("1 MiB target", _get(b"/" + b"a" * 2**20), 414),
     _refused("%00 in the path", _get(b"/a%00b")),
     _refused("broken escape in the path", _get(b"/a%zz")),
     _refused("path above the root", _get(b"/../../etc")),
     _refused("path above the root, escaped", _get(b"/%2e%2e/etc")),
     _refused("backslash in the path", _get(b"/a\\..\\b")),
+    *(
+        _refused(f"path {path.decode()}", _get(path))
+        for path in (
+            b"/a/..%2fb",
+            b"/a/..;/b",
+            b"/%5c",
+            b"/%c0%ae%c0%ae/b",
+            b"/a/..%c0%afb",
+            b"/%u0041",
+            b"/a/.%2e/%2e.",
+        )
+    ),
     _passed("dot segments", _get(b"/a/../b"), saw=b"GET /b HTTP/1.1"),
     _passed("escaped dot segments", _get(b"/a/%2e%2e/b"), saw=b"GET /b HTTP/1.1"),
     _passed("escaped slash", _get(b"/a%2fb"), saw=b"GET /a%2fb HTTP/1.1"),
@@ -179,6 +236,23 @@ CHUNKS = [
             ("bare CR in a chunk extension", b"3;a\rb\r\nabc\r\n" + SMUGGLED),
             ("trailer Content-Length", b"3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n"),
             ("trailer without colon", b"3\r\nabc\r\n0\r\nFoo\r\n\r\n"),
+            ("trailer Transfer-Encoding", b"3\r\nabc\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            ("trailer folded", b"3\r\nabc\r\n0\r\nX: y\r\n z\r\n\r\n"),
+            ("trailer space before colon", b"3\r\nabc\r\n0\r\nX : y\r\n\r\n"),
+            ("trailer with bare LF", b"3\r\nabc\r\n0\r\nX: y\n\r\n"),
+            ("trailer with NUL", b"3\r\nabc\r\n0\r\nX: y\0\r\n\r\n"),
+            ("trailers of 64 KiB", b"3\r\nabc\r\n0\r\n" + b"X: y\r\n" * 11_000 + b"\r\n"),
+            ("space before a chunk extension", b"3 ;a\r\nabc\r\n" + SMUGGLED),
+            ("CRLF in a quoted chunk extension", b'3;a="\r\nb"\r\nabc\r\n' + SMUGGLED),
+            ("NUL in a chunk extension", b"3;a\0\r\nabc\r\n" + SMUGGLED),
+            ("chunk size 3 and a TAB", b"3\t\r\nabc\r\n" + SMUGGLED),
+            ("chunk size 3 and NUL", b"3\0\r\nabc\r\n" + SMUGGLED),
+            ("chunk size 3_0", b"3_0\r\nabc\r\n" + SMUGGLED),
+            ("chunk size 3g", b"3g\r\nabc\r\n" + SMUGGLED),
+            ("chunk size line ends in CR CR LF", b"3\r\r\nabc\r\n" + SMUGGLED),
+            ("chunk data ends in CR CR LF", b"3\r\nabc\r\r\n" + SMUGGLED),
+            ("last chunk -0", b"-0\r\n\r\n"),
+            ("last chunk 0x0", b"0x0\r\n\r\n"),
         )
     ),
 ]
@@ -199,12 +273,31 @@ CONNECTIONS = [
     _refused("Connection: Content-Length", _post(b"Content-Length: 3\r\nConnection: Content-Length\r\n")),
     _refused("Connection: Host", _get(fields=HOST + b"Connection: Host\r\n")),
     _refused("Connection: X-Forwarded-For", _get(fields=HOST + b"Connection: X-Forwarded-For\r\n")),
+    *(
+        _refused(f"Connection: {name}", _get(fields=HOST + b"Connection: %b\r\n" % name.encode()))
+        for name in ("Transfer-Encoding", "Authorization", "Cookie", "X-Forwarded-Proto")
+    ),
+    _refused("X_Forwarded_For", _get(fields=HOST + b"X_Forwarded_For: 6.6.6.6\r\n")),
+    _refused("X.Forwarded.Host", _get(fields=HOST + b"X.Forwarded.Host: evil\r\n")),
+    _refused("Expect: 100-continue, x", _post(b"Content-Length: 3\r\nExpect: 100-continue, x\r\n"), 417),
     _refused("Expect: 200-ok", _post(b"Content-Length: 3\r\nExpect: 200-ok\r\n"), 417),
     _refused("Max-Forwards: 0", _line(b"OPTIONS / HTTP/1.1", HOST + b"Max-Forwards: 0\r\n"), 200, 204, 405, 483, 502),
     _passed(
         "request after Connection: close",
         _get(fields=HOST + b"Connection: close\r\n") + _get(b"/second"),
         hidden=b"second",
+    ),
+    Case(
+        "a bad request after a good one",
+        _get(b"/1") + _get(b"/2", b"Host: a b\r\n") + _get(b"/smuggled"),
+        (frozenset((200,)), frozenset((400,))),
+        1,
+        hidden=b"smuggled",
+    ),
+    _passed(
+        "bytes after a body",
+        _post(b"Content-Length: 3\r\n", b"abc\r\n\r\n") + _get(b"/2"),
+        answers=2,
     ),
     _passed("two pipelined requests (legal)", _get(b"/1") + _get(b"/2"), answers=2),
     _passed(
@@ -218,6 +311,8 @@ CONNECTIONS = [
         hidden=b"hop",
     ),
     _passed("X-Forwarded-For of a stranger", _get(fields=HOST + b"X-Forwarded-For: 6.6.6.6\r\n"), hidden=b"6.6.6.6"),
+    _passed("X-Forwarded of a stranger", _get(fields=HOST + b"X-Forwarded: 6.6.6.6\r\n"), hidden=b"6.6.6.6"),
+    _passed("X-Real-IP of a stranger", _get(fields=HOST + b"X-Real-IP: 6.6.6.6\r\n"), hidden=b"6.6.6.6"),
     _passed("Forwarded of a stranger", _get(fields=HOST + b"Forwarded: for=6.6.6.6\r\n"), hidden=b"6.6.6.6"),
     _passed(
         "Expect: 100-continue, body at once (legal)",

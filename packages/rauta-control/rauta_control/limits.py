@@ -194,10 +194,10 @@ together, and each gets its share.
         bounds = f"{meta['low']:,} - {meta['high']:,}"
         rows.append(f"| `{flag.name}` | `{flag.variable}` | {default} | {bounds} | {meta['text']} | {reasons} |")
     foot = f"""
-These have no flag. The regular expressions of routes: at most {regex.MAX_SIZE:,} instructions of RE2 (usual ones have less
-than 100; a larger one is reported and not served), and a value that one is matched against at most {regex.MAX_VALUE:,} bytes,
-or {regex.MAX_STEPS:,} divided by the instructions of the expression if that is less. A longer value is refused, whatever
-else would have matched the request: `target_too_long` (414) for a path or a query parameter, `head_too_large` (431) for a
-header. What an expression may cost a worker is some 20 ms so.
+These have no flag. A regular expression of a route has at most {regex.MAX_SIZE:,} instructions of RE2 (usual ones have
+less than 100; a larger one is reported and not served). A value that it is matched against has at most
+{regex.MAX_VALUE:,} bytes, or {regex.MAX_STEPS:,} divided by the instructions if that is less: one match takes 20 ms
+at worst. A request with a longer one is refused, even if a later rule would have matched it: `target_too_long` (414)
+for a path or a query parameter, `head_too_large` (431) for a header.
 """
     return head + "\n".join(rows) + "\n" + foot

@@ -8,8 +8,8 @@ Pure. What is matched must be what the backend sees, otherwise a rule on `/admin
 * dot segments are resolved, also escaped ones (RFC 3986 5.2.4);
 * empty segments are kept: `/a//b` is not `/a/b`;
 * refused: broken escapes, %00, backslashes (raw or escaped, some backends read them as slashes), a way above the root,
-  and dot segments that only some backends see: beside an escaped slash (`/a/..%2Fb`, nginx) or with a parameter
-  (`/a/..;/b`, Tomcat).
+  and dot segments that only some backends see: beside an escaped slash (`/a/..%2Fb`, nginx), with a parameter
+  (`/a/..;/b`, Tomcat) or in overlong UTF-8 (`/a/%C0%AE%C0%AE/b`, decoders older than RFC 3629).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _FORBIDDEN = (0x00, 0x5C)
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # After the plain ones have been resolved.
-_HIDDEN_DOTS = re.compile(rb"(?:/|%2F)\.\.?(?:/|%2F|;|%3B|\Z)")
+_SLASH = rb"(?:/|%2F|%C0%AF|%E0%80%AF)"
+_HIDDEN_DOTS = re.compile(_SLASH + rb"(?:\.|%C0%AE|%E0%80%AE){1,2}(?:" + _SLASH + rb"|;|%3B|\Z)")
 
 
 def normalise(path: bytes) -> bytes:

@@ -38,7 +38,7 @@ from rauta_control.reasons import Reason, Refused
         (b"/%25", b"/%25"),
         (b"/%252e%252E/", b"/%252e%252E/"),  # decoded once: a backend that decodes twice is on its own
         (b"/a%20b%c3%a9", b"/a%20b%C3%A9"),
-        (b"/%c0%ae%c0%ae/", b"/%C0%AE%C0%AE/"),  # overlong UTF-8 is no dot
+        (b"/%c0%ae%c0%aea/%c0%afb", b"/%C0%AE%C0%AEa/%C0%AFb"),  # overlong UTF-8, or Latin-1
         (b"/%u002e", None),
         (b"/a%3bb;c", b"/a%3Bb;c"),
         (b"/a;x/../b", b"/b"),
@@ -80,6 +80,11 @@ from rauta_control.reasons import Reason, Refused
         (b"/a/.;/b", None),
         (b"/a/..%3b/b", None),
         (b"/a/%2e%2e;/b", None),
+        (b"/a/%c0%ae%c0%ae/b", None),
+        (b"/a/.%c0%ae", None),
+        (b"/a/..%c0%afb", None),
+        (b"/a%C0%AF../b", None),
+        (b"/%e0%80%ae/b", None),
     ],
 )
 def test_normalise(path: bytes, normal: bytes | None) -> None:
