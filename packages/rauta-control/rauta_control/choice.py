@@ -100,12 +100,13 @@ class Choice:
 
 def parameters(target: bytes) -> dict[bytes, bytes]:
     """Return the query parameters of a request target, decoded; of equal names the first."""
-    pairs = target.partition(b"?")[2].split(b"&")
-    pairs.reverse()
-    found = {}
-    for pair in pairs:
+    found: dict[bytes, bytes] = {}
+    for pair in dict.fromkeys(target.partition(b"?")[2].split(b"&")):  # thousands of `&` cost no more than one
         name, _, value = pair.partition(b"=")
-        found[_decoded(name)] = _decoded(value)
+        if b"%" in pair or b"+" in pair:
+            name, value = _decoded(name), _decoded(value)
+        if name not in found:
+            found[name] = value
     return found
 
 

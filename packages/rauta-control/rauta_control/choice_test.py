@@ -149,6 +149,11 @@ def test_parameters_are_what_the_standard_library_reads_but_the_first_counts(que
     assert found == expected
 
 
+def test_a_query_of_nothing_but_separators_is_one_parameter() -> None:
+    assert parameters(b"/?" + b"&" * 8_000) == {b"": b""}
+    assert parameters(b"/?" + b"a&" * 4_000 + b"a=b") == {b"a": b""}
+
+
 def test_without_a_query_there_are_no_parameters() -> None:
     assert parameters(b"/a=b&c") == parameters(b"/?") == {b"": b""}
 

@@ -30,6 +30,7 @@ from rauta_control.path import SUSPICIOUS, normalise
 from rauta_control.reasons import Reason, Refused
 
 MAX_LENGTH = 2**53  # of a body; more is an attack on somebody's integer
+MAX_CODINGS = 8  # of a Transfer-Encoding that are looked at to say what is wrong with it
 MAX_HOST = 255  # bytes of a Host field; RFC 1035 2.3.4 has 255 for a name
 
 CHUNKED = -1  # as a body length
@@ -372,7 +373,7 @@ def _body_length(values: dict[bytes, list[bytes]], http10: bool) -> int:
         raise Refused(Reason.BAD_FRAMING, "Transfer-Encoding beside something else")
     if codings[0] == b"chunked":
         return CHUNKED
-    *others, last = [coding.strip(b" \t") for coding in codings[0].split(b",")]
+    *others, last = [coding.strip(b" \t") for coding in codings[0].split(b",", MAX_CODINGS)]
     legal = last == b"chunked" and all(_CODING.fullmatch(coding) for coding in others)
     raise Refused(Reason.CODING_UNKNOWN if legal else Reason.BAD_FRAMING, "Transfer-Encoding")
 

@@ -165,6 +165,8 @@ REFUSED: list[tuple[str, bytes, Reason]] = [
     ("method of 40 KB", head(line=b"G" * 40_000 + b" / HTTP/1.1"), Reason.METHOD_UNKNOWN),
     ("RTSP method", head(line=b"PLAY / HTTP/1.1"), Reason.METHOD_UNKNOWN),  # llhttp knows it, but not with HTTP
     ("PRI with 1.1", head(line=b"PRI / HTTP/1.1"), Reason.METHOD_UNKNOWN),
+    ("TE of 9 codings", post(b"Transfer-Encoding: " + b"gzip, " * 9 + b"chunked\r\n"), Reason.BAD_FRAMING),
+    ("TE of 8 codings", post(b"Transfer-Encoding: " + b"gzip, " * 8 + b"chunked\r\n"), Reason.CODING_UNKNOWN),
     ("TRACE with a length", head(HOST + b"Content-Length: 3\r\n", b"TRACE / HTTP/1.1"), Reason.BAD_FRAMING),
     ("TRACE with a long length", head(HOST + b"Content-Length: 03\r\n", b"TRACE / HTTP/1.1"), Reason.BAD_FRAMING),
     ("TRACE with chunks", head(HOST + b"Transfer-Encoding: chunked\r\n", b"TRACE / HTTP/1.1"), Reason.BAD_FRAMING),

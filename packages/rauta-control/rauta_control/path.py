@@ -21,9 +21,16 @@ from rauta_control.reasons import Reason, Refused
 # Anything that may need one of the steps above. A path without a match is already normal; most have none.
 SUSPICIOUS = re.compile(rb"[%\\]|/\.")
 
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
-_FORBIDDEN = (0x00, 0x5C)
+_ESCAPE = re.compile(rb"(?s)%.{0,2}")
+_FORBIDDEN = (b"%00", b"%5C")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_DIGITS = "0123456789ABCDEFabcdef"
+# What becomes of each escape: looked up, because a path in another script has hundreds.
+_ESCAPES = {
+    b"%%%b" % digits: bytes((byte,)) if byte in _UNRESERVED else b"%%%02X" % byte
+    for digits in (f"{high}{low}".encode() for high in _DIGITS for low in _DIGITS)
+    if b"%%%02X" % (byte := int(digits, 16)) not in _FORBIDDEN
+}
 # After the plain ones have been resolved.
 _SLASH = rb"(?:/|%2F|%C0%AF|%E0%80%AF)"
 _HIDDEN_DOTS = re.compile(_SLASH + rb"(?:\.|%C0%AE|%E0%80%AE){1,2}(?:" + _SLASH + rb"|;|%3B|\Z)")
@@ -45,13 +52,11 @@ def normalise(path: bytes) -> bytes:
 
 
 def _unescape(escape: re.Match[bytes]) -> bytes:
-    digits = escape[1]
-    if digits is None:
-        raise Refused(Reason.BAD_PATH, "broken escape")
-    byte = int(digits, 16)
-    if byte in _FORBIDDEN:
-        raise Refused(Reason.BAD_PATH, f"escape %{byte:02X}")
-    return bytes((byte,)) if byte in _UNRESERVED else b"%%%02X" % byte
+    found = _ESCAPES.get(escape[0])
+    if found is None:
+        upper = escape[0].upper()
+        raise Refused(Reason.BAD_PATH, f"escape {upper.decode()}" if upper in _FORBIDDEN else "broken escape")
+    return found
 
 
 def _resolve_dots(path: bytes) -> bytes:

@@ -29,10 +29,10 @@ Test: TypeAlias = Callable[[bytes], object]
 def problem(pattern: str) -> str:
     """Return why `pattern` cannot be used; empty if it can."""
     try:
-        _compiled(pattern, "UTF8")
+        size = _compiled(pattern, "UTF8").programsize
     except ValueError as error:
         return str(error)
-    return ""
+    return "" if size <= MAX_SIZE else f"too large: {size:,} instructions, {MAX_SIZE:,} at most; repeat less often"
 
 
 def test(pattern: str, reason: Reason) -> Test:
@@ -65,14 +65,11 @@ def _compiled(pattern: str, encoding: str) -> Any:
     options.dot_nl = True  # a decoded query parameter may have newlines, and must not escape `.*` by one
     options.encoding = getattr(re2.Options.Encoding, encoding)
     try:
-        engine = re2.compile(pattern.encode(), options)
+        return re2.compile(pattern.encode(), options)
     except re2.error as error:
         cause = error.args[0] if error.args else "cannot be compiled"
         text = cause.decode(errors="replace") if isinstance(cause, bytes) else str(cause)
         raise ValueError(f"not an RE2 expression: {text}") from None
-    if engine.programsize > MAX_SIZE:
-        raise ValueError(f"too large: {engine.programsize:,} instructions, {MAX_SIZE:,} at most; repeat less often")
-    return engine
 
 
 def _is_utf8(value: bytes) -> bool:
