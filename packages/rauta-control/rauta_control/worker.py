@@ -85,7 +85,7 @@ class Worker:
         self.now = self._ticked = monotonic()
         self.wall = time() - self._ticked
         self.second = -1
-        self.second_text = b""
+        self.second_text = self.date = b""  # for the log, and for our own answers
         # x-request-id: 20 random hex digits of the process, then 12 that count.
         self.request_prefix = os.urandom(10).hex().encode()
         self.requests = 0
@@ -198,9 +198,11 @@ class Worker:
         endpoint_counter(self, endpoint).words[EndpointWord.FAILURES] += 1
 
     def set_second(self, second: int) -> None:
-        """Prepare the log's time text for a new second of wall-clock time."""
+        """Prepare what is said of the time in a new second of wall-clock time."""
         self.second = second
-        self.second_text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)).encode()
+        moment = gmtime(second)
+        self.second_text = strftime("%Y-%m-%dT%H:%M:%S", moment).encode()
+        self.date = strftime("%a, %d %b %Y %H:%M:%S GMT", moment).encode()  # in English: nobody sets a locale here
 
     def downstream(self, port: Port, address: str, number: int) -> Downstream:
         """Return what takes the requests of a client's connection, once that is there."""
