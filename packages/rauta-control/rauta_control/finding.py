@@ -70,7 +70,11 @@ CODES: dict[int, Code] = {
     33: Code(
         _WARNING, "a repeated name is ignored", "remove all but the first: names of headers are compared without case"
     ),
-    34: Code(_ERROR, "the expression is invalid", "use the syntax of RE2: https://github.com/google/re2/wiki/Syntax"),
+    34: Code(
+        _ERROR,
+        "the expression is invalid or too large",
+        "use the syntax of RE2: https://github.com/google/re2/wiki/Syntax",
+    ),
     35: Code(_ERROR, "the value of a filter cannot be used", "correct it; until then requests are answered with 500"),
     # Annotations.
     39: Code(
