@@ -13,7 +13,6 @@ that meet one have their head and query searched, only for what its rules ask fo
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -23,10 +22,6 @@ from rauta_control.regex import Test
 
 if TYPE_CHECKING:
     from rauta_control.table import Rule
-
-# Fields that the gateway takes from clients and states itself (head.py, forwarded.py): what the backend will see of
-# them counts, because a client can write anything there.
-_STATED = re.compile(r"forwarded|x-real-ip|x-forwarded(?:-.*)?|x-rauta-.*")
 
 
 class Conditions:
@@ -39,7 +34,7 @@ class Conditions:
 
     def __init__(self, rule: ir.Rule) -> None:
         self.headers = [
-            (field.needle(each.name), _test(each, Reason.HEAD_TOO_LARGE), bool(_STATED.fullmatch(each.name.lower())))
+            (field.needle(each.name), _test(each, Reason.HEAD_TOO_LARGE), field.is_stated(each.name))
             for each in rule.headers
         ]
         self.query = [(each.name.encode(), _test(each, Reason.TARGET_TOO_LONG)) for each in rule.query]

@@ -6,6 +6,23 @@ parsing, and nothing for requests whose rules ask for no field.
 
 from __future__ import annotations
 
+import re
+
+#: Fields that the gateway takes from clients and states itself (head.py, forwarded.py), in lower case.
+_STATED = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"))
+_TAKEN = re.compile(r"x-real-ip|x-forwarded(?:-.*)?|x-rauta-.*")
+
+
+def is_stated(name: str) -> bool:
+    """Whether the gateway, and no client, says what a field of this name (any case) says to a backend, if anything."""
+    return name.lower() in _STATED or is_taken(name)
+
+
+def is_taken(name: str) -> bool:
+    """Whether no backend ever gets a field of this name (any case)."""
+    lower = name.lower()
+    return lower not in _STATED and _TAKEN.fullmatch(lower) is not None
+
 
 def needle(name: str) -> bytes:
     """Return what `value` looks for: the field's name (any case) as it stands in a lowered head."""

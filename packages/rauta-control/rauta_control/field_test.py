@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,3 +27,21 @@ def test_a_cookie_is_found_by_its_exact_name() -> None:
     values = [field.cookie(head, head.lower(), name) for name in (b"a", b"id", b"ID", b"b", b"c")]
     assert values == [b"1", b'"x=y"', b"2", None, None]
     assert field.cookie(b"GET / HTTP/1.1\r\n", b"get / http/1.1\r\n", b"a") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "taken"),
+    [
+        ("X-Forwarded-For", True, False),
+        ("forwarded", True, False),
+        ("X-Forwarded", True, True),
+        ("x-forwarded-port", True, True),
+        ("X-Real-Ip", True, True),
+        ("X-Rauta-Reason", True, True),
+        ("X-Forwardedx", False, False),
+        ("X-Request-Id", False, False),
+        ("Host", False, False),
+    ],
+)
+def test_what_only_the_gateway_says(name: str, stated: bool, taken: bool) -> None:
+    assert (field.is_stated(name), field.is_taken(name)) == (stated, taken)

@@ -76,6 +76,12 @@ CODES: dict[int, Code] = {
         "use the syntax of RE2: https://github.com/google/re2/wiki/Syntax",
     ),
     35: Code(_ERROR, "the value of a filter cannot be used", "correct it; until then requests are answered with 500"),
+    36: Code(_WARNING, "a match can never hold", "match another header: what clients say in this one is taken out"),
+    37: Code(
+        _INFO,
+        "what clients say in this header decides nothing",
+        "list the proxies in front with --trusted-proxies, if it is they who say it",
+    ),
     # Annotations.
     39: Code(
         _WARNING, "an annotation is ignored", "rauta.io/upgrades: protocols of the Upgrade field, separated by commas"

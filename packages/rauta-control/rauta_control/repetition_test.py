@@ -20,7 +20,7 @@ from rauta_control.fakewire_test import cluster as backends
 from rauta_control.sharedmem import Vital
 
 LENGTH_3 = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
-OURS = re.compile(rb'(?<=X-Request-Id: )\S+|(?<="request_id":")[^"]+')  # request ids, which always differ
+OURS = re.compile(rb'(?<=X-Request-Id: )\S+|(?<=Date: )[^\r]+|(?<="request_id":")[^"]+')  # what always differs
 
 HEADS = (
     GET,
