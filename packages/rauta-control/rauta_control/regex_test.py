@@ -19,6 +19,8 @@ from rauta_control.reasons import Reason, Refused
         (".*admin.*", b"admin\xff", True),  # not UTF-8: each byte is a character
         (".*é", b"\xff" + "é".encode(), True),
         ("..", b"\xff\xfe", True),
+        ("[\\x{ff}]\\x{4e00}", b"\xff" + "\u4e00".encode(), True),
+        ("...", b"\xed\xa0\x80", True),  # a surrogate is not UTF-8
         ("a*", b"a\xff", False),
     ],
 )
