@@ -43,7 +43,7 @@ class _Part(msgspec.Struct, frozen=True):
 class _File:
     """What a file gives. `missing`: it is gone, perhaps just for the moment in which an editor replaces it."""
 
-    __slots__ = ("digest", "faults", "missing", "objects", "parts", "places")
+    __slots__ = ("digest", "faults", "kept", "missing", "objects", "parts", "places")
 
     def __init__(self) -> None:
         self.digest = 0
@@ -51,6 +51,7 @@ class _File:
         self.objects: dict[Key, AnyResource] = {}
         self.places: dict[Key, str] = {}
         self.faults: tuple[Fault, ...] = ()
+        self.kept: tuple[Key, ...] = ()  # of its objects those that the text does not say any more
         self.missing = False
 
 
@@ -82,8 +83,16 @@ class Catalog:
         """Take note that a file cannot be read; what it gave before stays."""
         file = self._files.setdefault(name, _File())
         file.digest = 0
+        file.kept = tuple(file.objects)
         self._faulty.add(name)
         file.faults = (Fault(name, "", Problem("", why + (STAYS if file.objects else ""))),)
+
+    def recall(self, name: str, kept: Iterable[AnyResource]) -> None:
+        """Know what a file said before it broke, as it was `kept` before a restart. The file is yet to be read."""
+        file = self._files[name] = _File()
+        file.objects = {key_of(each): each for each in kept}
+        file.places = dict.fromkeys(file.objects, name)
+        self._claim(name, (), file.objects)
 
     def vanish(self, name: str) -> None:
         """Take note that a file is gone for now: what it gave stays, unless another file gives it."""
@@ -95,6 +104,12 @@ class Catalog:
         """Forget a file."""
         self._faulty.discard(name)
         self._claim(name, self._files.pop(name).objects, {})
+
+    @property
+    def kept(self) -> dict[str, tuple[AnyResource, ...]]:
+        """By file, the objects that count although its text does not say them any more."""
+        faulty = ((name, self._files[name]) for name in sorted(self._faulty))
+        return {name: tuple(file.objects[key] for key in file.kept) for name, file in faulty if file.kept}
 
     def edits(self) -> dict[Key, AnyResource | None]:
         """What became of which objects since this was asked last."""
@@ -131,6 +146,7 @@ class Catalog:
             found.lost = True
         old, old_places = file.objects, file.places
         kept = [key for key in old if key not in found.objects and (found.lost or key in found.refused)]
+        file.kept = tuple(kept)
         file.parts = parts
         file.objects = found.objects | {key: old[key] for key in kept}
         file.places = found.places | {key: old_places[key] for key in kept}

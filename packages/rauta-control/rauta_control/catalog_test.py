@@ -142,6 +142,33 @@ def test_a_file_that_cannot_be_read_keeps_what_it_gave() -> None:
     assert not folder.said()
 
 
+def test_what_is_kept_of_broken_documents_outlives_a_restart() -> None:
+    folder = Folder()
+    folder.write("a.yaml", service("one"), service("two"))
+    folder.write("b.yaml", service("three"))
+    folder.write("c.yaml", service("four"))
+    assert folder.kept == {}
+    folder.write("a.yaml", service("one"), service("two", "high"))
+    folder.write("b.yaml", "kind: [")
+    folder.fail("c.yaml", "cannot be read: permission denied")
+    names = {name: [each.name for each in resources] for name, resources in folder.kept.items()}
+    assert names == {"a.yaml": ["two"], "b.yaml": ["three"], "c.yaml": ["four"]}
+
+    again = Folder()
+    for name, resources in folder.kept.items():
+        again.recall(name, resources)
+    assert again.write("a.yaml", service("one"), service("two", "high")) == ["two", "three", "four", "one"]
+    assert again.write("b.yaml", "kind: [") == []
+    again.fail("c.yaml", "cannot be read: permission denied")
+    assert again.objects == folder.objects
+    assert again.kept == folder.kept
+    assert again.write("a.yaml", service("one")) == ["-two"]
+    again.remove("b.yaml")
+    assert again.changed() == ["-three"]
+    assert again.write("c.yaml", service("four")) == []
+    assert again.kept == {}
+
+
 def test_lists_are_opened() -> None:
     folder = Folder()
     items = "".join(

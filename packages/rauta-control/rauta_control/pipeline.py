@@ -19,7 +19,7 @@ from rauta_control.addresses import held_by
 from rauta_control.condition import Status, stamp
 from rauta_control.finding import Finding, finding
 from rauta_control.gateway import Gateway
-from rauta_control.ir import Listener, Resource
+from rauta_control.ir import Listener, Resource, Rule
 from rauta_control.kinds import AnyResource
 from rauta_control.listenerset import ListenerSet
 from rauta_control.messages import Bound
@@ -34,6 +34,9 @@ from rauta_control.world import Key
 PLACED = ("GatewayClass", "Gateway", "ListenerSet")  # kinds that a change of may move addresses
 MAX_SAID = 10  # broken documents among the problems of the gateway
 HELD = "documents were broken when control restarted: until something is edited, what was published before is served"
+UNSURE = (
+    "documents were broken when control restarted: until they are mended, of what was published before nothing goes"
+)
 DOCUMENT = "Document"  # the kind of what cannot be told to be an object
 
 
@@ -41,17 +44,18 @@ class Pipeline:
     """See the module. `wake` is called when there is something to translate.
 
     Public to read: `resources` as translated, `pending` of them to publish (None: to delete), `statuses` to show, and
-    whether they are `complete`, so that what is not among them is to be deleted.
+    whether they are `complete`, so that they can be published, and `sure`, so that what is not among them is to go.
 
     `restored` says that an older configuration is published already. A source that then begins with broken documents
-    cannot know what they were when they were good, so what is published stays until something is edited or mended.
+    may not know what they were when they were good: what is published stays as it is until something is edited, and
+    what nobody says any more stays until nothing is broken (`sure`).
     """
 
     def __init__(self, terms: Settings, wake: Callable[[], None], *, restored: bool = False) -> None:
         self.pending: dict[str, Resource | None] = {}
         self.statuses: dict[Key, Status] = {}
         self.complete = False
-        self._restored = restored
+        self.sure = not restored
         self._synced = False
         self._wake = wake
         self._terms = terms
@@ -81,14 +85,15 @@ class Pipeline:
         self._faults = tuple(faults)
         self._findings = None
         if self._synced and not self._broken:
-            self.complete = True
+            self.complete = self.sure = True
             self._wake()
 
     def synced(self) -> None:
         """See Sink."""
         if not self._synced:
             self._synced = True
-            self.complete = not (self._restored and self._broken)
+            self.sure |= not self._broken
+            self.complete = self.sure
             self._wake()
 
     # -- what else translation depends on
@@ -173,6 +178,14 @@ class Pipeline:
             if each is not None
         }
 
+    def gone(self, held: Mapping[str, Resource]) -> list[str]:
+        """What of `pending` is to be deleted, where `held` is published.
+
+        Only rules while `sure` is not given: rules that nobody can translate now may need all that is not a rule.
+        """
+        missing = (key for key, each in self.pending.items() if each is None and key in held)
+        return [key for key in missing if self.sure or isinstance(held[key], Rule)]
+
     def published(self, generation: int, refused: Collection[str] = ()) -> None:
         """Know that all of `pending` but what was `refused` is published as of `generation`, or was before."""
         self.pending = {key: self.resources[key] for key in refused if key in self.resources}
@@ -223,7 +236,8 @@ class Pipeline:
         """A sentence for each document that is broken, the first few of many."""
         broken = self._broken
         more = [f"{len(broken) - MAX_SAID} more documents are broken: see the findings"] if broken[MAX_SAID:] else []
-        return ([HELD] if self._synced and not self.complete else []) + broken[:MAX_SAID] + more
+        unsure = [UNSURE if self.complete else HELD] if self._synced and not self.sure else []
+        return unsure + broken[:MAX_SAID] + more
 
     @property
     def _broken(self) -> list[str]:

@@ -8,7 +8,7 @@ from rauta_control.gateway import GatewayStatus
 from rauta_control.ir import Cluster, Endpoint, Listener, validate
 from rauta_control.listenerset import ListenerSetStatus
 from rauta_control.messages import Bound
-from rauta_control.pipeline import HELD, Pipeline
+from rauta_control.pipeline import HELD, UNSURE, Pipeline
 from rauta_control.problem import Problem
 from rauta_control.samples_test import ROUTE, SERVICE, endpoints
 from rauta_control.settings import Settings
@@ -236,6 +236,13 @@ def test_a_restart_with_broken_documents_deletes_nothing_until_something_is_edit
     assert not world.pipeline.complete
     world.pipeline.edit({})
     assert world.pipeline.complete
+    assert not world.pipeline.sure
+    assert world.pipeline.problems[0] == UNSURE
+    world.pipeline.report(())
+    assert world.pipeline.sure
+    assert world.pipeline.problems == []
+    world.pipeline.report(broken)
+    assert world.pipeline.sure
 
     mended = World(restored=True)
     mended.pipeline.report(broken)
