@@ -15,15 +15,16 @@ from typing import Any
 import msgspec
 
 from rauta_common import hashing
-from rauta_control.admit import FILES, Admitted, Verdict, admit
+from rauta_control.admit import FILES, Admitted, Refused, Verdict, admit
 from rauta_control.documents import Piece, pieces, read
-from rauta_control.kinds import AnyResource
-from rauta_control.problem import Problem
+from rauta_control.kinds import KINDS, AnyResource
+from rauta_control.problem import Problem, required, unknown_field, wrong_type
 from rauta_control.slices import Slices
 from rauta_control.source import Fault
 from rauta_control.world import Key, key_of
 
-LIST = "List"  # what `kubectl get -o yaml` makes of several objects
+LIST = "List"  # what `kubectl get -o yaml` makes of several objects; the API server says ServiceList
+LIST_FIELDS = ("apiVersion", "items", "kind", "metadata")
 EMPTY = "is empty, which is taken for half-written: delete the file to remove its objects"
 STAYS = "; until that is mended the last good one counts"
 
@@ -238,20 +239,40 @@ def _part(piece: Piece) -> _Part:
     verdicts: list[Verdict] = []
     steps: list[tuple[int, str]] = []
     for number, document in enumerate(found):
-        for step, each in _expanded(document):
-            verdicts.append(admit(each))
+        for step, verdict in _judged(document):
+            verdicts.append(verdict)
             steps.append((number, step))
     return _Part(tuple(verdicts), tuple(steps), len(found))
 
 
-def _expanded(document: Any) -> Iterator[tuple[str, Any]]:
-    """The objects of a List, or the document itself."""
-    if isinstance(document, dict) and document.get("kind") == LIST and document.get("apiVersion") == "v1":
-        items = document.get("items")
-        if items is None or isinstance(items, list):
-            yield from ((f".items[{index}]", each) for index, each in enumerate(items or ()))
-            return
-    yield "", document
+def _judged(document: Any) -> Iterator[tuple[str, Verdict]]:
+    """The objects of a list, and what is wrong with itself; or the document."""
+    kind = _listed(document)
+    if kind is None:
+        yield "", admit(document)
+        return
+    if strays := [unknown_field("", name, LIST_FIELDS) for name in document if name not in LIST_FIELDS]:
+        yield "", Refused(tuple(strays), document["kind"])
+    items = document.get("items", ...)
+    if items is ...:
+        yield "", Refused((required("items"),), document["kind"])
+    elif items is not None and not isinstance(items, list):
+        yield "", Refused((wrong_type("items", "array", type(items).__name__),), document["kind"])
+    else:
+        of_list = {"apiVersion": document["apiVersion"], "kind": kind} if kind else {}
+        for index, each in enumerate(items or ()):
+            yield f".items[{index}]", admit({**of_list, **each} if isinstance(each, dict) else each)
+
+
+def _listed(document: Any) -> str | None:
+    """The kind that a list says its objects are, empty if each says so itself; None for a document that is no list."""
+    if not isinstance(document, dict):
+        return None
+    kind, version = document.get("kind"), document.get("apiVersion")
+    if kind == LIST and version == "v1":
+        return ""
+    entry = KINDS.get(kind.removesuffix(LIST)) if isinstance(kind, str) and kind.endswith(LIST) else None
+    return entry.struct.__name__ if entry is not None and version in entry.served else None
 
 
 def _twice(place: str) -> Problem:

@@ -180,6 +180,33 @@ def test_lists_are_opened() -> None:
     assert fault.startswith("Error a.yaml#2.items[1] (Service default/two) spec.ports[0].port: ")
 
 
+def test_lists_of_one_kind_are_opened() -> None:
+    folder = Folder()
+    text = "apiVersion: v1\nkind: ServiceList\nitems: [{metadata: {name: one}, spec: {ports: [{port: 80}]}}]\n"
+    assert folder.write("a.yaml", text) == ["one"]
+    assert folder.write("b.yaml", text.replace("Service", "Sevice").replace("one", "two")) == []
+    assert folder.said() == ['Error b.yaml#1 (SeviceList) kind: no kind "SeviceList" in v1; did you mean "Service"?']
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "item: []",
+            ["Warning a.yaml#1 (List) item: unknown field", "Error a.yaml#1 (List) items: Required value"],
+        ),
+        ("items: {}", ["Error a.yaml#1 (List) items: Invalid value"]),
+        ("items: null", []),
+        ("items: [null]", ["Error a.yaml#1.items[0] Invalid value"]),
+    ],
+)
+def test_a_list_without_its_items_is_a_fault(text: str, said: list[str]) -> None:
+    folder = Folder()
+    folder.write("a.yaml", f"apiVersion: v1\nkind: List\nmetadata: {{}}\n{text}\n")
+    assert len(folder.said()) == len(said)
+    assert all(found.startswith(start) for found, start in zip(folder.said(), said, strict=True))
+
+
 def test_json() -> None:
     folder = Folder()
     assert folder.write("a.json", '{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "one"}}') == []

@@ -19,6 +19,7 @@ from rauta_control.gateway import GatewayStatus, ListenerStatus
 from rauta_control.httproute import RouteStatus
 from rauta_control.kinds import AnyResource
 from rauta_control.listenerset import ListenerSetStatus
+from rauta_control.problem import Problem
 from rauta_control.settings import Settings
 from rauta_control.slices import finish
 from rauta_control.source import Fault
@@ -36,6 +37,12 @@ class Manifests(msgspec.Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
 
 
+class Unreadable(msgspec.Struct, frozen=True):
+    """A file that cannot be read, in place of its text."""
+
+    why: str
+
+
 class Report(msgspec.Struct, frozen=True):
     """What to print, and whether anything is an error."""
 
@@ -43,15 +50,22 @@ class Report(msgspec.Struct, frozen=True):
     failed: bool
 
 
-def load(texts: Iterable[tuple[str, str]]) -> Manifests:
+def load(texts: Iterable[tuple[str, str | Unreadable]]) -> Manifests:
     """Admit every document of every (file name, text). Of two documents for one object the first counts."""
     catalog = Catalog()
+    name = ""
     for name, text in texts:
-        finish(catalog.update(name, text))
-    return Manifests(catalog.objects, tuple(catalog.faults()))
+        if isinstance(text, Unreadable):
+            catalog.fail(name, text.why)
+        else:
+            finish(catalog.update(name, text))
+    faults = tuple(catalog.faults())
+    if not catalog.objects and not faults:
+        faults = (Fault(name, "", Problem("", "there is no document")),)
+    return Manifests(catalog.objects, faults)
 
 
-def check(texts: Iterable[tuple[str, str]], terms: Settings, now: datetime) -> Report:
+def check(texts: Iterable[tuple[str, str | Unreadable]], terms: Settings, now: datetime) -> Report:
     """Judge manifests."""
     manifests = load(texts)
     translation = translate(manifests.objects.values(), terms, now)

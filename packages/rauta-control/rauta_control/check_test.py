@@ -1,3 +1,4 @@
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,6 +87,34 @@ def test_a_folder_is_read_in_order_without_hidden_files(tmp_path: Path, capsys: 
     assert [name for name, _ in read(tmp_path)] == ["a.yml", "b.yaml", "sub/c.yaml"]
     assert run_check(tmp_path, TERMS) == 0
     assert "0 errors" in capsys.readouterr().out
+
+
+def test_files_that_cannot_be_read_are_faults_and_the_rest_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(GATEWAY.encode("utf-16"))
+    (tmp_path / "b.yaml").symlink_to("b.yaml")
+    (tmp_path / "c.yaml").symlink_to("nowhere")
+    (tmp_path / "d.yaml").write_text(GATEWAY)
+    assert run_check(tmp_path, TERMS) == 1
+    said = capsys.readouterr().out
+    assert "Error a.yaml cannot be read: not UTF-8 (byte 0)\nError b.yaml cannot be read: too many" in said
+    assert "\nGateway default/gw" in said
+
+
+def test_a_path_without_manifests_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "README.md").write_text("no")
+    assert run_check(tmp_path, TERMS) == 1
+    assert f"Error {tmp_path} there is no file that ends in .yaml, .yml, .json" in capsys.readouterr().out
+    (tmp_path / "a.yaml").write_text("# nothing yet\n---\n")
+    assert run_check(tmp_path, TERMS) == 1
+    assert "Error a.yaml there is no document" in capsys.readouterr().out
+
+
+def test_the_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(SERVICE.encode() + b"---\nkind: [\n")))
+    assert run_check(Path("-"), TERMS) == 1
+    assert "Error stdin#3 not YAML" in capsys.readouterr().out
 
 
 def test_a_path_that_is_not_there_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ from rauta_control import scan
 from rauta_control.catalog import Catalog
 from rauta_control.kinds import AnyResource
 from rauta_control.log import Log
+from rauta_control.manifests import NOTHING
 from rauta_control.problem import Problem
 from rauta_control.scan import Seen, Stamp
 from rauta_control.slices import Slices
@@ -182,13 +183,19 @@ class FileSource:
             await self._keep(kept)
         if edits := self._catalog.edits():
             self._sink.edit(edits)
-        lost = Fault(str(self._path), "", Problem("", f"{self._lost}; what was read before stays"))
-        faults = (*((lost,) if self._lost else ()), *self._catalog.faults())
+        faults = (*self._of_path(), *self._catalog.faults())
         if faults != self._faults:
             old, self._faults = self._faults, faults
             self._sink.report(faults)
             _say(self._log.warn, "manifest", old, faults)
             _say(self._log.info, "manifest mended", faults, old)
+
+    def _of_path(self) -> Iterator[Fault]:
+        """What is wrong with the path itself."""
+        if self._lost:
+            yield Fault(str(self._path), "", Problem("", f"{self._lost}; what was read before stays"))
+        elif self._path is not None and not self._stamps and not self._writing:
+            yield Fault(str(self._path), "", Problem("", NOTHING, level="warning"))
 
     # -- the watch
 

@@ -186,6 +186,16 @@ def test_another_path_replaces_what_was_there_and_none_takes_it_away(tmp_path: P
     follow(tmp_path / "first", story)
 
 
+def test_a_folder_without_manifests_is_said(tmp_path: Path) -> None:
+    async def story(_: FileSource, memory: Memory) -> None:
+        assert memory.faults == [f"Warning {tmp_path} there is no file that ends in .yaml, .yml, .json"]
+        put(tmp_path / "a.yaml", "one")
+        await memory.until(lambda: memory.ports == {"one": 80})
+        assert memory.faults == []
+
+    follow(tmp_path, story)
+
+
 def test_told_again_it_reads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(source: FileSource, memory: Memory) -> None:
         seen, edits = memory.complete, memory.edits

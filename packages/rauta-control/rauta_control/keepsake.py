@@ -1,7 +1,7 @@
 """What is kept of broken documents, as bytes: the last good objects that files do not say any more. Pure.
 
-The supervisor holds them (messages.Keep), so that a control that restarts beside a broken file knows what it was when it
-was good. A line of JSON an object: [file, kind, object].
+The supervisor holds them (messages.Keep), so that a control that restarts beside a broken file knows what it was when
+it was good. A line of JSON an object: [file, kind, object].
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def _translated(path: str, gateway_class: str) -> tuple[Manifests, Translation]:
         manifests = load(read(Path(path)))
     except FileNotFoundError as error:
         raise AgentApiError("not_found", f"{path}: there is no such file or folder", "give another PATH") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise AgentApiError("failure", f"{path}: {error}", "give a PATH that can be read as UTF-8 text") from error
+    except OSError as error:
+        raise AgentApiError("failure", f"{path}: {error}", "give a PATH that can be read") from error
     terms = Settings(class_name=gateway_class)
     return manifests, translated(manifests.objects.values(), terms, datetime.now(UTC))

@@ -34,9 +34,7 @@ from rauta_control.world import Key
 PLACED = ("GatewayClass", "Gateway", "ListenerSet")  # kinds that a change of may move addresses
 MAX_SAID = 10  # broken documents among the problems of the gateway
 HELD = "documents were broken when control restarted: until something is edited, what was published before is served"
-UNSURE = (
-    "documents were broken when control restarted: until they are mended, of what was published before nothing goes"
-)
+UNSURE = "documents were broken when control restarted: until they are mended, nothing goes that they may have said"
 DOCUMENT = "Document"  # the kind of what cannot be told to be an object
 
 
