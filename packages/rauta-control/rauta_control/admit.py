@@ -149,7 +149,7 @@ def _ruled(
     problems = _weighed(found, policy)
     if any(problem.level == "error" for problem in problems):
         meta = resource.metadata
-        return Refused(tuple(problems), resource.kind, meta.namespace, meta.name, meta.generation)
+        return Refused(tuple(problems), resource.kind, meta.namespace, printable(meta.name), meta.generation)
     return Admitted(resource, tuple(problems))
 
 

@@ -119,6 +119,7 @@ def test_a_namespace_that_is_no_string_is_not_taken_for_none() -> None:
 def test_no_name_is_a_command_to_a_terminal() -> None:
     verdict = refused(specimen("HTTPRoute", {"metadata.name": "\x1b[31m", "metadata.labels": {"\x07": 1}, "\x1b": 1}))
     assert verdict.name == "\\x1b[31m"
+    assert refused(specimen("Gateway", {"metadata.name": "a\0"})).name == "a\\x00"
     assert all(str(problem).isprintable() for problem in verdict.problems)
 
 

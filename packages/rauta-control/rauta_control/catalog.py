@@ -26,6 +26,7 @@ from rauta_control.world import Key, key_of
 LIST = "List"  # what `kubectl get -o yaml` makes of several objects; the API server says ServiceList
 LIST_FIELDS = ("apiVersion", "items", "kind", "metadata")
 EMPTY = "is empty, which is taken for half-written: delete the file to remove its objects"
+NO_DOCUMENT = "there is no document in it"
 STAYS = "; until that is mended the last good one counts"
 
 
@@ -145,6 +146,8 @@ class Catalog:
         if not parts and file.objects:
             found.fault(name, Problem("", EMPTY))
             found.lost = True
+        elif not found.count:
+            found.fault(name, Problem("", NO_DOCUMENT, level="warning"))
         old, old_places = file.objects, file.places
         kept = [key for key in old if key not in found.objects and (found.lost or key in found.refused)]
         file.kept = tuple(kept)
@@ -186,11 +189,11 @@ class _Reading:
         self.lost = False  # whether something is broken of which nobody can say what it was
         self._name = name
         self._faults: list[Fault] = []
-        self._count = 0
+        self.count = 0  # documents
 
     def add(self, part: _Part) -> None:
-        first = self._count + 1
-        self._count += part.count
+        first = self.count + 1
+        self.count += part.count
         if part.error:
             self.fault(f"{self._name}#{first}", Problem("", f"not YAML: {part.error}"))
             self.lost = True

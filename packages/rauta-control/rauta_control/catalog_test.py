@@ -104,6 +104,16 @@ def test_an_empty_file_is_taken_for_half_written() -> None:
     assert folder.write("a.yaml", "# nothing left\n") == ["-one"]
 
 
+def test_a_file_without_documents_is_said() -> None:
+    folder = Folder()
+    for text in ("", "# nothing yet\n", "---\n"):
+        folder.write("a.yaml", text)
+        assert folder.said() == ["Warning a.yaml there is no document in it"]
+    assert folder.write("a.yaml", service("one")) == ["one"]
+    assert folder.said() == []
+    assert folder.write("a.yaml", "# " + service("one").replace("\n", "\n# ")) == ["-one"]
+
+
 def test_of_two_documents_for_one_object_the_first_counts() -> None:
     folder = Folder()
     folder.write("b.yaml", service("one", 82), service("one", 83))

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from rauta_control.apiresource import Condition
-from rauta_control.catalog import Catalog
+from rauta_control.catalog import NO_DOCUMENT, Catalog
 from rauta_control.condition import Status
 from rauta_control.finding import Finding, Severity
 from rauta_control.gateway import GatewayStatus, ListenerStatus
@@ -60,8 +60,8 @@ def load(texts: Iterable[tuple[str, str | Unreadable]]) -> Manifests:
         else:
             finish(catalog.update(name, text))
     faults = tuple(catalog.faults())
-    if not catalog.objects and not faults:
-        faults = (Fault(name, "", Problem("", "there is no document")),)
+    if not catalog.objects and all(each.problem.message == NO_DOCUMENT for each in faults):
+        faults += (Fault(name, "", Problem("", "there is no document at all")),)
     return Manifests(catalog.objects, faults)
 
 

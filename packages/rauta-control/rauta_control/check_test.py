@@ -108,7 +108,7 @@ def test_a_path_without_manifests_fails(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"Error {tmp_path} there is no file that ends in .yaml, .yml, .json" in capsys.readouterr().out
     (tmp_path / "a.yaml").write_text("# nothing yet\n---\n")
     assert run_check(tmp_path, TERMS) == 1
-    assert "Error a.yaml there is no document" in capsys.readouterr().out
+    assert "Error a.yaml there is no document at all" in capsys.readouterr().out
 
 
 def test_the_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
