@@ -87,7 +87,8 @@ class Catalog:
         file.digest = 0
         file.kept = tuple(file.objects)
         self._faulty.add(name)
-        file.faults = (Fault(name, "", Problem("", why + (STAYS if file.objects else ""))),)
+        kept = bool(file.objects)
+        file.faults = (Fault(name, "", Problem("", why + (STAYS if kept else "")), kept=kept),)
 
     def recall(self, name: str, kept: Iterable[AnyResource]) -> None:
         """Know what a file said before it broke, as it was `kept` before a restart. The file is yet to be read."""
@@ -209,7 +210,7 @@ class _Reading:
         for each in self._faults:
             if each.problem.level == "error" and (each.key in stays or (each.key is None and stays)):
                 problem = msgspec.structs.replace(each.problem, message=each.problem.message + STAYS)
-                yield msgspec.structs.replace(each, problem=problem)
+                yield msgspec.structs.replace(each, problem=problem, kept=True)
             else:
                 yield each
 

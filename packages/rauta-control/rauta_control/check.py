@@ -24,6 +24,7 @@ from rauta_control.settings import Settings
 from rauta_control.slices import finish
 from rauta_control.source import Fault
 from rauta_control.translate import Translation, translate
+from rauta_control.validity import outdated, period_of
 from rauta_control.world import Key
 
 #: Conditions that are worth a word only when they are True; the others only when they are not.
@@ -65,10 +66,19 @@ def load(texts: Iterable[tuple[str, str | Unreadable]]) -> Manifests:
     return Manifests(catalog.objects, faults)
 
 
+def judged(objects: Iterable[AnyResource], terms: Settings, now: datetime) -> Translation:
+    """The translation of objects, with what is wrong with it `now`."""
+    translation = translate(objects, terms, now)
+    periods = {key: found for key, each in translation.resources.items() if (found := period_of(each)) is not None}
+    return msgspec.structs.replace(
+        translation, findings=tuple(sorted((*translation.findings, *outdated(periods, now))))
+    )
+
+
 def check(texts: Iterable[tuple[str, str | Unreadable]], terms: Settings, now: datetime) -> Report:
     """Judge manifests."""
     manifests = load(texts)
-    translation = translate(manifests.objects.values(), terms, now)
+    translation = judged(manifests.objects.values(), terms, now)
     errors = any(each.problem.level == "error" for each in manifests.faults)
     errors |= any(each.severity == Severity.ERROR for each in translation.findings)
     return Report("\n".join(lines(manifests.faults, translation)) + "\n", errors)

@@ -1,4 +1,5 @@
 import io
+from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from rauta_control.check import Report, check, load
 from rauta_control.main import main
 from rauta_control.manifests import read, run_check
+from rauta_control.pki_test import pair
 from rauta_control.samples_test import ROUTE, SERVICE, endpoints
 from rauta_control.settings import Settings
 
@@ -45,6 +47,37 @@ def test_a_dangling_reference_fails_and_is_explained() -> None:
         "\n"
         "    create the Service"
     ) in said.text
+
+
+def https(days: int) -> str:
+    made = pair("a.example", days=days)
+    return f"""
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: gw}}
+spec:
+  gatewayClassName: rauta
+  listeners: [{{name: https, port: 443, protocol: HTTPS, tls: {{certificateRefs: [{{name: pair}}]}}}}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: pair}}
+type: kubernetes.io/tls
+data: {{tls.crt: {b64encode(made.certificate).decode()}, tls.key: {b64encode(made.key).decode()}}}
+"""
+
+
+def test_a_certificate_that_is_out_of_date_is_served_and_said() -> None:
+    said = report(https(days=-1), ROUTE, SERVICE, endpoints())
+    assert "listener https, 1 routes: Accepted, Programmed, ResolvedRefs" in said.text
+    assert (
+        "Error [RAUTA-CFG-058] (Secret default/pair data[tls.crt]) "
+        "the certificate has expired on 2020-01-02: clients refuse it\n" in said.text
+    )
+    assert said.failed
+    assert not report(https(days=36_500), ROUTE, SERVICE, endpoints()).failed
+    early = check([("a.yaml", https(days=36_500))], TERMS, datetime(2019, 1, 1, tzinfo=UTC))
+    assert "the certificate is not valid before 2020-01-01" in early.text
 
 
 def test_a_warning_does_not_fail() -> None:

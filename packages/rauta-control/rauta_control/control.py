@@ -155,7 +155,7 @@ class Control:
                 *(self._cluster.problems if self._cluster is not None else ()),
             ),
             statuses=dict(self._pipeline.statuses),
-            findings=self._pipeline.findings,
+            findings=(*self._pipeline.findings, *self._pipeline.outdated(datetime.now(UTC))),
             counters=self._counters(),
             steps=dict(self._steps.longest),
         )

@@ -117,6 +117,7 @@ CODES: dict[int, Code] = {
         "the GatewayClass is not RAUTA's",
         "nothing, if others are to serve its Gateways; for RAUTA, correct controllerName or the class of settings",
     ),
+    58: Code(_ERROR, "the certificate is out of date", "renew it in the Secret"),
     # Policies.
     60: Code(_WARNING, "the balancing policy is not known", "correct the annotation; until then the default applies"),
     # Documents.

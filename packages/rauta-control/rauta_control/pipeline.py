@@ -29,6 +29,7 @@ from rauta_control.slices import Slices
 from rauta_control.source import Fault
 from rauta_control.supported import BEHIND_SERVICES, TODAY
 from rauta_control.translate import Change, Translator
+from rauta_control.validity import Period, outdated, period_of
 from rauta_control.world import Key
 
 PLACED = ("GatewayClass", "Gateway", "ListenerSet")  # kinds that a change of may move addresses
@@ -45,8 +46,8 @@ class Pipeline:
     whether they are `complete`, so that they can be published, and `sure`, so that what is not among them is to go.
 
     `restored` says that an older configuration is published already. A source that then begins with broken documents
-    may not know what they were when they were good: what is published stays as it is until something is edited, and
-    what nobody says any more stays until nothing is broken (`sure`).
+    may not know what they were when they were good: then what is published stays as it is until something is edited. In
+    any case what nobody says any more stays until nothing is broken (`sure`).
     """
 
     def __init__(self, terms: Settings, wake: Callable[[], None], *, restored: bool = False) -> None:
@@ -63,6 +64,7 @@ class Pipeline:
         self._faults: tuple[Fault, ...] = ()
         self._failures: dict[Key, tuple[Finding, ...]] = {}
         self._findings: tuple[Finding, ...] | None = None
+        self._periods: dict[str, Period] = {}  # of certificates, by resource key
         # -- Gateways and what stands on them
         self._sockets: dict[Key, dict[str, Listener]] = {}  # by Gateway and resource key
         self._listeners: list[Listener] | None = None  # all of them; None: to be listed anew
@@ -91,7 +93,7 @@ class Pipeline:
         if not self._synced:
             self._synced = True
             self.sure |= not self._broken
-            self.complete = self.sure
+            self.complete = self.sure or all(fault.kept for fault in self._faults if fault.problem.level == "error")
             self._wake()
 
     # -- what else translation depends on
@@ -152,6 +154,11 @@ class Pipeline:
         change = yield from self._translator.updating(edits, now, terms)
         self.pending.update(change.upserts)
         self.pending.update(dict.fromkeys(change.deletes))
+        for key in (*change.upserts, *change.deletes):
+            self._periods.pop(key, None)
+            if key in change.upserts and (period := period_of(change.upserts[key])) is not None:
+                self._periods[key] = period
+                yield
         moved = [key for key in (*change.upserts, *change.deletes) if key.startswith("listener/")]
         for key in moved:
             self._socket(key, change.upserts.get(key))
@@ -228,6 +235,10 @@ class Pipeline:
             failed = (each for found in self._failures.values() for each in found)
             self._findings = (*self._translator.findings(), *failed, *map(of_fault, self._faults))
         return self._findings
+
+    def outdated(self, now: datetime) -> tuple[Finding, ...]:
+        """What is found of certificates that are not valid now."""
+        return tuple(outdated(self._periods, now))
 
     @property
     def problems(self) -> list[str]:
