@@ -124,10 +124,11 @@ def cluster_output(q: Graph, service: Key, number: int) -> Output:
     # Better a pod that is on its way out than no answer: it said that it still serves (KEP-1672).
     usable = ready or [pair for pair in listed if _lingering(pair[0])]
     endpoints = _endpoints(q, usable)
+    unknown = sorted({each.addresses[0] for each, _ in usable if not _addresses(q, each.addresses[0])})
     name = cluster_name(service, number)
     balance, unread = _balance(q, found)
     cluster = ir.Cluster(name, endpoints, table(endpoints), transport_of(port) or "http", balance)
-    findings = [*_findings(service, port, chosen, endpoints, len(listed), families)]
+    findings = [*_findings(service, port, chosen, endpoints, len(listed), families, unknown)]
     if unread:
         findings.append(finding(60, service, f"metadata.annotations[{BALANCE}]", unread))
     return Output((cluster,), findings=tuple(findings))
@@ -196,6 +197,7 @@ def _findings(
     endpoints: Sequence[ir.Endpoint],
     listed: int,
     families: set[str],
+    unknown: Sequence[str],
 ) -> Iterator[Finding]:
     if len(families) > 1:
         yield finding(29, service, "", f"endpoints of {' and '.join(sorted(families))}: those of one family are used")
@@ -209,4 +211,6 @@ def _findings(
         yield finding(27, service, "spec.ports", text)
     else:
         text = f"{listed} endpoints, none of them ready" if listed else "there are no endpoints"
+        if unknown:
+            text = f"no address of {', '.join(unknown)} is known; a gateway that runs looks names up"
         yield finding(26, service, "", f"port {port.port}: {text}")

@@ -118,6 +118,7 @@ CODES: dict[int, Code] = {
         "nothing, if others are to serve its Gateways; for RAUTA, correct controllerName or the class of settings",
     ),
     58: Code(_ERROR, "the certificate is out of date", "renew it in the Secret"),
+    59: Code(_WARNING, "a ReferenceGrant permits nothing", "correct group and kind of what refers, or is referred to"),
     # Policies.
     60: Code(_WARNING, "the balancing policy is not known", "correct the annotation; until then the default applies"),
     # Documents.

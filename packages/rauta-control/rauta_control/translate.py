@@ -24,6 +24,7 @@ from rauta_control.derive import Graph, Index
 from rauta_control.endpointslice import EndpointSlice
 from rauta_control.finding import Finding
 from rauta_control.gateways import gateway_output, set_output
+from rauta_control.grants import grant_output
 from rauta_control.hosts import host_output
 from rauta_control.ir import Resource
 from rauta_control.kinds import AnyResource
@@ -41,6 +42,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Gateway": (gateway_output,),
     "ListenerSet": (set_output,),
     "HTTPRoute": (route_output,),
+    "ReferenceGrant": (grant_output,),
 }
 _NOTHING = Output()
 
