@@ -195,7 +195,7 @@ def _unread(kind: str, version: str) -> Problem:
     if entry is not None and entry.version.rpartition("/")[0] == group:
         return unsupported("apiVersion", version, entry.served)
     if group.endswith((GATEWAY_GROUP, "gateway.networking.x-k8s.io")) and kind in NOT_YET:
-        return Problem("kind", f"{kind} is not supported yet", "kind", "warning")
+        return Problem("kind", f"{kind} is not supported yet: {NOT_YET[kind]}", "kind", "warning")
     if entry is not None and _mistaken(group, entry.version.rpartition("/")[0]):
         return unsupported("apiVersion", version, entry.served)
     kind, version = printable(kind), printable(version)

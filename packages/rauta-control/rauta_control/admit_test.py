@@ -51,7 +51,7 @@ def test_the_document_is_left_alone() -> None:
         ({"kind": "HTTPRout"}, f'kind: no kind "HTTPRout" in {GATEWAY}/v1; did you mean "HTTPRoute"?', False),
         ({"kind": "httproute"}, f'kind: no kind "httproute" in {GATEWAY}/v1; did you mean "HTTPRoute"?', False),
         ({"kind": "Toaster"}, f'kind: no kind "Toaster" in {GATEWAY}/v1', False),
-        ({"kind": "GRPCRoute"}, "kind: GRPCRoute is not supported yet", True),
+        ({"kind": "GRPCRoute"}, "kind: GRPCRoute is not supported yet: its requests find no route", True),
         ({"apiVersion": "apps/v1", "kind": "Deployment"}, "kind: Deployment (apps/v1) is not read", True),
         (
             {"apiVersion": "serving.knative.dev/v1", "kind": "Service"},

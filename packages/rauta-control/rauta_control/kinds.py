@@ -89,10 +89,17 @@ KINDS: dict[str, KindEntry] = {
     )
 }
 
-#: Kinds of Gateway API that RAUTA knows of and does not read.
-NOT_YET = frozenset(
-    {"GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "BackendTLSPolicy", "XBackend", "XBackendTrafficPolicy", "XMesh"}
-)
+#: Kinds of Gateway API that RAUTA knows of and does not read, and what happens without them.
+NOT_YET = {
+    "GRPCRoute": "its requests find no route",
+    "TLSRoute": "its connections find no listener",
+    "TCPRoute": "its connections find no listener",
+    "UDPRoute": "its datagrams find no listener",
+    "BackendTLSPolicy": "requests go to its targets without TLS",
+    "XBackend": "routes that refer to it answer 500",
+    "XBackendTrafficPolicy": "its targets are served without it",
+    "XMesh": "RAUTA is no mesh",
+}
 
 
 @functools.cache
