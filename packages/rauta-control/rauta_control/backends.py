@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from rauta_control import ir
+from rauta_control.backendtlspolicy import BackendTLSPolicy
 from rauta_control.balance import EXPECTED, parse, table
 from rauta_control.derive import Graph
 from rauta_control.endpointslice import Endpoint, EndpointSlice
@@ -23,7 +24,7 @@ from rauta_control.reference import BackendObjectReference
 from rauta_control.service import Service, ServicePort
 from rauta_control.settings import DOMAIN, resolved, settings
 from rauta_control.supported import Ability
-from rauta_control.world import SLICES, Key, find, members
+from rauta_control.world import SLICES, TLS_POLICIES, Key, find, members
 
 Transport = Literal["http", "h2c", "websocket"]
 
@@ -91,6 +92,11 @@ def _service_port(q: Graph, service: Key, number: int) -> Backend:
     if transport is None:
         text = f"{service} speaks {port.app_protocol} on port {number}, which is not supported"
         return Backend(service, number, "UnsupportedProtocol", text, 25)
+    for key in members(q, TLS_POLICIES, service.namespace):
+        policy = find(q, BackendTLSPolicy, key.namespace, key.name)
+        if policy is not None and policy.covers(service.name, port.name):
+            text = f"{key} asks for TLS to {service} on port {number}, which is not supported yet"
+            return Backend(service, number, "UnsupportedProtocol", text, 61)
     need = _NEEDS.get(transport)
     if need is not None and need not in settings(q).abilities:
         text = f"{service} speaks {port.app_protocol} on port {number}, but {need.missing}"

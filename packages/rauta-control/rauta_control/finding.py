@@ -121,6 +121,9 @@ CODES: dict[int, Code] = {
     59: Code(_WARNING, "a ReferenceGrant permits nothing", "correct group and kind of what refers, or is referred to"),
     # Policies.
     60: Code(_WARNING, "the balancing policy is not known", "correct the annotation; until then the default applies"),
+    61: Code(
+        _ERROR, "the backend is to be reached by TLS only", "remove the BackendTLSPolicy if requests may go in clear"
+    ),
     # Documents.
     70: Code(_ERROR, "a document or file is broken", "correct it; until then what was good before stays"),
     71: Code(_WARNING, "a document or a part of it is not read", "remove it, or correct the name of the field or kind"),
