@@ -104,6 +104,25 @@ def _service_port(q: Graph, service: Key, number: int) -> Backend:
     return Backend(service, number)
 
 
+def tls_policy_output(q: Graph, key: Key) -> Output:
+    """Targets of a policy that are nothing: whoever wrote it believes that requests to them go by TLS only."""
+    found = find(q, BackendTLSPolicy, key.namespace, key.name)
+    return Output(findings=tuple(_targets(q, found, key)) if found is not None else ())
+
+
+def _targets(q: Graph, policy: BackendTLSPolicy, key: Key) -> Iterator[Finding]:
+    for index, each in enumerate(policy.spec.target_refs):
+        path = f"spec.targetRefs[{index}]"
+        if (each.group, each.kind) != ("", "Service"):
+            yield finding(3, key, path, f'{each.kind} in group "{each.group}" is no backend, only Service in group ""')
+            continue
+        service = find(q, Service, key.namespace, each.name)
+        if service is None:
+            yield finding(3, key, path, f"Service {key.namespace}/{each.name} does not exist")
+        elif each.section_name is not None and each.section_name not in {port.name for port in service.spec.ports}:
+            yield finding(3, key, f"{path}.sectionName", f"the Service has no port of the name {each.section_name}")
+
+
 def port_of(service: Service, number: int) -> ServicePort | None:
     """The TCP port of that number."""
     return next((each for each in service.spec.ports if (each.port, each.protocol) == (number, "TCP")), None)

@@ -154,7 +154,7 @@ class Pipeline:
         change = yield from self._translator.updating(edits, now, terms)
         self.pending.update(change.upserts)
         self.pending.update(dict.fromkeys(change.deletes))
-        for key in (*change.upserts, *change.deletes):
+        for key in [key for key in (*change.upserts, *change.deletes) if key.startswith("secret/")]:
             self._periods.pop(key, None)
             if key in change.upserts and (period := period_of(change.upserts[key])) is not None:
                 self._periods[key] = period

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import field
 
 from rauta_control import certificate, settings, world
-from rauta_control.backends import cluster_output, host_names
+from rauta_control.backends import cluster_output, host_names, tls_policy_output
 from rauta_control.classes import class_output
 from rauta_control.condition import Status, stamp
 from rauta_control.derive import Graph, Index
@@ -43,6 +43,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ListenerSet": (set_output,),
     "HTTPRoute": (route_output,),
     "ReferenceGrant": (grant_output,),
+    "BackendTLSPolicy": (tls_policy_output,),
 }
 _NOTHING = Output()
 
