@@ -95,6 +95,8 @@ class Catalog:
         file = self._files[name] = _File()
         file.objects = {key_of(each): each for each in kept}
         file.places = dict.fromkeys(file.objects, name)
+        file.kept = tuple(file.objects)
+        self._faulty.add(name)
         self._claim(name, (), file.objects)
 
     def vanish(self, name: str) -> None:

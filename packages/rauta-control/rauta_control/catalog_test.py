@@ -167,6 +167,7 @@ def test_what_is_kept_of_broken_documents_outlives_a_restart() -> None:
     again = Folder()
     for name, resources in folder.kept.items():
         again.recall(name, resources)
+    assert again.kept == folder.kept
     assert again.write("a.yaml", service("one"), service("two", "high")) == ["two", "three", "four", "one"]
     assert again.write("b.yaml", "kind: [") == []
     again.fail("c.yaml", "cannot be read: permission denied")

@@ -68,14 +68,14 @@ data: {{tls.crt: {b64encode(made.certificate).decode()}, tls.key: {b64encode(mad
 
 
 def test_a_certificate_that_is_out_of_date_is_served_and_said() -> None:
-    said = report(https(days=-1), ROUTE, SERVICE, endpoints())
+    said = report(https(days=-1), ROUTE, SERVED)
     assert "listener https, 1 routes: Accepted, Programmed, ResolvedRefs" in said.text
     assert (
         "Error [RAUTA-CFG-058] (Secret default/pair data[tls.crt]) "
         "the certificate has expired on 2020-01-02: clients refuse it\n" in said.text
     )
     assert said.failed
-    assert not report(https(days=36_500), ROUTE, SERVICE, endpoints()).failed
+    assert not report(https(days=36_500), ROUTE, SERVED).failed
     early = check([("a.yaml", https(days=36_500))], TERMS, datetime(2019, 1, 1, tzinfo=UTC))
     assert "the certificate is not valid before 2020-01-01" in early.text
 
@@ -147,7 +147,7 @@ def test_a_path_without_manifests_fails(tmp_path: Path, capsys: pytest.CaptureFi
 def test_the_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(SERVICE.encode() + b"---\nkind: [\n")))
     assert run_check(Path("-"), TERMS) == 1
-    assert "Error stdin#3 not YAML" in capsys.readouterr().out
+    assert "Error stdin#2 not YAML" in capsys.readouterr().out
 
 
 def test_a_path_that_is_not_there_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,7 @@ class FileSource:
         for name, resources in kept.items():
             self._catalog.recall(name, resources)
             self._stamps[name] = scan.NOTHING  # so that it is missed if it is not there any more
+        self._kept = self._catalog.kept
 
     def point(self, path: Path | None) -> None:
         """Follow this path from now on, or none; look at everything there, whether it seems changed or not."""

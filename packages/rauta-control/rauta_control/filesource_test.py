@@ -126,8 +126,11 @@ def test_after_a_restart_broken_files_are_what_they_were_and_removed_ones_are_go
         kept.update(memory.kept)
 
     async def after(_: FileSource, memory: Memory) -> None:
-        await memory.until(lambda: memory.ports == {"a": 80})
-        assert list(memory.kept) == ["a.yaml"]
+        await memory.until(lambda: memory.ports == {"a": 80} and list(memory.kept) == ["a.yaml"])
+
+    async def away(_: FileSource, memory: Memory) -> None:
+        assert "no such file or directory" in memory.faults[0]
+        assert memory.kept == {}  # nobody was told that there is nothing to keep
 
     for name in ("a.yaml", "b.yaml"):
         put(tmp_path / name, name[0])
@@ -135,6 +138,7 @@ def test_after_a_restart_broken_files_are_what_they_were_and_removed_ones_are_go
     assert list(kept) == ["a.yaml", "b.yaml"]
     (tmp_path / "b.yaml").unlink()
     follow(tmp_path, after, kept)
+    follow(tmp_path / "none", away, kept)
 
 
 def test_a_file_that_cannot_be_looked_at_keeps_what_it_gave(tmp_path: Path) -> None:
