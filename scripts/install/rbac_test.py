@@ -38,6 +38,7 @@ def of_kinds() -> Iterator[Permission]:
     """What following all kinds needs, and writing the statuses of those that have one."""
     for kind, entry in KINDS.items():
         plural = kind.lower() + ("es" if kind.endswith("s") else "s")
+        plural = plural.replace("cys", "cies")
         for version in entry.served:
             group = version.rpartition("/")[0]
             yield from ((verb, group, plural, "") for verb in ("list", "watch"))

@@ -29,6 +29,9 @@ T = TypeVar("T")
 _EXIT_CODES = ["0 ok", *(f"{meaning.exit_code} {code.replace('_', ' ')}" for code, meaning in CODES.items())]
 
 DEFAULT_CLASS = "rauta"
+Manifests = Annotated[
+    str, typer.Option("--file", "-f", metavar="PATH", help="A file or folder of manifests; - is the standard input.")
+]
 GatewayClass = Annotated[
     str,
     typer.Option(envvar="RAUTA_GATEWAY_CLASS", metavar="NAME", help="The GatewayClass that need not be among them."),
@@ -138,7 +141,7 @@ def findings(
 @app.command()
 def validate(
     context: typer.Context,
-    file: Annotated[str, typer.Option("--file", "-f", metavar="PATH", help="A file or folder of manifests.")],
+    file: Manifests,
     gateway_class: GatewayClass = DEFAULT_CLASS,
     fail_on: Annotated[
         Severity | None, typer.Option(help="Exit with 6 if anything is at least as bad. Default: with 1 on errors.")
@@ -157,7 +160,7 @@ def validate(
 @app.command()
 def translate(
     context: typer.Context,
-    file: Annotated[str, typer.Option("--file", "-f", metavar="PATH", help="A file or folder of manifests.")],
+    file: Manifests,
     gateway_class: GatewayClass = DEFAULT_CLASS,
 ) -> str:
     """Print what manifests mean to the data plane, without a gateway. Needs rauta-control."""

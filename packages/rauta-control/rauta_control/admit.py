@@ -18,7 +18,7 @@ import msgspec
 from rauta_control.anatomy import strays
 from rauta_control.apiresource import GATEWAY_GROUP, Resource
 from rauta_control.kinds import KINDS, NOT_YET, AnyResource, KindEntry, decoder
-from rauta_control.problem import Judge, Level, Problem, nearest, required, unsupported, wrong_type
+from rauta_control.problem import Judge, Level, Problem, nearest, printable, required, unsupported, wrong_type
 from rauta_control.rulebook import faults
 from rauta_control.survey import survey
 
@@ -149,7 +149,7 @@ def _ruled(
     problems = _weighed(found, policy)
     if any(problem.level == "error" for problem in problems):
         meta = resource.metadata
-        return Refused(tuple(problems), resource.kind, meta.namespace, meta.name, meta.generation)
+        return Refused(tuple(problems), resource.kind, meta.namespace, printable(meta.name), meta.generation)
     return Admitted(resource, tuple(problems))
 
 
@@ -195,13 +195,24 @@ def _unread(kind: str, version: str) -> Problem:
     if entry is not None and entry.version.rpartition("/")[0] == group:
         return unsupported("apiVersion", version, entry.served)
     if group.endswith((GATEWAY_GROUP, "gateway.networking.x-k8s.io")) and kind in NOT_YET:
-        return Problem("kind", f"{kind} is not supported yet", "kind", "warning")
+        return Problem("kind", f"{kind} is not supported yet: {NOT_YET[kind]}", "kind", "warning")
+    if entry is not None and _mistaken(group, entry.version.rpartition("/")[0]):
+        return unsupported("apiVersion", version, entry.served)
+    kind, version = printable(kind), printable(version)
     near = nearest(kind, KINDS)
     if near and group == KINDS[near].version.rpartition("/")[0]:
         return Problem("kind", f'no kind "{kind}" in {version}; did you mean "{near}"?', "kind")
     if group == GATEWAY_GROUP:
         return Problem("kind", f'no kind "{kind}" in {version}', "kind")
     return Problem("kind", f"{kind} ({version}) is not read", "kind", "warning")
+
+
+def _mistaken(group: str, meant: str) -> bool:
+    """Whether a kind that is in the group `meant` cannot be of this one: a group of Kubernetes itself, or a slip.
+
+    Others have a Gateway (networking.istio.io) or a Service (serving.knative.dev) too, and may.
+    """
+    return "." not in group or group.endswith(".k8s.io") or bool(nearest(group, [meant], 0.9))
 
 
 def _named(entry: KindEntry, document: dict[Any, Any]) -> Iterator[Problem]:
@@ -227,7 +238,7 @@ def _refuse(document: dict[Any, Any], problems: list[Problem]) -> Refused:
     meta = document.get("metadata")
     meta = meta if isinstance(meta, dict) else {}
     kind, namespace, name = (
-        value if isinstance(value, str) else ""
+        printable(value) if isinstance(value, str) else ""
         for value in (document.get("kind"), meta.get("namespace"), meta.get("name"))
     )
     generation = meta.get("generation")

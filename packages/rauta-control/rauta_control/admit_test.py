@@ -51,7 +51,7 @@ def test_the_document_is_left_alone() -> None:
         ({"kind": "HTTPRout"}, f'kind: no kind "HTTPRout" in {GATEWAY}/v1; did you mean "HTTPRoute"?', False),
         ({"kind": "httproute"}, f'kind: no kind "httproute" in {GATEWAY}/v1; did you mean "HTTPRoute"?', False),
         ({"kind": "Toaster"}, f'kind: no kind "Toaster" in {GATEWAY}/v1', False),
-        ({"kind": "GRPCRoute"}, "kind: GRPCRoute is not supported yet", True),
+        ({"kind": "GRPCRoute"}, "kind: GRPCRoute is not supported yet: its requests find no route", True),
         ({"apiVersion": "apps/v1", "kind": "Deployment"}, "kind: Deployment (apps/v1) is not read", True),
         (
             {"apiVersion": "serving.knative.dev/v1", "kind": "Service"},
@@ -66,6 +66,22 @@ def test_the_document_is_left_alone() -> None:
             f'"{GATEWAY}/v1beta1"; did you mean "{GATEWAY}/v1"?',
             False,
         ),
+        *(
+            (
+                {"apiVersion": version},
+                f'apiVersion: Unsupported value: "{version}": supported values: "{GATEWAY}/v1", "{GATEWAY}/v1beta1"',
+                False,
+            )
+            for version in ("apps/v1", "v1", "scheduling.k8s.io/v2")
+        ),
+        (
+            {"apiVersion": "gateway.networking.k8s.oi/v1"},
+            f'apiVersion: Unsupported value: "gateway.networking.k8s.oi/v1": supported values: "{GATEWAY}/v1", '
+            f'"{GATEWAY}/v1beta1"; did you mean "{GATEWAY}/v1"?',
+            False,
+        ),
+        ({"apiVersion": "policy.linkerd.io/v1"}, "kind: HTTPRoute (policy.linkerd.io/v1) is not read", True),
+        ({"kind": "\x1b[31m"}, f'kind: no kind "\\x1b[31m" in {GATEWAY}/v1', False),
         ({"kind": None}, "kind: Required value", False),
         ({"apiVersion": None}, "apiVersion: Required value", False),
         ({"kind": 1}, 'kind: Invalid value: "int": must be of type string', False),
@@ -98,6 +114,13 @@ def test_an_object_of_no_kind(document: bytes) -> None:
 def test_a_namespace_that_is_no_string_is_not_taken_for_none() -> None:
     (said,) = refused(specimen("HTTPRoute", {"metadata.namespace": 0})).problems
     assert str(said) == 'metadata.namespace: Invalid value: "integer": must be of type string'
+
+
+def test_no_name_is_a_command_to_a_terminal() -> None:
+    verdict = refused(specimen("HTTPRoute", {"metadata.name": "\x1b[31m", "metadata.labels": {"\x07": 1}, "\x1b": 1}))
+    assert verdict.name == "\\x1b[31m"
+    assert refused(specimen("Gateway", {"metadata.name": "a\0"})).name == "a\\x00"
+    assert all(str(problem).isprintable() for problem in verdict.problems)
 
 
 def test_a_refusal_says_of_what() -> None:

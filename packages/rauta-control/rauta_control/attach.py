@@ -20,9 +20,12 @@ from rauta_control.hostname import ANY, intersect
 from rauta_control.httproute import HTTPRoute
 from rauta_control.listeners import Facts, Said, Section, extends, gateway_refused, of_owner, parent
 from rauta_control.listenerset import ListenerSet
+from rauta_control.problem import nearest
 from rauta_control.reference import ParentReference, RouteGroupKind
 from rauta_control.selector import selects
 from rauta_control.world import Key, find, labels
+
+PARENTS = ("Gateway", "ListenerSet")
 
 
 class Join(msgspec.Struct, frozen=True):
@@ -47,6 +50,20 @@ class Attachment(msgspec.Struct, frozen=True):
     ignored: tuple[str, ...] = ()
 
 
+def mistaken(ref: ParentReference) -> str:
+    """Why a reference is to no parent, though a Gateway or ListenerSet seems to be meant; empty if it is to one.
+
+    Of parents of other kinds and groups (a Service, in a mesh) nothing is said: they are others' to speak of.
+    """
+    if ref.group == GATEWAY_GROUP and ref.kind not in PARENTS:
+        near = nearest(ref.kind, PARENTS)
+        hint = f'; did you mean "{near}"?' if near else ""
+        return f"{ref.kind} is no kind of parent{hint}"
+    if ref.group != GATEWAY_GROUP and ref.kind in PARENTS:
+        return f'{ref.kind} of group "{ref.group}" is no kind of parent; did you mean "{GATEWAY_GROUP}"?'
+    return ""
+
+
 def attachments(q: Graph, route: Key) -> tuple[Attachment, ...]:
     """What became of each parentRef of a route."""
     found = find(q, HTTPRoute, route.namespace, route.name)
@@ -57,7 +74,7 @@ def attachments(q: Graph, route: Key) -> tuple[Attachment, ...]:
 
 def _attach(q: Graph, route: HTTPRoute, index: int, ref: ParentReference) -> Attachment:
     target = Key(ref.kind, ref.namespace or route.namespace, ref.name)
-    if ref.group != GATEWAY_GROUP or ref.kind not in {"Gateway", "ListenerSet"}:
+    if ref.group != GATEWAY_GROUP or ref.kind not in PARENTS:
         return Attachment(index, ref)
     if ref.kind == "Gateway":
         gateway: Key | None = target

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from rauta_control import ir
+from rauta_control.backendtlspolicy import BackendTLSPolicy
 from rauta_control.balance import EXPECTED, parse, table
 from rauta_control.derive import Graph
 from rauta_control.endpointslice import Endpoint, EndpointSlice
@@ -23,7 +24,7 @@ from rauta_control.reference import BackendObjectReference
 from rauta_control.service import Service, ServicePort
 from rauta_control.settings import DOMAIN, resolved, settings
 from rauta_control.supported import Ability
-from rauta_control.world import SLICES, Key, find, members
+from rauta_control.world import SLICES, TLS_POLICIES, Key, find, members
 
 Transport = Literal["http", "h2c", "websocket"]
 
@@ -91,11 +92,35 @@ def _service_port(q: Graph, service: Key, number: int) -> Backend:
     if transport is None:
         text = f"{service} speaks {port.app_protocol} on port {number}, which is not supported"
         return Backend(service, number, "UnsupportedProtocol", text, 25)
+    for key in members(q, TLS_POLICIES, service.namespace):
+        policy = find(q, BackendTLSPolicy, key.namespace, key.name)
+        if policy is not None and policy.covers(service.name, port.name):
+            text = f"{key} asks for TLS to {service} on port {number}, which is not supported yet"
+            return Backend(service, number, "UnsupportedProtocol", text, 61)
     need = _NEEDS.get(transport)
     if need is not None and need not in settings(q).abilities:
         text = f"{service} speaks {port.app_protocol} on port {number}, but {need.missing}"
         return Backend(service, number, "UnsupportedProtocol", text, 25)
     return Backend(service, number)
+
+
+def tls_policy_output(q: Graph, key: Key) -> Output:
+    """Targets of a policy that are nothing: whoever wrote it believes that requests to them go by TLS only."""
+    found = find(q, BackendTLSPolicy, key.namespace, key.name)
+    return Output(findings=tuple(_targets(q, found, key)) if found is not None else ())
+
+
+def _targets(q: Graph, policy: BackendTLSPolicy, key: Key) -> Iterator[Finding]:
+    for index, each in enumerate(policy.spec.target_refs):
+        path = f"spec.targetRefs[{index}]"
+        if (each.group, each.kind) != ("", "Service"):
+            yield finding(3, key, path, f'{each.kind} in group "{each.group}" is no backend, only Service in group ""')
+            continue
+        service = find(q, Service, key.namespace, each.name)
+        if service is None:
+            yield finding(3, key, path, f"Service {key.namespace}/{each.name} does not exist")
+        elif each.section_name is not None and each.section_name not in {port.name for port in service.spec.ports}:
+            yield finding(3, key, f"{path}.sectionName", f"the Service has no port of the name {each.section_name}")
 
 
 def port_of(service: Service, number: int) -> ServicePort | None:
@@ -124,10 +149,11 @@ def cluster_output(q: Graph, service: Key, number: int) -> Output:
     # Better a pod that is on its way out than no answer: it said that it still serves (KEP-1672).
     usable = ready or [pair for pair in listed if _lingering(pair[0])]
     endpoints = _endpoints(q, usable)
+    unknown = sorted({each.addresses[0] for each, _ in usable if not _addresses(q, each.addresses[0])})
     name = cluster_name(service, number)
     balance, unread = _balance(q, found)
     cluster = ir.Cluster(name, endpoints, table(endpoints), transport_of(port) or "http", balance)
-    findings = [*_findings(service, port, chosen, endpoints, len(listed), families)]
+    findings = [*_findings(service, port, chosen, endpoints, len(listed), families, unknown)]
     if unread:
         findings.append(finding(60, service, f"metadata.annotations[{BALANCE}]", unread))
     return Output((cluster,), findings=tuple(findings))
@@ -196,6 +222,7 @@ def _findings(
     endpoints: Sequence[ir.Endpoint],
     listed: int,
     families: set[str],
+    unknown: Sequence[str],
 ) -> Iterator[Finding]:
     if len(families) > 1:
         yield finding(29, service, "", f"endpoints of {' and '.join(sorted(families))}: those of one family are used")
@@ -209,4 +236,6 @@ def _findings(
         yield finding(27, service, "spec.ports", text)
     else:
         text = f"{listed} endpoints, none of them ready" if listed else "there are no endpoints"
+        if unknown:
+            text = f"no address of {', '.join(unknown)} is known; a gateway that runs looks names up"
         yield finding(26, service, "", f"port {port.port}: {text}")

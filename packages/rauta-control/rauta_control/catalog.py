@@ -15,16 +15,18 @@ from typing import Any
 import msgspec
 
 from rauta_common import hashing
-from rauta_control.admit import FILES, Admitted, Verdict, admit
+from rauta_control.admit import FILES, Admitted, Refused, Verdict, admit
 from rauta_control.documents import Piece, pieces, read
-from rauta_control.kinds import AnyResource
-from rauta_control.problem import Problem
+from rauta_control.kinds import KINDS, AnyResource
+from rauta_control.problem import Problem, required, unknown_field, wrong_type
 from rauta_control.slices import Slices
 from rauta_control.source import Fault
 from rauta_control.world import Key, key_of
 
-LIST = "List"  # what `kubectl get -o yaml` makes of several objects
+LIST = "List"  # what `kubectl get -o yaml` makes of several objects; the API server says ServiceList
+LIST_FIELDS = ("apiVersion", "items", "kind", "metadata")
 EMPTY = "is empty, which is taken for half-written: delete the file to remove its objects"
+NO_DOCUMENT = "there is no document in it"
 STAYS = "; until that is mended the last good one counts"
 
 
@@ -43,7 +45,7 @@ class _Part(msgspec.Struct, frozen=True):
 class _File:
     """What a file gives. `missing`: it is gone, perhaps just for the moment in which an editor replaces it."""
 
-    __slots__ = ("digest", "faults", "missing", "objects", "parts", "places")
+    __slots__ = ("digest", "faults", "kept", "missing", "objects", "parts", "places")
 
     def __init__(self) -> None:
         self.digest = 0
@@ -51,6 +53,7 @@ class _File:
         self.objects: dict[Key, AnyResource] = {}
         self.places: dict[Key, str] = {}
         self.faults: tuple[Fault, ...] = ()
+        self.kept: tuple[Key, ...] = ()  # of its objects those that the text does not say any more
         self.missing = False
 
 
@@ -82,8 +85,19 @@ class Catalog:
         """Take note that a file cannot be read; what it gave before stays."""
         file = self._files.setdefault(name, _File())
         file.digest = 0
+        file.kept = tuple(file.objects)
         self._faulty.add(name)
-        file.faults = (Fault(name, "", Problem("", why + (STAYS if file.objects else ""))),)
+        kept = bool(file.objects)
+        file.faults = (Fault(name, "", Problem("", why + (STAYS if kept else "")), kept=kept),)
+
+    def recall(self, name: str, kept: Iterable[AnyResource]) -> None:
+        """Know what a file said before it broke, as it was `kept` before a restart. The file is yet to be read."""
+        file = self._files[name] = _File()
+        file.objects = {key_of(each): each for each in kept}
+        file.places = dict.fromkeys(file.objects, name)
+        file.kept = tuple(file.objects)
+        self._faulty.add(name)
+        self._claim(name, (), file.objects)
 
     def vanish(self, name: str) -> None:
         """Take note that a file is gone for now: what it gave stays, unless another file gives it."""
@@ -95,6 +109,12 @@ class Catalog:
         """Forget a file."""
         self._faulty.discard(name)
         self._claim(name, self._files.pop(name).objects, {})
+
+    @property
+    def kept(self) -> dict[str, tuple[AnyResource, ...]]:
+        """By file, the objects that count although its text does not say them any more."""
+        faulty = ((name, self._files[name]) for name in sorted(self._faulty))
+        return {name: tuple(file.objects[key] for key in file.kept) for name, file in faulty if file.kept}
 
     def edits(self) -> dict[Key, AnyResource | None]:
         """What became of which objects since this was asked last."""
@@ -129,8 +149,11 @@ class Catalog:
         if not parts and file.objects:
             found.fault(name, Problem("", EMPTY))
             found.lost = True
+        elif not found.count:
+            found.fault(name, Problem("", NO_DOCUMENT, level="warning"))
         old, old_places = file.objects, file.places
         kept = [key for key in old if key not in found.objects and (found.lost or key in found.refused)]
+        file.kept = tuple(kept)
         file.parts = parts
         file.objects = found.objects | {key: old[key] for key in kept}
         file.places = found.places | {key: old_places[key] for key in kept}
@@ -169,11 +192,11 @@ class _Reading:
         self.lost = False  # whether something is broken of which nobody can say what it was
         self._name = name
         self._faults: list[Fault] = []
-        self._count = 0
+        self.count = 0  # documents
 
     def add(self, part: _Part) -> None:
-        first = self._count + 1
-        self._count += part.count
+        first = self.count + 1
+        self.count += part.count
         if part.error:
             self.fault(f"{self._name}#{first}", Problem("", f"not YAML: {part.error}"))
             self.lost = True
@@ -189,7 +212,7 @@ class _Reading:
         for each in self._faults:
             if each.problem.level == "error" and (each.key in stays or (each.key is None and stays)):
                 problem = msgspec.structs.replace(each.problem, message=each.problem.message + STAYS)
-                yield msgspec.structs.replace(each, problem=problem)
+                yield msgspec.structs.replace(each, problem=problem, kept=True)
             else:
                 yield each
 
@@ -222,20 +245,40 @@ def _part(piece: Piece) -> _Part:
     verdicts: list[Verdict] = []
     steps: list[tuple[int, str]] = []
     for number, document in enumerate(found):
-        for step, each in _expanded(document):
-            verdicts.append(admit(each))
+        for step, verdict in _judged(document):
+            verdicts.append(verdict)
             steps.append((number, step))
     return _Part(tuple(verdicts), tuple(steps), len(found))
 
 
-def _expanded(document: Any) -> Iterator[tuple[str, Any]]:
-    """The objects of a List, or the document itself."""
-    if isinstance(document, dict) and document.get("kind") == LIST and document.get("apiVersion") == "v1":
-        items = document.get("items")
-        if items is None or isinstance(items, list):
-            yield from ((f".items[{index}]", each) for index, each in enumerate(items or ()))
-            return
-    yield "", document
+def _judged(document: Any) -> Iterator[tuple[str, Verdict]]:
+    """The objects of a list, and what is wrong with itself; or the document."""
+    kind = _listed(document)
+    if kind is None:
+        yield "", admit(document)
+        return
+    if strays := [unknown_field("", name, LIST_FIELDS) for name in document if name not in LIST_FIELDS]:
+        yield "", Refused(tuple(strays), document["kind"])
+    items = document.get("items", ...)
+    if items is ...:
+        yield "", Refused((required("items"),), document["kind"])
+    elif items is not None and not isinstance(items, list):
+        yield "", Refused((wrong_type("items", "array", type(items).__name__),), document["kind"])
+    else:
+        of_list = {"apiVersion": document["apiVersion"], "kind": kind} if kind else {}
+        for index, each in enumerate(items or ()):
+            yield f".items[{index}]", admit({**of_list, **each} if isinstance(each, dict) else each)
+
+
+def _listed(document: Any) -> str | None:
+    """The kind that a list says its objects are, empty if each says so itself; None for a document that is no list."""
+    if not isinstance(document, dict):
+        return None
+    kind, version = document.get("kind"), document.get("apiVersion")
+    if kind == LIST and version == "v1":
+        return ""
+    entry = KINDS.get(kind.removesuffix(LIST)) if isinstance(kind, str) and kind.endswith(LIST) else None
+    return entry.struct.__name__ if entry is not None and version in entry.served else None
 
 
 def _twice(place: str) -> Problem:

@@ -104,6 +104,16 @@ def test_an_empty_file_is_taken_for_half_written() -> None:
     assert folder.write("a.yaml", "# nothing left\n") == ["-one"]
 
 
+def test_a_file_without_documents_is_said() -> None:
+    folder = Folder()
+    for text in ("", "# nothing yet\n", "---\n"):
+        folder.write("a.yaml", text)
+        assert folder.said() == ["Warning a.yaml there is no document in it"]
+    assert folder.write("a.yaml", service("one")) == ["one"]
+    assert folder.said() == []
+    assert folder.write("a.yaml", "# " + service("one").replace("\n", "\n# ")) == ["-one"]
+
+
 def test_of_two_documents_for_one_object_the_first_counts() -> None:
     folder = Folder()
     folder.write("b.yaml", service("one", 82), service("one", 83))
@@ -142,6 +152,34 @@ def test_a_file_that_cannot_be_read_keeps_what_it_gave() -> None:
     assert not folder.said()
 
 
+def test_what_is_kept_of_broken_documents_outlives_a_restart() -> None:
+    folder = Folder()
+    folder.write("a.yaml", service("one"), service("two"))
+    folder.write("b.yaml", service("three"))
+    folder.write("c.yaml", service("four"))
+    assert folder.kept == {}
+    folder.write("a.yaml", service("one"), service("two", "high"))
+    folder.write("b.yaml", "kind: [")
+    folder.fail("c.yaml", "cannot be read: permission denied")
+    names = {name: [each.name for each in resources] for name, resources in folder.kept.items()}
+    assert names == {"a.yaml": ["two"], "b.yaml": ["three"], "c.yaml": ["four"]}
+
+    again = Folder()
+    for name, resources in folder.kept.items():
+        again.recall(name, resources)
+    assert again.kept == folder.kept
+    assert again.write("a.yaml", service("one"), service("two", "high")) == ["two", "three", "four", "one"]
+    assert again.write("b.yaml", "kind: [") == []
+    again.fail("c.yaml", "cannot be read: permission denied")
+    assert again.objects == folder.objects
+    assert again.kept == folder.kept
+    assert again.write("a.yaml", service("one")) == ["-two"]
+    again.remove("b.yaml")
+    assert again.changed() == ["-three"]
+    assert again.write("c.yaml", service("four")) == []
+    assert again.kept == {}
+
+
 def test_lists_are_opened() -> None:
     folder = Folder()
     items = "".join(
@@ -151,6 +189,33 @@ def test_lists_are_opened() -> None:
     assert folder.write("a.yaml", service("zero"), f"apiVersion: v1\nkind: List\nitems:\n{items}") == ["zero", "one"]
     (fault,) = folder.said()
     assert fault.startswith("Error a.yaml#2.items[1] (Service default/two) spec.ports[0].port: ")
+
+
+def test_lists_of_one_kind_are_opened() -> None:
+    folder = Folder()
+    text = "apiVersion: v1\nkind: ServiceList\nitems: [{metadata: {name: one}, spec: {ports: [{port: 80}]}}]\n"
+    assert folder.write("a.yaml", text) == ["one"]
+    assert folder.write("b.yaml", text.replace("Service", "Sevice").replace("one", "two")) == []
+    assert folder.said() == ['Error b.yaml#1 (SeviceList) kind: no kind "SeviceList" in v1; did you mean "Service"?']
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "item: []",
+            ["Warning a.yaml#1 (List) item: unknown field", "Error a.yaml#1 (List) items: Required value"],
+        ),
+        ("items: {}", ["Error a.yaml#1 (List) items: Invalid value"]),
+        ("items: null", []),
+        ("items: [null]", ["Error a.yaml#1.items[0] Invalid value"]),
+    ],
+)
+def test_a_list_without_its_items_is_a_fault(text: str, said: list[str]) -> None:
+    folder = Folder()
+    folder.write("a.yaml", f"apiVersion: v1\nkind: List\nmetadata: {{}}\n{text}\n")
+    assert len(folder.said()) == len(said)
+    assert all(found.startswith(start) for found, start in zip(folder.said(), said, strict=True))
 
 
 def test_json() -> None:

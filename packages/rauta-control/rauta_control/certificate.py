@@ -1,8 +1,8 @@
 """Certificates and keys as they stand in Secrets and ConfigMaps: whether they are usable, and why not. Pure.
 
-What is asked is what a TLS library will ask when it loads them: that they parse, and that the key is the certificate's.
-Not whether they are trusted, expired or for the host name: clients say so, and time is no input of translation. The
-library is imported at first use, since most configurations have no certificate.
+What is asked is what a TLS library will ask when it loads them: that they parse, that the key is strong enough, and
+that it is the certificate's. Not whether they are trusted or for the host name: clients say so; nor whether they have
+expired (validity.py). The library is imported at first use, since most configurations have no certificate.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from rauta_control.world import Key, find
 
 CERTIFICATE, PRIVATE_KEY = "tls.crt", "tls.key"
 AUTHORITIES = "ca.crt"
+RSA_BITS = 2048
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 def pair_problem(q: Graph, secret: Key) -> str:
@@ -71,10 +73,10 @@ def pair(name: str, chain: bytes, key: bytes) -> ir.Secret:
     return ir.Secret(name, chain, key, _hostnames(leaf), key_type)
 
 
-def expiry(chain: bytes) -> datetime:
-    """When the first certificate of a chain expires (UTC)."""
-    expires: datetime = _certificates(chain)[0].not_valid_after_utc
-    return expires
+def period(chain: bytes) -> tuple[datetime, datetime]:
+    """Since when and until when the first certificate of a chain is valid (UTC)."""
+    leaf = _certificates(chain)[0]
+    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
 
 
 def mismatch(chain: bytes, key: bytes, chain_name: str, key_name: str) -> str:
@@ -95,11 +97,33 @@ def mismatch(chain: bytes, key: bytes, chain_name: str, key_name: str) -> str:
         return f"{key_name} is encrypted"
     except (ValueError, UnsupportedAlgorithm):
         return f"{key_name} is not a PEM private key"
+    if weakness := _weakness(private):
+        return f"{key_name} {weakness}"
     forms = [
         public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         for public in (private.public_key(), certificates[0].public_key())
     ]
     return "" if forms[0] == forms[1] else f"{key_name} is not the key of the first certificate in {chain_name}"
+
+
+def _weakness(private: Any) -> str:
+    """Why no handshake succeeds with a key; empty if one may. OpenSSL's level 2, and the curves that clients offer."""
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
+
+    match private:
+        case RSAPrivateKey():
+            small = private.key_size < RSA_BITS
+            return f"is an RSA key of {private.key_size} bits, and TLS asks for {RSA_BITS}" if small else ""
+        case EllipticCurvePrivateKey():
+            name = private.curve.name
+            return "" if name in CURVES else f"is on the curve {name}, and TLS clients know {', '.join(CURVES)}"
+        case Ed25519PrivateKey() | Ed448PrivateKey():
+            return ""
+        case _:
+            return "is of a type that is none for TLS: RSA, ECDSA and EdDSA are"
 
 
 def _certificates(pem: bytes) -> list[Any]:

@@ -85,7 +85,7 @@ def unusable(pairs: Iterable[PairFiles]) -> list[str]:
 
 
 def _expired(pair: PairFiles, secret: Secret) -> Iterable[str]:
-    until = certificate.expiry(secret.certificates)
+    _, until = certificate.period(secret.certificates)
     if until <= datetime.now(UTC):
         yield f"{pair.certificate}: the certificate has expired on {until:%Y-%m-%d}: clients will refuse it"
 

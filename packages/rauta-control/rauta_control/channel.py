@@ -40,6 +40,7 @@ _DESCRIPTORS: dict[type, int] = {
     messages.WorkerLink: 1,
     messages.Snapshot: 1,
     messages.Since: 1,
+    messages.Keep: 1,
 }
 _encoder = msgspec.msgpack.Encoder()
 

@@ -12,17 +12,19 @@ from datetime import datetime
 import msgspec
 
 from rauta_control.apiresource import Condition
-from rauta_control.catalog import Catalog
+from rauta_control.catalog import NO_DOCUMENT, Catalog
 from rauta_control.condition import Status
 from rauta_control.finding import Finding, Severity
 from rauta_control.gateway import GatewayStatus, ListenerStatus
 from rauta_control.httproute import RouteStatus
 from rauta_control.kinds import AnyResource
 from rauta_control.listenerset import ListenerSetStatus
+from rauta_control.problem import Problem
 from rauta_control.settings import Settings
 from rauta_control.slices import finish
 from rauta_control.source import Fault
 from rauta_control.translate import Translation, translate
+from rauta_control.validity import outdated, period_of
 from rauta_control.world import Key
 
 #: Conditions that are worth a word only when they are True; the others only when they are not.
@@ -36,6 +38,12 @@ class Manifests(msgspec.Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
 
 
+class Unreadable(msgspec.Struct, frozen=True):
+    """A file that cannot be read, in place of its text."""
+
+    why: str
+
+
 class Report(msgspec.Struct, frozen=True):
     """What to print, and whether anything is an error."""
 
@@ -43,18 +51,34 @@ class Report(msgspec.Struct, frozen=True):
     failed: bool
 
 
-def load(texts: Iterable[tuple[str, str]]) -> Manifests:
+def load(texts: Iterable[tuple[str, str | Unreadable]]) -> Manifests:
     """Admit every document of every (file name, text). Of two documents for one object the first counts."""
     catalog = Catalog()
+    name = ""
     for name, text in texts:
-        finish(catalog.update(name, text))
-    return Manifests(catalog.objects, tuple(catalog.faults()))
+        if isinstance(text, Unreadable):
+            catalog.fail(name, text.why)
+        else:
+            finish(catalog.update(name, text))
+    faults = tuple(catalog.faults())
+    if not catalog.objects and all(each.problem.message == NO_DOCUMENT for each in faults):
+        faults += (Fault(name, "", Problem("", "there is no document at all")),)
+    return Manifests(catalog.objects, faults)
 
 
-def check(texts: Iterable[tuple[str, str]], terms: Settings, now: datetime) -> Report:
+def judged(objects: Iterable[AnyResource], terms: Settings, now: datetime) -> Translation:
+    """The translation of objects, with what is wrong with it `now`."""
+    translation = translate(objects, terms, now)
+    periods = {key: found for key, each in translation.resources.items() if (found := period_of(each)) is not None}
+    return msgspec.structs.replace(
+        translation, findings=tuple(sorted((*translation.findings, *outdated(periods, now))))
+    )
+
+
+def check(texts: Iterable[tuple[str, str | Unreadable]], terms: Settings, now: datetime) -> Report:
     """Judge manifests."""
     manifests = load(texts)
-    translation = translate(manifests.objects.values(), terms, now)
+    translation = judged(manifests.objects.values(), terms, now)
     errors = any(each.problem.level == "error" for each in manifests.faults)
     errors |= any(each.severity == Severity.ERROR for each in translation.findings)
     return Report("\n".join(lines(manifests.faults, translation)) + "\n", errors)

@@ -1,3 +1,5 @@
+import io
+from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -6,6 +8,7 @@ import pytest
 from rauta_control.check import Report, check, load
 from rauta_control.main import main
 from rauta_control.manifests import read, run_check
+from rauta_control.pki_test import pair
 from rauta_control.samples_test import ROUTE, SERVICE, endpoints
 from rauta_control.settings import Settings
 
@@ -44,6 +47,37 @@ def test_a_dangling_reference_fails_and_is_explained() -> None:
         "\n"
         "    create the Service"
     ) in said.text
+
+
+def https(days: int) -> str:
+    made = pair("a.example", days=days)
+    return f"""
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: gw}}
+spec:
+  gatewayClassName: rauta
+  listeners: [{{name: https, port: 443, protocol: HTTPS, tls: {{certificateRefs: [{{name: pair}}]}}}}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: pair}}
+type: kubernetes.io/tls
+data: {{tls.crt: {b64encode(made.certificate).decode()}, tls.key: {b64encode(made.key).decode()}}}
+"""
+
+
+def test_a_certificate_that_is_out_of_date_is_served_and_said() -> None:
+    said = report(https(days=-1), ROUTE, SERVED)
+    assert "listener https, 1 routes: Accepted, Programmed, ResolvedRefs" in said.text
+    assert (
+        "Error [RAUTA-CFG-058] (Secret default/pair data[tls.crt]) "
+        "the certificate has expired on 2020-01-02: clients refuse it\n" in said.text
+    )
+    assert said.failed
+    assert not report(https(days=36_500), ROUTE, SERVED).failed
+    early = check([("a.yaml", https(days=36_500))], TERMS, datetime(2019, 1, 1, tzinfo=UTC))
+    assert "the certificate is not valid before 2020-01-01" in early.text
 
 
 def test_a_warning_does_not_fail() -> None:
@@ -86,6 +120,34 @@ def test_a_folder_is_read_in_order_without_hidden_files(tmp_path: Path, capsys: 
     assert [name for name, _ in read(tmp_path)] == ["a.yml", "b.yaml", "sub/c.yaml"]
     assert run_check(tmp_path, TERMS) == 0
     assert "0 errors" in capsys.readouterr().out
+
+
+def test_files_that_cannot_be_read_are_faults_and_the_rest_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(GATEWAY.encode("utf-16"))
+    (tmp_path / "b.yaml").symlink_to("b.yaml")
+    (tmp_path / "c.yaml").symlink_to("nowhere")
+    (tmp_path / "d.yaml").write_text(GATEWAY)
+    assert run_check(tmp_path, TERMS) == 1
+    said = capsys.readouterr().out
+    assert "Error a.yaml cannot be read: not UTF-8 (byte 0)\nError b.yaml cannot be read: too many" in said
+    assert "\nGateway default/gw" in said
+
+
+def test_a_path_without_manifests_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "README.md").write_text("no")
+    assert run_check(tmp_path, TERMS) == 1
+    assert f"Error {tmp_path} there is no file that ends in .yaml, .yml, .json" in capsys.readouterr().out
+    (tmp_path / "a.yaml").write_text("# nothing yet\n---\n")
+    assert run_check(tmp_path, TERMS) == 1
+    assert "Error a.yaml there is no document at all" in capsys.readouterr().out
+
+
+def test_the_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(SERVICE.encode() + b"---\nkind: [\n")))
+    assert run_check(Path("-"), TERMS) == 1
+    assert "Error stdin#2 not YAML" in capsys.readouterr().out
 
 
 def test_a_path_that_is_not_there_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

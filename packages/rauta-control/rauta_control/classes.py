@@ -7,6 +7,7 @@ from rauta_control.derive import Graph
 from rauta_control.finding import Finding, finding
 from rauta_control.gatewayclass import GatewayClass, GatewayClassStatus, SupportedFeature
 from rauta_control.output import Output
+from rauta_control.problem import nearest
 from rauta_control.settings import settings
 from rauta_control.supported import features
 from rauta_control.world import Key, find
@@ -29,11 +30,22 @@ def accepted(q: Graph, name: str) -> bool:
     return found is None or found.spec.parameters_ref is None
 
 
+def _foreign(q: Graph, found: GatewayClass) -> str:
+    """Why a class is not ours."""
+    terms, name = settings(q), found.spec.controller_name
+    if name == terms.controller:
+        return f"only Gateways of GatewayClass {terms.class_name} are served here"
+    near = f'; did you mean "{terms.controller}"?' if nearest(name, [terms.controller], 0.9) else ""
+    return f"its controller is {name}, and RAUTA is {terms.controller}{near}"
+
+
 def class_output(q: Graph, key: Key) -> Output:
     """The status of a class, if it is ours."""
     found = find(q, GatewayClass, "", key.name)
-    if found is None or not ours(q, key.name):
+    if found is None:
         return Output()
+    if not ours(q, key.name):
+        return Output(findings=(finding(57, key, "spec.controllerName", _foreign(q, found)),))
     generation = found.metadata.generation
     findings: tuple[Finding, ...] = ()
     ref = found.spec.parameters_ref

@@ -12,7 +12,7 @@ SHOWN: dict[str, list[str]] = yaml.safe_load((DATA / "conformance.yaml").read_te
 
 #: The gateway tests of all profiles at v1.6.1 that ask nothing of translation as it is, and why.
 ELSEWHERE = {
-    "BackendTLSPolicy is not read yet": """
+    "BackendTLSPolicy is not carried out yet": """
         BackendTLSPolicy BackendTLSPolicyConflictResolution BackendTLSPolicyInvalidCACertificateRef
         BackendTLSPolicyInvalidKind BackendTLSPolicyObservedGenerationBump BackendTLSPolicySANValidation""",
     "GRPCRoute is not read yet": """

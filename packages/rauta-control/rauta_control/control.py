@@ -17,7 +17,7 @@ import os
 import socket
 import time
 from collections import ChainMap
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import uvloop
 
-from rauta_control import config, cpus, ir, standalone
+from rauta_control import config, cpus, ir, keepsake, standalone
 from rauta_control.admin import Admin
 from rauta_control.binding import Binding
 from rauta_control.certificatefiles import CertificateFiles
@@ -37,12 +37,13 @@ from rauta_control.counters import Counters, blocks_used, drained
 from rauta_control.demo import Demo
 from rauta_control.filesource import FileSource
 from rauta_control.inherit import Inherited
+from rauta_control.kinds import AnyResource
 from rauta_control.listening import local_addresses, place
 from rauta_control.log import Log
 from rauta_control.messages import Bound, Draining, Publish, Reload, ToControl, WorkerGone, WorkerLink
 from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.pipeline import Pipeline, terms_of
-from rauta_control.publish import Archive, Links, restored
+from rauta_control.publish import Archive, Links, kept, restored
 from rauta_control.publisher import Publisher
 from rauta_control.resolve import Resolver
 from rauta_control.routespec import Address
@@ -82,7 +83,8 @@ class Control:
         self._pipeline = Pipeline(
             terms_of(inherited.settings, local_addresses()), self._wake.set, restored=inherited.snapshot is not None
         )
-        self._files = FileSource(self._pipeline, log)
+        self._files = FileSource(self._pipeline, log, self._keep)
+        self._files.recall(kept(inherited.kept))
         self._cluster = (
             ClusterSource(inherited.settings, self._pipeline, log) if inherited.settings.kubernetes else None
         )
@@ -153,7 +155,7 @@ class Control:
                 *(self._cluster.problems if self._cluster is not None else ()),
             ),
             statuses=dict(self._pipeline.statuses),
-            findings=self._pipeline.findings,
+            findings=(*self._pipeline.findings, *self._pipeline.outdated(datetime.now(UTC))),
             counters=self._counters(),
             steps=dict(self._steps.longest),
         )
@@ -288,14 +290,14 @@ class Control:
         plan, configuration, pipeline = self._plan, self._configuration, self._pipeline
         new = plan is not self._followed
         complete = pipeline.complete and not (new and pipeline.busy)  # what was not translated yet must not be deleted
-        whole = new and complete
+        whole = new and complete and pipeline.sure
         wanted = await self._planned(plan, new=new)
         deleted: list[str] = []
         if whole:
             wanted |= pipeline.wanted(pipeline.resources, configuration.resources)
         elif complete:
             wanted |= pipeline.wanted(pipeline.pending, configuration.resources)
-            deleted = [key for key, each in pipeline.pending.items() if each is None and key in configuration.resources]
+            deleted = pipeline.gone(configuration.resources)
         everything = wanted if whole else ChainMap(wanted, configuration.resources)
         problems, refused = await in_turns(configuration.sifting(wanted, everything, pipeline.resources.keys()))
         slowest = drained(self._counters().vitals(), configuration.state.generation)
@@ -306,7 +308,7 @@ class Control:
                 elif wanted or deleted:
                     await self._publish(configuration.change(wanted, deleted, slowest), self._log.debug)
                 if complete:
-                    self._followed = plan
+                    self._followed = plan if pipeline.sure else None
                     pipeline.published(configuration.state.generation, refused)
                     self._bind()
             except SlotsFullError as error:
@@ -337,6 +339,10 @@ class Control:
     async def _lose_patience(self) -> None:
         await self._saying.lose_patience()
         self._wake.set()
+
+    async def _keep(self, documents: Mapping[str, Iterable[AnyResource]]) -> None:
+        """Keep what counts although files do not say it any more, for the control after this one."""
+        await self._archive.keep(keepsake.written(documents))
 
     async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:
         step = await in_turns(change)

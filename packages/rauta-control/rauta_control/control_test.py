@@ -27,6 +27,7 @@ from rauta_control.messages import (
     Bound,
     Draining,
     Hello,
+    Keep,
     Nack,
     Publish,
     Reload,
@@ -96,6 +97,7 @@ class Gateway:
         self.workers: dict[int, FakeWorker] = {}
         self.snapshot: bytes | None = None
         self.since: list[bytes] = []
+        self.kept: bytes | None = None
         self.binds: list[Bind] = []
         self.errors: dict[str, str] = {}
         self.bound: dict[str, Bound] = {}
@@ -122,6 +124,7 @@ class Gateway:
             workers=tuple(links),
             link=None,
             started=time.monotonic(),
+            kept=None if self.kept is None else snapshotfd.create("test", self.kept),
         )
         for worker in self.workers.values():
             await worker.start()
@@ -159,6 +162,8 @@ class Gateway:
                 self.snapshot, self.since = data[0], []
             case Since():
                 self.since += data
+            case Keep():
+                self.kept = data[0]
             case Bind():
                 self.binds.append(message)
                 for name, (address, port) in message.listeners.items():
@@ -233,6 +238,7 @@ def two_workers(words: SharedWords, *argv: str, after: Gateway | None = None) ->
     states = [EMPTY, EMPTY]
     if after is not None:
         gateway.snapshot, gateway.since, gateway.bound = after.snapshot, after.since, after.bound
+        gateway.kept = after.kept
         states = [worker.state for worker in after.workers.values()]
     gateway.workers = {index: FakeWorker(index, 100 + index, state) for index, state in enumerate(states)}
     return gateway
@@ -538,6 +544,59 @@ def test_a_restart_beside_broken_manifests_leaves_all_as_it_was_until_an_edit(
         await kept.until(lambda: set(rules(kept.workers[0].state)) == {"/one", "/three"})
 
     run(kept, restart)
+
+
+def test_what_broke_before_a_restart_is_known_after_it(words: SharedWords, tmp_path: Path) -> None:
+    put(tmp_path / "gateway.yaml", MANIFESTS.partition("---")[0])
+    put(tmp_path / "route.yaml", MANIFESTS.partition("---")[2])
+    first = two_workers(words, "--config", str(tmp_path), "--addresses", "127.0.0.1")
+
+    async def start() -> None:
+        await first.until_ready()
+        put(tmp_path / "gateway.yaml", "kind: [")
+        await first.until(lambda: bool(first.kept))
+
+    run(first, start)
+    again = two_workers(words, "--config", str(tmp_path), "--addresses", "127.0.0.1", after=first)
+
+    async def restart() -> None:
+        await again.until_ready()
+        put(tmp_path / "route.yaml", MANIFESTS.partition("---")[2].replace("/two", "/three"))
+        await again.until(lambda: set(rules(again.workers[0].state)) == {"/one", "/three"})  # of a Gateway that is kept
+        put(tmp_path / "gateway.yaml", MANIFESTS.partition("---")[0])
+        await again.until(lambda: again.kept == b"")
+
+    run(again, restart)
+
+
+def test_what_broke_while_control_was_away_stays_until_it_is_mended(words: SharedWords, tmp_path: Path) -> None:
+    head, _, route = MANIFESTS.partition("---")
+    put(tmp_path / "gateway.yaml", head)
+    put(tmp_path / "broken.yaml", route)
+    put(tmp_path / "other.yaml", route.replace("name: web", "name: other").replace("/one", "/1").replace("/two", "/2"))
+    first = two_workers(words, "--config", str(tmp_path), "--addresses", "127.0.0.1")
+    run(first, first.until_ready)
+    put(tmp_path / "broken.yaml", "kind: [")
+    again = two_workers(words, "--config", str(tmp_path), "--addresses", "127.0.0.1", after=first)
+
+    async def restart() -> None:
+        def served(*paths: str) -> Callable[[], bool]:
+            return lambda: set(rules(again.workers[0].state)) == set(paths)
+
+        async def held() -> bool:
+            return len((await again.get("/api/v1/status"))[1]["problems"]) == 2
+
+        await again.until(held)
+        other = (tmp_path / "other.yaml").read_text()
+        put(tmp_path / "other.yaml", other.replace("/2", "/3"))
+        await again.until(served("/one", "/two", "/1", "/3"))
+        (tmp_path / "other.yaml").unlink()
+        await again.until(served("/one", "/two"))
+        put(tmp_path / "broken.yaml", route.replace("/two", "/four"))
+        await again.until(served("/one", "/four"))
+        assert (await again.get("/api/v1/status"))[1]["problems"] == []
+
+    run(again, restart)
 
 
 def test_an_invalid_translation_of_one_object_stops_no_other(

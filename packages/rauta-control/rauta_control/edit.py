@@ -68,6 +68,9 @@ def _disguised(name: str) -> str:
 
 def unusable(edit: HeaderEdit) -> Iterator[tuple[str, str]]:
     """What of an edit cannot be done, as (name, why)."""
+    named = [{name.lower() for name, _ in pairs} for pairs in (edit.replace, edit.append)]
+    for name in sorted(named[0] & named[1] | (named[0] | named[1]) & {name.lower() for name in edit.drop}):
+        yield name, "has more than one of set, add and remove: a filter may do one thing to a field"
     for name, value in (*edit.replace, *edit.append, *((name, "") for name in edit.drop)):
         plain = _DISGUISE.sub("-", name.lower())
         if not _TOKEN.fullmatch(name):

@@ -383,6 +383,8 @@ def merged(there: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
 
 def plural(kind: str) -> str:
     lower = kind.lower()
+    if lower.endswith("cy"):
+        return f"{lower[:-1]}ies"
     return f"{lower}es" if lower.endswith("ss") else f"{lower}s"
 
 

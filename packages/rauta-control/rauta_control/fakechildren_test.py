@@ -58,7 +58,7 @@ def note_birth(inherited: Inherited) -> None:
     owned += [link for _, _, link in inherited.workers]
     owned += [inherited.link] if inherited.link else []
     numbers = [sock.fileno() for sock in owned] + [inherited.words.fd, *inherited.since]
-    numbers += [] if inherited.snapshot is None else [inherited.snapshot]
+    numbers += [fd for fd in (inherited.snapshot, inherited.kept) if fd is not None]
     note(
         inherited,
         "born",
@@ -70,6 +70,7 @@ def note_birth(inherited: Inherited) -> None:
         bound=[msgspec.to_builtins(bound) for bound in inherited.bound],
         snapshot=None if inherited.snapshot is None else snapshotfd.read(inherited.snapshot).decode(),
         since=[snapshotfd.read(fd).decode() for fd in inherited.since],
+        kept=None if inherited.kept is None else snapshotfd.read(inherited.kept).decode(),
         workers=[(index, pid) for index, pid, _ in inherited.workers],
         linked=inherited.link is not None,
         workers_wanted=inherited.settings.workers,
@@ -225,6 +226,8 @@ class Control:
                 self.channel.send(messages.Bind(wanted))
             case "snapshot":
                 self.channel.send(messages.Snapshot(1), [snapshotfd.create("snapshot", order["data"].encode())])
+            case "keep":
+                self.channel.send(messages.Keep(), [snapshotfd.create("kept", order["data"].encode())])
             case "since":
                 self.channel.send(messages.Since(2), [snapshotfd.create("since", order["data"].encode())])
             case "babble":

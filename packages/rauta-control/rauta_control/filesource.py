@@ -12,14 +12,17 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import watchfiles
 
 from rauta_control import scan
 from rauta_control.catalog import Catalog
+from rauta_control.kinds import AnyResource
 from rauta_control.log import Log
+from rauta_control.manifests import NOTHING
 from rauta_control.problem import Problem
 from rauta_control.scan import Seen, Stamp
 from rauta_control.slices import Slices
@@ -34,13 +37,18 @@ POLL = 1.0  # the same where nothing can be told
 MAX_NAMED = 200  # changed paths that are looked at one by one
 MAX_LOGGED = 20  # lines about what is wrong, each time
 
+#: Is told whenever the last good objects of broken documents change, by file, to keep them over a restart.
+Keep: TypeAlias = Callable[[Mapping[str, Iterable[AnyResource]]], Awaitable[None]]
+
 
 class FileSource:
-    """Follows what is at a path and tells `sink`."""
+    """Follows what is at a path and tells `sink`, and `keep` what would be lost by a restart."""
 
-    def __init__(self, sink: Sink, log: Log) -> None:
+    def __init__(self, sink: Sink, log: Log, keep: Keep | None = None) -> None:
         self._sink = sink
         self._log = log
+        self._keep = keep
+        self._kept: dict[str, tuple[AnyResource, ...]] = {}  # as `keep` was told last
         self._path: Path | None = None
         self._catalog = Catalog()
         self._stamps: dict[str, Stamp] = {}
@@ -57,6 +65,13 @@ class FileSource:
         self._unseen = True  # whether there was no look at everything yet
         self._anew = False  # whether what looks unchanged is to be read too
         self._watch: _Watch | None = None
+
+    def recall(self, kept: Mapping[str, Iterable[AnyResource]]) -> None:
+        """Begin with what `keep` was told before a restart."""
+        for name, resources in kept.items():
+            self._catalog.recall(name, resources)
+            self._stamps[name] = scan.NOTHING  # so that it is missed if it is not there any more
+        self._kept = self._catalog.kept
 
     def point(self, path: Path | None) -> None:
         """Follow this path from now on, or none; look at everything there, whether it seems changed or not."""
@@ -99,15 +114,16 @@ class FileSource:
             except OSError as error:
                 self._everything, self._anew = True, anew
                 self._lost = f"{error.filename or path}: {(error.strerror or str(error)).lower()}"
-                self._tell()
+                await self._tell()
                 return POLL
             if path != self._path:
                 return 0.0
             self._lost = ""
             if anew:
-                seen.gone = [name for name in self._stamps if name not in seen.stamps and name not in seen.busy]
+                there = {*seen.stamps, *seen.busy, *seen.errors}
+                seen.gone = [name for name in self._stamps if name not in there]
             await in_turns(self._take(seen, due, now))
-            self._tell()
+            await self._tell()
             self._unseen &= only is not None
             if not self._unseen and not self._writing:
                 self._sink.synced()
@@ -160,18 +176,27 @@ class FileSource:
             self._remove(name)
         self._writing.clear()
         self._lost = ""
-        self._tell()
+        await self._tell()
 
-    def _tell(self) -> None:
+    async def _tell(self) -> None:
+        if self._keep is not None and (kept := self._catalog.kept) != self._kept:
+            self._kept = kept
+            await self._keep(kept)
         if edits := self._catalog.edits():
             self._sink.edit(edits)
-        lost = Fault(str(self._path), "", Problem("", f"{self._lost}; what was read before stays"))
-        faults = (*((lost,) if self._lost else ()), *self._catalog.faults())
+        faults = (*self._of_path(), *self._catalog.faults())
         if faults != self._faults:
             old, self._faults = self._faults, faults
             self._sink.report(faults)
             _say(self._log.warn, "manifest", old, faults)
             _say(self._log.info, "manifest mended", faults, old)
+
+    def _of_path(self) -> Iterator[Fault]:
+        """What is wrong with the path itself."""
+        if self._lost:
+            yield Fault(str(self._path), "", Problem("", f"{self._lost}; what was read before stays"))
+        elif self._path is not None and not self._stamps and not self._writing:
+            yield Fault(str(self._path), "", Problem("", NOTHING, level="warning"))
 
     # -- the watch
 

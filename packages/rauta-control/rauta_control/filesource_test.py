@@ -1,7 +1,7 @@
 """The file source on a real folder, with a sink that remembers. Everything waits for what happens, never for time."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ class Memory:
         self.faults: list[str] = []
         self.complete = 0
         self.edits = 0
+        self.kept: dict[str, tuple[AnyResource, ...]] = {}
         self._news = asyncio.Event()
 
     def edit(self, objects: Mapping[Key, AnyResource | None]) -> None:
@@ -45,6 +46,9 @@ class Memory:
         self.complete += 1
         self._news.set()
 
+    async def keep(self, documents: Mapping[str, Iterable[AnyResource]]) -> None:
+        self.kept = {name: tuple(resources) for name, resources in documents.items()}
+
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
             while not condition():
@@ -58,10 +62,15 @@ def put(path: Path, name: str, port: int = 80) -> None:
     new.rename(path)
 
 
-def follow(path: Path, story: Callable[[FileSource, Memory], Coroutine[None, None, None]]) -> None:
+def follow(
+    path: Path,
+    story: Callable[[FileSource, Memory], Coroutine[None, None, None]],
+    kept: Mapping[str, Iterable[AnyResource]] | None = None,
+) -> None:
     async def main() -> None:
         memory = Memory()
-        source = FileSource(memory, Log("test", "error"))
+        source = FileSource(memory, Log("test", "error"), memory.keep)
+        source.recall(kept or {})
         source.point(path)
         running = asyncio.create_task(source.run())
         try:
@@ -107,6 +116,47 @@ def test_a_file_that_is_removed_and_written_again_was_never_gone(tmp_path: Path)
     follow(tmp_path, story)
 
 
+def test_after_a_restart_broken_files_are_what_they_were_and_removed_ones_are_gone(tmp_path: Path) -> None:
+    kept: dict[str, tuple[AnyResource, ...]] = {}
+
+    async def before(_: FileSource, memory: Memory) -> None:
+        for name in ("a.yaml", "b.yaml"):
+            put(tmp_path / name, name[0], 99999)
+        await memory.until(lambda: len(memory.faults) == 2)
+        kept.update(memory.kept)
+
+    async def after(_: FileSource, memory: Memory) -> None:
+        await memory.until(lambda: memory.ports == {"a": 80} and list(memory.kept) == ["a.yaml"])
+
+    async def away(_: FileSource, memory: Memory) -> None:
+        assert "no such file or directory" in memory.faults[0]
+        assert memory.kept == {}  # nobody was told that there is nothing to keep
+
+    for name in ("a.yaml", "b.yaml"):
+        put(tmp_path / name, name[0])
+    follow(tmp_path, before)
+    assert list(kept) == ["a.yaml", "b.yaml"]
+    (tmp_path / "b.yaml").unlink()
+    follow(tmp_path, after, kept)
+    follow(tmp_path / "none", away, kept)
+
+
+def test_a_file_that_cannot_be_looked_at_keeps_what_it_gave(tmp_path: Path) -> None:
+    async def story(source: FileSource, memory: Memory) -> None:
+        (tmp_path / "a.yaml").unlink()
+        (tmp_path / "a.yaml").symlink_to("a.yaml")
+        await memory.until(lambda: bool(memory.faults))
+        seen = memory.complete
+        source.point(tmp_path)  # told to read it all again
+        await memory.until(lambda: memory.complete > seen)
+        put(tmp_path / "b.yaml", "two")
+        await memory.until(lambda: "two" in memory.ports)
+        assert "one" in memory.ports
+
+    put(tmp_path / "a.yaml", "one")
+    follow(tmp_path, story)
+
+
 def test_a_folder_that_is_gone_takes_nothing_with_it_and_may_come_back(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -138,6 +188,16 @@ def test_another_path_replaces_what_was_there_and_none_takes_it_away(tmp_path: P
         await memory.until(lambda: memory.ports == {})
 
     follow(tmp_path / "first", story)
+
+
+def test_a_folder_without_manifests_is_said(tmp_path: Path) -> None:
+    async def story(_: FileSource, memory: Memory) -> None:
+        assert memory.faults == [f"Warning {tmp_path} there is no file that ends in .yaml, .yml, .json"]
+        put(tmp_path / "a.yaml", "one")
+        await memory.until(lambda: memory.ports == {"one": 80})
+        assert memory.faults == []
+
+    follow(tmp_path, story)
 
 
 def test_told_again_it_reads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ CODES: dict[int, Code] = {
     16: Code(_ERROR, "attached to a listener that is not served", "repair the listener; see its conditions"),
     17: Code(_ERROR, "the ListenerSet is not allowed", "allow its namespace in the Gateway's allowedListeners"),
     18: Code(_ERROR, "the parent is not accepted", "repair the parent; see its conditions"),
+    19: Code(_WARNING, "the route has no parent", "name a Gateway or ListenerSet in spec.parentRefs"),
     # Backends.
     20: Code(_ERROR, "the backend does not exist", "create the Service, or correct namespace and name"),
     21: Code(_ERROR, "the Service has no such port", "use a port of the Service's spec.ports with protocol TCP"),
@@ -87,7 +88,7 @@ CODES: dict[int, Code] = {
         _WARNING, "an annotation is ignored", "rauta.io/upgrades: protocols of the Upgrade field, separated by commas"
     ),
     # Listeners.
-    40: Code(_ERROR, "the protocol is not supported", "use HTTP"),
+    40: Code(_ERROR, "the protocol is not supported", "use HTTP or HTTPS"),
     41: Code(
         _ERROR, "listeners are in conflict", "give each listener its own combination of port, protocol and host name"
     ),
@@ -100,6 +101,11 @@ CODES: dict[int, Code] = {
     46: Code(_WARNING, "the client certificate is not usable", "refer to a Secret of type kubernetes.io/tls"),
     47: Code(_ERROR, "the port is taken", "use another port: the Gateway shares its address with another one"),
     48: Code(_ERROR, "the listener cannot be bound", "free the port, or give the listener another port or address"),
+    49: Code(
+        _ERROR,
+        "the selector selects nothing",
+        "give it matchLabels, or matchExpressions of a key, an operator (In, NotIn, Exists, DoesNotExist) and values",
+    ),
     # Gateways and classes.
     50: Code(_ERROR, "the type of address is not supported", "use type IPAddress"),
     51: Code(_ERROR, "the address is not usable", "ask for a free address of this gateway, or for none in particular"),
@@ -116,8 +122,18 @@ CODES: dict[int, Code] = {
         "see what gives Services of this type addresses: kubectl describe service; until then wait",
     ),
     56: Code(_ERROR, "no target port is free", "widen --target-ports, or remove a Gateway"),
+    57: Code(
+        _INFO,
+        "the GatewayClass is not RAUTA's",
+        "nothing, if others are to serve its Gateways; for RAUTA, correct controllerName or the class of settings",
+    ),
+    58: Code(_ERROR, "the certificate is out of date", "renew it in the Secret"),
+    59: Code(_WARNING, "a ReferenceGrant permits nothing", "correct group and kind of what refers, or is referred to"),
     # Policies.
     60: Code(_WARNING, "the balancing policy is not known", "correct the annotation; until then the default applies"),
+    61: Code(
+        _ERROR, "the backend is to be reached by TLS only", "remove the BackendTLSPolicy if requests may go in clear"
+    ),
     # Documents.
     70: Code(_ERROR, "a document or file is broken", "correct it; until then what was good before stays"),
     71: Code(_WARNING, "a document or a part of it is not read", "remove it, or correct the name of the field or kind"),

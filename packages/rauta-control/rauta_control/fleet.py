@@ -283,6 +283,7 @@ class Fleet:
             workers=tuple((link.peer.index, link.peer.pid, link.for_child) for link in links) if control else (),
             link=links[0].for_child if links and worker else None,
             started=held.started,
+            kept=held.kept if control else None,
         )
 
     # -- death

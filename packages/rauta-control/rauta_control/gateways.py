@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rauta_control.addresses import place, said
-from rauta_control.apiresource import Condition
+from rauta_control.apiresource import GATEWAY_GROUP, Condition
 from rauta_control.classes import ours
 from rauta_control.condition import condition
 from rauta_control.derive import Graph
 from rauta_control.finding import Finding, finding
-from rauta_control.gateway import Gateway, GatewayStatus, ListenerStatus
+from rauta_control.gateway import Gateway, GatewayStatus, ListenerNamespaces, ListenerStatus, RouteNamespaces
 from rauta_control.gatewayclass import GatewayClass
 from rauta_control.gatewayservice import overruled
 from rauta_control.hosts import sockets, sockets_output
@@ -32,6 +32,7 @@ from rauta_control.listenerset import ListenerSet, ListenerSetStatus
 from rauta_control.listenertls import client_certificate, insecure
 from rauta_control.output import Output
 from rauta_control.placement import Place
+from rauta_control.selector import fault
 from rauta_control.settings import DOMAIN, settings
 from rauta_control.supported import Ability
 from rauta_control.world import Key, find
@@ -74,9 +75,13 @@ def gateway_output(q: Graph, key: Key) -> Output:
 def set_output(q: Graph, key: Key) -> Output:
     """The status of a ListenerSet whose Gateway is ours."""
     listener_set = find(q, ListenerSet, key.namespace, key.name)
-    gateway_key = parent(listener_set) if listener_set is not None else None
-    if listener_set is None or gateway_key is None:
+    if listener_set is None:
         return Output()
+    gateway_key = parent(listener_set)
+    if gateway_key is None:
+        ref = listener_set.spec.parent_ref
+        text = f"{ref.kind} ({ref.group}) is no kind of parent for a ListenerSet, only Gateway ({GATEWAY_GROUP})"
+        return Output(findings=(finding(10, key, "spec.parentRef", text),))
     gateway = find(q, Gateway, gateway_key.namespace, gateway_key.name)
     if gateway is None:
         return Output(findings=(finding(10, key, "spec.parentRef", f"{gateway_key} does not exist"),))
@@ -223,6 +228,7 @@ def _listener_conditions(each: Facts, where: Place, accepted: bool, generation: 
 def _listener_findings(owner: Key, own: Sequence[Facts]) -> Iterator[Finding]:
     for each in own:
         path = f"spec.listeners[{each.index}]"
+        yield from _namespace_findings(owner, each.allowed.namespaces, f"{path}.allowedRoutes.namespaces")
         if each.refused:
             yield finding(_CODES[each.refused.reason], owner, path, each.refused.message)
         if each.unresolved.reason == "InvalidRouteKinds":
@@ -232,7 +238,22 @@ def _listener_findings(owner: Key, own: Sequence[Facts]) -> Iterator[Finding]:
             yield finding(problem.code, owner, where, problem.message)
 
 
+def _namespace_findings(owner: Key, given: RouteNamespaces | ListenerNamespaces, path: str) -> Iterator[Finding]:
+    """What is wrong with a choice of namespaces."""
+    if given.from_ != "Selector":
+        if given.selector is not None:
+            yield finding(3, owner, f"{path}.selector", f"there is no selection by labels where from is {given.from_}")
+    elif given.selector is None:
+        yield finding(49, owner, path, "from is Selector, and there is no selector")
+    elif problem := fault(given.selector):
+        yield finding(49, owner, f"{path}.selector", problem)
+
+
 def _gateway_findings(q: Graph, gateway: Gateway, key: Key, where: Place) -> Iterator[Finding]:
+    if gateway.spec.allowed_listeners is not None:
+        yield from _namespace_findings(
+            key, gateway.spec.allowed_listeners.namespaces, "spec.allowedListeners.namespaces"
+        )
     refused = gateway_refused(q, gateway)
     if refused:
         path = "spec.addresses" if refused.reason == "UnsupportedAddress" else "spec"

@@ -58,6 +58,7 @@ class State(msgspec.Struct, frozen=True):
     children: tuple[ChildState, ...]
     snapshot: int | None = None
     since: tuple[int, ...] = ()
+    kept: int | None = None
     version: int = VERSION
 
     def descriptors(self) -> Iterator[int]:
@@ -68,9 +69,7 @@ class State(msgspec.Struct, frozen=True):
             if child.pid:
                 yield child.channel
             yield from (fd for _, fds in child.queued for fd in fds)
-        if self.snapshot is not None:
-            yield self.snapshot
-        yield from self.since
+        yield from (fd for fd in (self.snapshot, self.kept, *self.since) if fd is not None)
 
 
 def save(state: State) -> int:

@@ -9,7 +9,7 @@ from rauta_control.handover import VARIABLE, ChildState, HandoverError, SocketSt
 
 
 def state(pid: int, *fds: int) -> State:
-    words, admin, probe, web, channel, queued, snapshot, since = fds
+    words, admin, probe, web, channel, queued, snapshot, since, kept = fds
     return State(
         pid=pid,
         started=12.5,
@@ -23,12 +23,13 @@ def state(pid: int, *fds: int) -> State:
         ),
         snapshot=snapshot,
         since=(since,),
+        kept=kept,
     )
 
 
 @pytest.fixture
 def fds() -> Iterator[list[int]]:
-    opened = [os.memfd_create("test") for _ in range(8)]
+    opened = [os.memfd_create("test") for _ in range(9)]
     yield opened
     for fd in opened:
         os.close(fd)

@@ -21,7 +21,9 @@ Server: TypeAlias = tuple[Flag, str, Flag, int]  # flag and value of its host, f
 
 
 class Holdings:
-    """Everything kept. `since` are the transactions after `snapshot`, all of them descriptors of sealed memfds."""
+    """Everything kept. `since` are the transactions after `snapshot`, `kept` is what files said before they broke: all
+    of them descriptors of sealed memfds.
+    """
 
     def __init__(self, words: SharedWords, admin: Listener, probe: Listener, started: float) -> None:
         self.words = words
@@ -31,6 +33,7 @@ class Holdings:
         self.listeners = Listeners()
         self.snapshot: int | None = None
         self.since: list[int] = []
+        self.kept: int | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> Holdings | list[str]:
@@ -51,6 +54,7 @@ class Holdings:
         held.listeners.by_name = {name: _listener(each) for name, each in state.listeners.items()}
         held.snapshot = state.snapshot
         held.since = list(state.since)
+        held.kept = state.kept
         return held
 
     def state(self, pid: int, children: tuple[ChildState, ...]) -> State:
@@ -65,6 +69,7 @@ class Holdings:
             children=children,
             snapshot=self.snapshot,
             since=tuple(self.since),
+            kept=self.kept,
         )
 
     def outdated(self, settings: Settings) -> list[str]:
@@ -84,6 +89,12 @@ class Holdings:
         """Keep a transaction after the snapshot."""
         self.since.append(transaction)
 
+    def keep(self, documents: int | None) -> None:
+        """Keep this instead of what was kept of broken documents."""
+        if self.kept is not None:
+            os.close(self.kept)
+        self.kept = documents
+
     def leave_to(self, role: Role) -> None:
         """In a child: close what its role does not get."""
         if role != "worker":
@@ -91,6 +102,7 @@ class Holdings:
         if role != "control":
             self.admin.sock.close()
             self.probe.sock.close()
+            self.keep(None)
         if role == "demo":
             self._forget()
 

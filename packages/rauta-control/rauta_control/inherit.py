@@ -35,6 +35,7 @@ class Inherited:
     workers: tuple[tuple[int, int, socket.socket], ...]  # control: (index, pid, link) of the workers alive now
     link: socket.socket | None  # worker: its link to control, if control lives; later ones come as ControlLink
     started: float  # time.monotonic() at which the gateway started
+    kept: int | None = None  # control: sealed memfd of what files last said before they broke (keepsake.py)
 
 
 # What a role runs: returns the exit code. It sets up its own loop and ends when the channel does.

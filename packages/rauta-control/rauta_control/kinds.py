@@ -13,6 +13,7 @@ import msgspec
 
 from rauta_control import gatewayclass, namespace, secret
 from rauta_control.apiresource import GATEWAY_GROUP, GATEWAY_V1, Resource, label_name, subdomain_name
+from rauta_control.backendtlspolicy import BackendTLSPolicy
 from rauta_control.endpointslice import EndpointSlice
 from rauta_control.gateway import Gateway
 from rauta_control.gatewayclass import GatewayClass
@@ -30,6 +31,7 @@ AnyResource: TypeAlias = (
     | HTTPRoute
     | ListenerSet
     | ReferenceGrant
+    | BackendTLSPolicy
     | Service
     | EndpointSlice
     | Secret
@@ -71,6 +73,7 @@ KINDS: dict[str, KindEntry] = {
         KindEntry(HTTPRoute, GATEWAY_V1, _BOTH, needed=True),
         KindEntry(ListenerSet, GATEWAY_V1, (GATEWAY_V1,)),
         KindEntry(ReferenceGrant, GATEWAY_V1, _BOTH),
+        KindEntry(BackendTLSPolicy, GATEWAY_V1, (GATEWAY_V1,)),
         KindEntry(Service, "v1", ("v1",), core=True, needed=True, name_form=label_name),
         KindEntry(EndpointSlice, "discovery.k8s.io/v1", ("discovery.k8s.io/v1",), core=True, needed=True),
         KindEntry(
@@ -89,10 +92,16 @@ KINDS: dict[str, KindEntry] = {
     )
 }
 
-#: Kinds of Gateway API that RAUTA knows of and does not read.
-NOT_YET = frozenset(
-    {"GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "BackendTLSPolicy", "XBackend", "XBackendTrafficPolicy", "XMesh"}
-)
+#: Kinds of Gateway API that RAUTA knows of and does not read, and what happens without them.
+NOT_YET = {
+    "GRPCRoute": "its requests find no route",
+    "TLSRoute": "its connections find no listener",
+    "TCPRoute": "its connections find no listener",
+    "UDPRoute": "its datagrams find no listener",
+    "XBackend": "routes that refer to it answer 500",
+    "XBackendTrafficPolicy": "its targets are served without it",
+    "XMesh": "RAUTA is no mesh",
+}
 
 
 @functools.cache

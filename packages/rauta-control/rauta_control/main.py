@@ -12,7 +12,7 @@ from rauta_control import config, cpus, flags, handover, options
 from rauta_control.inherit import Role, Run
 
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
-       rauta-control check PATH      say what is wrong with manifests (a file or folder); 1 if requests would fail
+       rauta-control check PATH      say what is wrong with manifests (file, folder or -); 1 if requests would fail
        rauta-control translate PATH  print what manifests mean to the data plane
 
 RAUTA, an API gateway: accepts HTTP and HTTPS requests and passes them to backends.

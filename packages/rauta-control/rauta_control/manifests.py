@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rauta_control.check import check
+from rauta_control.check import Unreadable, check
 from rauta_control.settings import Settings
 
 SUFFIXES = (".yaml", ".yml", ".json")
+STDIN = "-"
+MAX_SIZE = 64 << 20  # bytes of a file; etcd takes 1.5 MiB an object
+TOO_LARGE = f"is larger than {MAX_SIZE >> 20} MiB: split it"
+NOTHING = f"there is no file that ends in {', '.join(SUFFIXES)}"
 
 
 def listing(path: Path) -> dict[str, Path]:
@@ -26,10 +30,25 @@ def listing(path: Path) -> dict[str, Path]:
     return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
 
 
-def read(path: Path) -> Iterator[tuple[str, str]]:
-    """The (name, text) of each of them. Raises OSError, and UnicodeDecodeError for what is not text."""
-    for name, file in listing(path).items():
-        yield name, file.read_text(encoding="utf-8")
+def read(path: Path) -> Iterator[tuple[str, str | Unreadable]]:
+    """The (name, text) of each of them; of the standard input for the path `-`. Raises OSError if nothing is there."""
+    if str(path) == STDIN:
+        yield "stdin", _decoded(sys.stdin.buffer.read)
+        return
+    path.stat()
+    files = listing(path)
+    if not files:
+        yield str(path), Unreadable(NOTHING)
+    for name, file in files.items():
+        large = file.is_file() and file.stat().st_size > MAX_SIZE
+        yield name, Unreadable(TOO_LARGE) if large else _decoded(file.read_bytes)
+
+
+def why(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file cannot be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"cannot be read: not UTF-8 (byte {error.start})"
+    return f"cannot be read: {(error.strerror or str(error)).lower()}"
 
 
 def is_manifest(name: str) -> bool:
@@ -41,11 +60,18 @@ def run_check(path: Path, terms: Settings) -> int:
     """Print the report of the manifests at `path`; return the exit code: 0, or 1 if anything is an error."""
     try:
         report = check(read(path), terms, datetime.now(UTC))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         print(f"rauta-control check: {path}: {error}", file=sys.stderr)  # noqa: T201 - this is what the command is for
         return 1
     sys.stdout.write(report.text)
     return 1 if report.failed else 0
+
+
+def _decoded(read: Callable[[], bytes]) -> str | Unreadable:
+    try:
+        return read().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        return Unreadable(why(error))
 
 
 def _list(folder: Path, prefix: str, above: set[tuple[int, int]], found: dict[str, Path]) -> None:

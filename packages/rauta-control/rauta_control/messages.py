@@ -111,9 +111,16 @@ class Since(msgspec.Struct, frozen=True, tag="since"):
     generation: int
 
 
+class Keep(msgspec.Struct, frozen=True, tag="keep"):
+    """What files last said before they broke (fd 0: a sealed memfd, see keepsake.py), for the control after this one.
+
+    In place of what was kept before.
+    """
+
+
 ToWorker: TypeAlias = Listen | Unlisten | ControlLink | Drain | Retune
 ToControl: TypeAlias = WorkerLink | WorkerGone | Bound | Reload | Draining
-ToSupervisor: TypeAlias = Bind | Snapshot | Since
+ToSupervisor: TypeAlias = Bind | Snapshot | Since | Keep
 
 
 # -- control -> worker

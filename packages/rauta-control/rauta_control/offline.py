@@ -15,13 +15,12 @@ from rauta_agent_api.errors import AgentApiError
 from rauta_agent_api.selection import filter_findings
 from rauta_agent_api.snapshot import ValidationSnapshot
 from rauta_control import objectview
-from rauta_control.check import Manifests, load
+from rauta_control.check import Manifests, judged, load
 from rauta_control.compact import compact
 from rauta_control.manifests import read
 from rauta_control.pipeline import of_fault
 from rauta_control.settings import Settings
 from rauta_control.translate import Translation
-from rauta_control.translate import translate as translated
 
 
 def validate(path: str, gateway_class: str) -> ValidationSnapshot:
@@ -51,7 +50,7 @@ def _translated(path: str, gateway_class: str) -> tuple[Manifests, Translation]:
         manifests = load(read(Path(path)))
     except FileNotFoundError as error:
         raise AgentApiError("not_found", f"{path}: there is no such file or folder", "give another PATH") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise AgentApiError("failure", f"{path}: {error}", "give a PATH that can be read as UTF-8 text") from error
+    except OSError as error:
+        raise AgentApiError("failure", f"{path}: {error}", "give a PATH that can be read") from error
     terms = Settings(class_name=gateway_class)
-    return manifests, translated(manifests.objects.values(), terms, datetime.now(UTC))
+    return manifests, judged(manifests.objects.values(), terms, datetime.now(UTC))

@@ -19,7 +19,7 @@ from rauta_control.addresses import held_by
 from rauta_control.condition import Status, stamp
 from rauta_control.finding import Finding, finding
 from rauta_control.gateway import Gateway
-from rauta_control.ir import Listener, Resource
+from rauta_control.ir import Listener, Resource, Rule
 from rauta_control.kinds import AnyResource
 from rauta_control.listenerset import ListenerSet
 from rauta_control.messages import Bound
@@ -29,11 +29,13 @@ from rauta_control.slices import Slices
 from rauta_control.source import Fault
 from rauta_control.supported import BEHIND_SERVICES, TODAY
 from rauta_control.translate import Change, Translator
+from rauta_control.validity import Period, outdated, period_of
 from rauta_control.world import Key
 
 PLACED = ("GatewayClass", "Gateway", "ListenerSet")  # kinds that a change of may move addresses
 MAX_SAID = 10  # broken documents among the problems of the gateway
 HELD = "documents were broken when control restarted: until something is edited, what was published before is served"
+UNSURE = "documents were broken when control restarted: until they are mended, nothing goes that they may have said"
 DOCUMENT = "Document"  # the kind of what cannot be told to be an object
 
 
@@ -41,17 +43,18 @@ class Pipeline:
     """See the module. `wake` is called when there is something to translate.
 
     Public to read: `resources` as translated, `pending` of them to publish (None: to delete), `statuses` to show, and
-    whether they are `complete`, so that what is not among them is to be deleted.
+    whether they are `complete`, so that they can be published, and `sure`, so that what is not among them is to go.
 
     `restored` says that an older configuration is published already. A source that then begins with broken documents
-    cannot know what they were when they were good, so what is published stays until something is edited or mended.
+    may not know what they were when they were good: then what is published stays as it is until something is edited. In
+    any case what nobody says any more stays until nothing is broken (`sure`).
     """
 
     def __init__(self, terms: Settings, wake: Callable[[], None], *, restored: bool = False) -> None:
         self.pending: dict[str, Resource | None] = {}
         self.statuses: dict[Key, Status] = {}
         self.complete = False
-        self._restored = restored
+        self.sure = not restored
         self._synced = False
         self._wake = wake
         self._terms = terms
@@ -61,6 +64,7 @@ class Pipeline:
         self._faults: tuple[Fault, ...] = ()
         self._failures: dict[Key, tuple[Finding, ...]] = {}
         self._findings: tuple[Finding, ...] | None = None
+        self._periods: dict[str, Period] = {}  # of certificates, by resource key
         # -- Gateways and what stands on them
         self._sockets: dict[Key, dict[str, Listener]] = {}  # by Gateway and resource key
         self._listeners: list[Listener] | None = None  # all of them; None: to be listed anew
@@ -81,14 +85,15 @@ class Pipeline:
         self._faults = tuple(faults)
         self._findings = None
         if self._synced and not self._broken:
-            self.complete = True
+            self.complete = self.sure = True
             self._wake()
 
     def synced(self) -> None:
         """See Sink."""
         if not self._synced:
             self._synced = True
-            self.complete = not (self._restored and self._broken)
+            self.sure |= not self._broken
+            self.complete = self.sure or all(fault.kept for fault in self._faults if fault.problem.level == "error")
             self._wake()
 
     # -- what else translation depends on
@@ -149,6 +154,11 @@ class Pipeline:
         change = yield from self._translator.updating(edits, now, terms)
         self.pending.update(change.upserts)
         self.pending.update(dict.fromkeys(change.deletes))
+        for key in [key for key in (*change.upserts, *change.deletes) if key.startswith("secret/")]:
+            self._periods.pop(key, None)
+            if key in change.upserts and (period := period_of(change.upserts[key])) is not None:
+                self._periods[key] = period
+                yield
         moved = [key for key in (*change.upserts, *change.deletes) if key.startswith("listener/")]
         for key in moved:
             self._socket(key, change.upserts.get(key))
@@ -172,6 +182,14 @@ class Pipeline:
             for key, each in some.items()
             if each is not None
         }
+
+    def gone(self, held: Mapping[str, Resource]) -> list[str]:
+        """What of `pending` is to be deleted, where `held` is published.
+
+        Only rules while `sure` is not given: rules that nobody can translate now may need all that is not a rule.
+        """
+        missing = (key for key, each in self.pending.items() if each is None and key in held)
+        return [key for key in missing if self.sure or isinstance(held[key], Rule)]
 
     def published(self, generation: int, refused: Collection[str] = ()) -> None:
         """Know that all of `pending` but what was `refused` is published as of `generation`, or was before."""
@@ -218,12 +236,17 @@ class Pipeline:
             self._findings = (*self._translator.findings(), *failed, *map(of_fault, self._faults))
         return self._findings
 
+    def outdated(self, now: datetime) -> tuple[Finding, ...]:
+        """What is found of certificates that are not valid now."""
+        return tuple(outdated(self._periods, now))
+
     @property
     def problems(self) -> list[str]:
         """A sentence for each document that is broken, the first few of many."""
         broken = self._broken
         more = [f"{len(broken) - MAX_SAID} more documents are broken: see the findings"] if broken[MAX_SAID:] else []
-        return ([HELD] if self._synced and not self.complete else []) + broken[:MAX_SAID] + more
+        unsure = [UNSURE if self.complete else HELD] if self._synced and not self.sure else []
+        return unsure + broken[:MAX_SAID] + more
 
     @property
     def _broken(self) -> list[str]:

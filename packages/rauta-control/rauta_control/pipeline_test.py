@@ -1,6 +1,9 @@
 """What a pipeline makes of what sources, sockets and workers say, driven as control drives it."""
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from rauta_control.catalog import Catalog
 from rauta_control.condition import Status
@@ -8,7 +11,8 @@ from rauta_control.gateway import GatewayStatus
 from rauta_control.ir import Cluster, Endpoint, Listener, validate
 from rauta_control.listenerset import ListenerSetStatus
 from rauta_control.messages import Bound
-from rauta_control.pipeline import HELD, Pipeline
+from rauta_control.pipeline import HELD, UNSURE, Pipeline
+from rauta_control.pki_test import pair
 from rauta_control.problem import Problem
 from rauta_control.samples_test import ROUTE, SERVICE, endpoints
 from rauta_control.settings import Settings
@@ -236,12 +240,25 @@ def test_a_restart_with_broken_documents_deletes_nothing_until_something_is_edit
     assert not world.pipeline.complete
     world.pipeline.edit({})
     assert world.pipeline.complete
+    assert not world.pipeline.sure
+    assert world.pipeline.problems[0] == UNSURE
+    world.pipeline.report(())
+    assert world.pipeline.sure
+    assert world.pipeline.problems == []
+    world.pipeline.report(broken)
+    assert world.pipeline.sure
 
     mended = World(restored=True)
     mended.pipeline.report(broken)
     mended.pipeline.synced()
     mended.pipeline.report(())
     assert mended.pipeline.complete
+
+    known = World(restored=True)
+    known.pipeline.report(tuple(replace(each, kept=True) for each in broken))
+    known.pipeline.synced()
+    assert known.pipeline.complete
+    assert not known.pipeline.sure
 
     fresh = World()
     fresh.pipeline.report(broken)
@@ -262,6 +279,31 @@ def test_faults_of_documents_are_findings() -> None:
         ("RAUTA-CFG-071", "Deployment x", "a.yaml#4"),
         ("RAUTA-CFG-072", "Gateway default/gw", "a.yaml#2"),
     ]
+
+
+def test_certificates_are_looked_at_whenever_somebody_asks() -> None:
+    made = pair("a.example")
+    secret = f"""
+apiVersion: v1
+kind: Secret
+metadata: {{name: pair}}
+type: kubernetes.io/tls
+data: {{tls.crt: {b64encode(made.certificate).decode()}, tls.key: {b64encode(made.key).decode()}}}
+"""
+    listener = "{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: pair}]}}"
+    gateway = f"""
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: gw}}
+spec: {{gatewayClassName: rauta, listeners: [{listener}]}}
+"""
+    world = served(gateway, secret)
+    assert world.pipeline.outdated(NOW) == ()
+    (found,) = world.pipeline.outdated(NOW + timedelta(days=40_000))
+    assert (found.code, str(found.object)) == ("RAUTA-CFG-058", "Secret default/pair")
+    world.write("all.yaml", gateway)
+    world.translate()
+    assert world.pipeline.outdated(NOW + timedelta(days=40_000)) == ()
 
 
 def test_settings_that_change_translate_anew() -> None:

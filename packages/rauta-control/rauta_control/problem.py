@@ -69,6 +69,11 @@ def invalid(path: str, value: object, detail: str, *, judge: Judge = "any") -> P
     return Problem(path, f"Invalid value: {quote(value)}: {detail}", judge=judge)
 
 
+def printable(text: str) -> str:
+    """`text` with escapes for what would be a command to a terminal."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
 def required(path: str, detail: str = "") -> Problem:
     """A field that must be there."""
     return Problem(path, f"Required value: {detail}" if detail else "Required value", "required")
@@ -131,18 +136,18 @@ def repeated(path: str, items: Iterable[object], *keys: str) -> Iterable[Problem
         seen.add(key)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], likeness: float = 0.7) -> str:
     """The known name a user most likely meant, or nothing."""
     by_fold = {other.casefold(): other for other in known}
-    found = difflib.get_close_matches(name[:MAX_QUOTED].casefold(), by_fold, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(name[:MAX_QUOTED].casefold(), by_fold, n=1, cutoff=likeness)
     return by_fold[found[0]] if found else ""
 
 
 def entry(path: str, key: str) -> str:
     """The path of a map's entry: `metadata.labels[app]`, as the API server writes it."""
-    return f"{path}[{key[:MAX_QUOTED]}]"
+    return f"{path}[{printable(key[:MAX_QUOTED])}]"
 
 
 def _step(name: str) -> str:
-    name = name[:MAX_QUOTED]
+    name = printable(name[:MAX_QUOTED])
     return name if name.isidentifier() else f"[{name}]"

@@ -15,10 +15,11 @@ from typing import cast
 
 import msgspec
 
-from rauta_control import frames, snapshotfd
+from rauta_control import frames, keepsake, snapshotfd
 from rauta_control.channel import Channel, ChannelFullError
+from rauta_control.kinds import AnyResource
 from rauta_control.log import Log
-from rauta_control.messages import FromWorker, Nack, Publish, Since, Snapshot, ToControl
+from rauta_control.messages import FromWorker, Keep, Nack, Publish, Since, Snapshot, ToControl
 from rauta_control.parts import join, split
 from rauta_control.publisher import Publisher, Send
 from rauta_control.slices import Slices, finish
@@ -53,6 +54,10 @@ class Archive:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, self._start)
 
+    async def keep(self, documents: Iterable[bytes]) -> None:
+        """Hand over what is kept of broken documents (keepsake.py), in place of what was before."""
+        await in_turns(self._handing(Keep(), documents))
+
     def close(self) -> None:
         """Make no more snapshots."""
         if self._timer is not None:
@@ -78,14 +83,26 @@ class Archive:
         await in_turns(self._sending(message, publish))
 
     def _sending(self, message: Since | Snapshot, publish: Publish) -> Slices[None]:
+        yield from self._handing(message, split(publish))
+
+    def _handing(self, message: Since | Snapshot | Keep, pieces: Iterable[bytes]) -> Slices[None]:
         try:
-            fd = yield from snapshotfd.creating("rauta-configuration", split(publish))
+            fd = yield from snapshotfd.creating("rauta-configuration", pieces)
             try:
                 self._channel.send(message, (fd,))
             finally:
                 os.close(fd)
         except (OSError, ChannelFullError) as error:  # the workers are told all the same
             self._log.error("the supervisor could not be given a configuration", error=error)
+
+
+def kept(documents: int | None) -> dict[str, list[AnyResource]]:
+    """Return what control kept of broken documents, by file; close the supervisor's copy of it."""
+    if documents is None:
+        return {}
+    text = snapshotfd.read(documents)
+    os.close(documents)
+    return keepsake.read(text)
 
 
 def restored(snapshot: int | None, since: Iterable[int], log: Log) -> tuple[State, float | None]:

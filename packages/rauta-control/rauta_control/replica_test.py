@@ -185,7 +185,7 @@ def test_no_more_permissions_are_needed_than_these() -> None:
         await api.pace.settle(5)
 
     run(api, body)
-    followed = ["gatewayclasses", "gateways", "httproutes", "listenersets", "referencegrants"]
+    followed = ["gatewayclasses", "gateways", "httproutes", "listenersets", "referencegrants", "backendtlspolicies"]
     followed += ["services", "endpointslices", "secrets", "configmaps", "namespaces"]
     assert api.verbs == {
         *(f"{verb} {each}" for each in followed for verb in ("list", "watch")),

@@ -15,7 +15,7 @@ from rauta_common import hashing
 from rauta_control import ir
 from rauta_control.action import Filters
 from rauta_control.apiresource import Condition
-from rauta_control.attach import Attachment, attachments, parent_refused
+from rauta_control.attach import Attachment, attachments, mistaken, parent_refused
 from rauta_control.condition import condition
 from rauta_control.derive import Graph
 from rauta_control.filters import redirected
@@ -229,9 +229,13 @@ def _plan_findings(made: Plan, key: Key) -> Iterator[Finding]:
 
 
 def _parent_findings(q: Graph, found: Sequence[Attachment], key: Key) -> Iterator[Finding]:
+    if not found:
+        yield finding(19, key, "spec.parentRefs", "without a parent nobody serves it")
     codes = {"NoMatchingParent": 11, "NotAllowedByListeners": 12, "NoMatchingListenerHostname": 13}
     for each in found:
         path = f"spec.parentRefs[{each.index}]"
+        if wrong := mistaken(each.ref):
+            yield finding(10, key, path, wrong)
         if each.missing:
             yield finding(10, key, path, f"{each.ref.kind} {_full(each, key)} does not exist")
         if each.refused:

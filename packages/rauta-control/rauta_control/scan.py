@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from rauta_control.manifests import is_manifest, listing
+from rauta_control.manifests import MAX_SIZE, TOO_LARGE, is_manifest, listing, why
 
 QUIET = 0.02  # seconds since the last write after which a file that was written in place counts as complete
 IMPATIENT = 1.0  # seconds after which one that is never quiet is read nevertheless
-MAX_SIZE = 64 << 20  # bytes of a file; etcd takes 1.5 MiB an object
 
 
 class Stamp(NamedTuple):
@@ -63,7 +62,7 @@ def look(root: Path, known: Mapping[str, Stamp], only: Collection[str] | None, i
             if name in known:
                 seen.gone.append(name)
         except (OSError, UnicodeDecodeError) as error:
-            seen.errors[name] = f"cannot be read: {_why(error)}"
+            seen.errors[name] = why(error)
     if only is None:
         seen.gone += known.keys() - files.keys()
     return seen
@@ -102,12 +101,6 @@ def _look(seen: Seen, name: str, file: Path, known: Stamp | None, impatient: boo
         return
     seen.stamps[name] = stamp
     if status.st_size > MAX_SIZE:
-        seen.errors[name] = f"is larger than {MAX_SIZE >> 20} MiB: split it"
+        seen.errors[name] = TOO_LARGE
         return
     seen.texts[name] = file.read_text(encoding="utf-8")
-
-
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8 (byte {error.start})"
-    return (error.strerror or str(error)).lower()

@@ -24,13 +24,15 @@ from rauta_control.world import Key
 class Fault(msgspec.Struct, frozen=True):
     """What is wrong with a document; `place` is `FILE#NUMBER`, counted from 1, `subject` what it says it is.
 
-    A document in a List has `FILE#NUMBER.items[INDEX]`, a fault of a whole file just `FILE`.
+    A document in a List has `FILE#NUMBER.items[INDEX]`, a fault of a whole file just `FILE`. `kept` says that what it
+    was when it was good is known, and counts.
     """
 
     place: str
     subject: str
     problem: Problem
     key: Key | None = None  # `subject`, as far as it could be told
+    kept: bool = False
 
     def __str__(self) -> str:
         subject = f" ({self.subject})" if self.subject else ""

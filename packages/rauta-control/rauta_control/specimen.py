@@ -69,6 +69,15 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             ],
         },
     },
+    "BackendTLSPolicy": {
+        "apiVersion": GATEWAY_V1,
+        "kind": "BackendTLSPolicy",
+        "metadata": {"name": "cart"},
+        "spec": {
+            "targetRefs": [{"group": "", "kind": "Service", "name": "cart", "sectionName": "https"}],
+            "validation": {"hostname": "cart.example.com", "wellKnownCACertificates": "System"},
+        },
+    },
     "ReferenceGrant": {
         "apiVersion": GATEWAY_V1,
         "kind": "ReferenceGrant",

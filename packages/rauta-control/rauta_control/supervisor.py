@@ -31,7 +31,7 @@ from rauta_control.holdings import Holdings
 from rauta_control.inherit import Role, Run
 from rauta_control.listening import place
 from rauta_control.log import Log
-from rauta_control.messages import Bind, Draining, Listen, Reload, Retune, Since, Snapshot, ToSupervisor, Unlisten
+from rauta_control.messages import Bind, Draining, Keep, Listen, Reload, Retune, Since, Snapshot, ToSupervisor, Unlisten
 from rauta_control.signals import Signals
 
 
@@ -226,6 +226,8 @@ class Supervisor:
                 self._holdings.renew(fds[0])
             case Since():
                 self._holdings.add(fds[0])
+            case Keep():
+                self._holdings.keep(fds[0])
             case Bind() if self._phase in (Phase.SERVING, Phase.LEAVING):
                 self._bind(message)
 

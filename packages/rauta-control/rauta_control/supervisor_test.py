@@ -172,8 +172,10 @@ def test_children_inherit_what_is_theirs_and_nothing_else(start: Start) -> None:
     gateway = start()
     ready(gateway)
     gateway.bind(web=("127.0.0.1", 0))
+    gateway.order(do="keep", data="J")
     gateway.order(do="snapshot", data="S")
     gateway.order(do="since", data="T")
+    gateway.order(do="keep", data="K")
     gateway.wait_event("Listen", times=2)
     for child in ("worker-0", "worker-1", "control"):  # again, now that there is more to inherit
         os.kill(gateway.pid(child), signal.SIGKILL)
@@ -190,6 +192,7 @@ def test_children_inherit_what_is_theirs_and_nothing_else(start: Start) -> None:
     assert latest["control"]["nice"] == min(latest["worker-0"]["nice"] + 5, 19)
     assert latest["worker-0"]["listeners"] == ["web"]
     assert (latest["worker-0"]["snapshot"], latest["worker-0"]["since"]) == ("S", ["T"])
+    assert (latest["worker-0"]["kept"], latest["control"]["kept"]) == (None, "K")
     assert latest["control"]["listeners"] == []
     assert latest["control"]["workers"] == [[0, gateway.pid("worker-0")], [1, gateway.pid("worker-1")]]
 
@@ -580,6 +583,7 @@ def test_re_exec_keeps_children_and_sockets(start: Start) -> None:
     port = gateway.port("web")
     gateway.order(do="snapshot", data="S")
     gateway.order(do="since", data="T")
+    gateway.order(do="keep", data="K")
     children = {child: gateway.pid(child) for child in ("worker-0", "worker-1", "control")}
     with Clients(port) as clients:
         for turn in range(2):
@@ -600,6 +604,8 @@ def test_re_exec_keeps_children_and_sockets(start: Start) -> None:
     others = {fd: what for fd, what in birth["held"].items() if fd not in birth["owned"]}
     assert ["rauta-words" in what for what in others.values()] == [True]
     gateway.wait_event("greeted", "control", 3)
+    os.kill(children["control"], signal.SIGKILL)
+    assert gateway.wait_event("born", "control", 2)[1]["kept"] == "K"
     gateway.signal(signal.SIGTERM)
     assert gateway.wait_exit() == 0
 

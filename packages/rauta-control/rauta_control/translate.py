@@ -17,13 +17,14 @@ import msgspec
 from msgspec import field
 
 from rauta_control import certificate, settings, world
-from rauta_control.backends import cluster_output, host_names
+from rauta_control.backends import cluster_output, host_names, tls_policy_output
 from rauta_control.classes import class_output
 from rauta_control.condition import Status, stamp
 from rauta_control.derive import Graph, Index
 from rauta_control.endpointslice import EndpointSlice
 from rauta_control.finding import Finding
 from rauta_control.gateways import gateway_output, set_output
+from rauta_control.grants import grant_output
 from rauta_control.hosts import host_output
 from rauta_control.ir import Resource
 from rauta_control.kinds import AnyResource
@@ -41,6 +42,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Gateway": (gateway_output,),
     "ListenerSet": (set_output,),
     "HTTPRoute": (route_output,),
+    "ReferenceGrant": (grant_output,),
+    "BackendTLSPolicy": (tls_policy_output,),
 }
 _NOTHING = Output()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeVar, cast
 
 from rauta_control.apiresource import GATEWAY_GROUP, Resource
+from rauta_control.backendtlspolicy import BackendTLSPolicy
 from rauta_control.derive import Graph
 from rauta_control.endpointslice import EndpointSlice
 from rauta_control.gateway import Gateway
@@ -22,9 +23,16 @@ R = TypeVar("R", bound=Resource)
 GATEWAYS = "gateways"  # all of them
 GRANTS = "grants"  # by the namespace they are in
 SLICES = "slices"  # by namespace and service
+TLS_POLICIES = "backendtlspolicies"  # by the namespace they are in
 SETS = "listenersets"  # by the Gateway they name
 #: By kind, the index its objects are in.
-INDEXES = {"Gateway": GATEWAYS, "ReferenceGrant": GRANTS, "EndpointSlice": SLICES, "ListenerSet": SETS}
+INDEXES = {
+    "Gateway": GATEWAYS,
+    "ReferenceGrant": GRANTS,
+    "BackendTLSPolicy": TLS_POLICIES,
+    "EndpointSlice": SLICES,
+    "ListenerSet": SETS,
+}
 
 
 class Key(NamedTuple):
@@ -69,7 +77,7 @@ def place(resource: AnyResource) -> tuple[str, ...] | None:
     match resource:
         case Gateway():
             return ()
-        case ReferenceGrant():
+        case ReferenceGrant() | BackendTLSPolicy():
             return (resource.namespace,)
         case EndpointSlice() if resource.service:
             return (resource.namespace, resource.service)

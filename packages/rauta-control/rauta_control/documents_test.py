@@ -1,0 +1,51 @@
+"""What a text says, and where it is wrong: keys that are there twice, in YAML and in JSON."""
+
+import pytest
+
+from rauta_control.documents import Piece, documents, read
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a: 1\nb: {c: 1, d: 2, c: 3}\n", '"c" is repeated (line 2, column 17)'),
+        ("a: 1\na: 1\n", '"a" is repeated (line 2, column 1)'),
+        ("- {1: a, 1: b}", '"1" is repeated (line 1, column 10)'),
+        ("x: &x {a: 1, a: 2}\ny: {<<: *x}\n", '"a" is repeated (line 1, column 14)'),
+        ('{"a": 1,\n "a": 2}', '"a" is repeated (line 2, column 2)'),
+        ('{"a": [{"b": 1, "b": 1}]}', '"b" is repeated (line 1, column 17)'),
+    ],
+)
+def test_a_repeated_key_is_an_error(text: str, where: str) -> None:
+    with pytest.raises(ValueError, match="is repeated") as caught:
+        read(Piece(0, text))
+    assert str(caught.value) == f"the key {where}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: &x {a: 1}\ny: {<<: *x, a: 2}\nz: *x\n",
+        "a: &a {<<: &b {k: 1}, k: 2}\nb: {<<: *a, k: 3}\nc: *b\n",
+        "b: {<<: [{k: 1}, {k: 2}]}\n",
+        "{a: {b: 1}, b: {b: 1}}",
+        "{1: a, '1': b}",
+        '{"a": {"b": 1}, "b": 1}',
+    ],
+)
+def test_what_is_merged_or_elsewhere_is_not_repeated(text: str) -> None:
+    assert len(read(Piece(0, text))) == 1
+
+
+def test_merged_mappings() -> None:
+    text = "x: &x {a: 1, b: 1}\ny: {<<: *x, a: 2}\nz: {<<: *x}\n"
+    assert list(documents(text)) == [{"x": {"a": 1, "b": 1}, "y": {"a": 2, "b": 1}, "z": {"a": 1, "b": 1}}]
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": 1} {"b": 2}', "{" * 5000])
+def test_what_is_no_json_is_read_as_yaml_or_refused(text: str) -> None:
+    try:
+        found = read(Piece(0, text))
+    except ValueError:
+        return
+    assert found == [{"a": "NaN"}]

@@ -1,0 +1,43 @@
+"""Certificates out of date: served all the same, since it is for clients to refuse them, but said. Pure.
+
+Time is no input of translation, so this is asked of its resources whenever somebody wants to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from rauta_control.certificate import CERTIFICATE, period
+from rauta_control.finding import Finding, finding
+from rauta_control.ir import Resource, Secret
+from rauta_control.world import Key
+
+
+class Period(NamedTuple):
+    """When the certificate of a Secret is valid (UTC)."""
+
+    secret: Key
+    since: datetime
+    until: datetime
+
+
+def period_of(resource: Resource) -> Period | None:
+    """That of a resource which is a certificate with its key, made of a Secret."""
+    if not isinstance(resource, Secret) or not resource.private_key:
+        return None
+    namespace, _, name = resource.name.partition("/")
+    return Period(Key("Secret", namespace, name), *period(resource.certificates))
+
+
+def outdated(periods: Mapping[str, Period], now: datetime) -> Iterator[Finding]:
+    """Findings about those that are not valid `now`."""
+    for each in periods.values():
+        if now >= each.until:
+            said = f"the certificate has expired on {each.until:%Y-%m-%d}"
+        elif now < each.since:
+            said = f"the certificate is not valid before {each.since:%Y-%m-%d}"
+        else:
+            continue
+        yield finding(58, each.secret, f"data[{CERTIFICATE}]", f"{said}: clients refuse it")
