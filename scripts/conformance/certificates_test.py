@@ -9,6 +9,7 @@ from .certificates import Authority, Pair
 def context(authority: Authority, pair: Pair, purpose: ssl.Purpose) -> ssl.SSLContext:
     made = ssl.create_default_context(purpose, cafile=str(authority.certificate))
     made.verify_mode = ssl.CERT_REQUIRED
+    made.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python has it from 3.13 on
     made.load_cert_chain(pair.certificate, pair.key)
     return made
 
