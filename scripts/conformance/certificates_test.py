@@ -26,11 +26,12 @@ def test_both_sides_trust_what_was_issued(tmp_path: Path) -> None:
             peer = wrapped.getpeercert()
             assert peer is not None
             seen.append(peer["subject"])
+            wrapped.sendall(b"!")
 
     thread = threading.Thread(target=serve)
     thread.start()
     with client.wrap_socket(near, server_hostname="127.0.0.1") as wrapped:
-        wrapped.recv(1)
+        assert wrapped.recv(1) == b"!"
     thread.join()
     assert seen == [((("commonName", "me"),), (("organizationName", "group"),))]
 

@@ -169,8 +169,8 @@ class FromKubeconfig:
 def _lenient(context: ssl.SSLContext) -> ssl.SSLContext:
     """Have it verify what kubectl and other Go programs do, with any Python: signatures, dates, usages and names.
 
-    The authorities of many clusters, made years ago, lack extensions that RFC 5280 asks for, such as identifiers of keys;
-    by default Python refuses them from 3.13 on. And a certificate that is trusted by name need not be a root.
+    The authorities of many clusters, made years ago, lack extensions that RFC 5280 asks for, as identifiers of keys. By
+    default Python refuses them from 3.13 on. And a certificate that is trusted by name need not be a root.
     """
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

@@ -20,6 +20,9 @@ from rauta_control.apiclient import BROKEN, ApiClient
 from rauta_control.clusteraccess import REFRESH, REREAD, AccessError, FromKubeconfig, InCluster, find
 from rauta_control.pki_test import BARE, Pair, authority_pem, pair
 
+# Of kr8s, which leaves the closing of its files to the collector; from Python 3.14 on it is warned of that.
+pytestmark = pytest.mark.filterwarnings("ignore:Implicitly cleaning up <_TemporaryFileWrapper:ResourceWarning")
+
 
 class Clock:
     def __init__(self) -> None:
