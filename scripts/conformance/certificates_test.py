@@ -9,6 +9,7 @@ from .certificates import Authority, Pair
 def context(authority: Authority, pair: Pair, purpose: ssl.Purpose) -> ssl.SSLContext:
     made = ssl.create_default_context(purpose, cafile=str(authority.certificate))
     made.verify_mode = ssl.CERT_REQUIRED
+    made.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python has it from 3.13 on
     made.load_cert_chain(pair.certificate, pair.key)
     return made
 
@@ -25,11 +26,12 @@ def test_both_sides_trust_what_was_issued(tmp_path: Path) -> None:
             peer = wrapped.getpeercert()
             assert peer is not None
             seen.append(peer["subject"])
+            wrapped.sendall(b"!")
 
     thread = threading.Thread(target=serve)
     thread.start()
     with client.wrap_socket(near, server_hostname="127.0.0.1") as wrapped:
-        wrapped.recv(1)
+        assert wrapped.recv(1) == b"!"
     thread.join()
     assert seen == [((("commonName", "me"),), (("organizationName", "group"),))]
 

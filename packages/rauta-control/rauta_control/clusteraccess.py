@@ -32,8 +32,8 @@ class ClusterAccess(Protocol):
         """`https://10.0.0.1:443`, without a slash at the end."""
 
     @property
-    def ssl(self) -> ssl.SSLContext | bool:
-        """How to verify the server and, with client certificates, who we are; True: by the system's authorities."""
+    def ssl(self) -> ssl.SSLContext:
+        """How to verify the server and, with client certificates, who we are."""
 
     @property
     def server_name(self) -> str | None:
@@ -103,7 +103,7 @@ class InCluster:
         authorities = (self._folder / "ca.crt").read_bytes()
         if authorities != self._authorities:
             try:
-                self.ssl = ssl.create_default_context(cadata=authorities.decode())
+                self.ssl = _lenient(ssl.create_default_context(cadata=authorities.decode()))
             except (ssl.SSLError, ValueError) as error:
                 raise AccessError(f"{self._folder / 'ca.crt'} holds no certificates: {error}") from None
             self._authorities = authorities
@@ -114,7 +114,7 @@ class FromKubeconfig:
     """A context of a kubeconfig, read by kr8s. `path` may be several, with colons in between."""
 
     base_url = ""
-    ssl: ssl.SSLContext | bool = True
+    ssl: ssl.SSLContext
     server_name: str | None = None
     proxy: str | None = None
     namespace = "default"
@@ -146,19 +146,35 @@ class FromKubeconfig:
         try:
             with _memory():
                 await auth
-                self.ssl = await auth.ssl_context()
+                context = await auth.ssl_context()  # True if the kubeconfig has nothing to say about it
         except Exception as error:
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise AccessError(
                 f"cannot use the kubeconfig {self._path}: {text}; check it with `kubectl --kubeconfig {self._path} "
                 "get namespaces`"
             ) from error
+        if not isinstance(context, ssl.SSLContext):
+            context = ssl.create_default_context()
+        elif auth.server_ca_file is None:
+            context.load_default_certs()  # kr8s would trust nobody
+        self.ssl = _lenient(context)
         self.base_url = auth.server.rstrip("/")
         self.server_name = auth.tls_server_name
         self.proxy = auth.proxy
         # kr8s takes the namespace of the current context for that of any.
         self.namespace = auth.kubeconfig.get_context(auth.active_context).get("namespace") or "default"
         self._headers = {"Authorization": f"Bearer {auth.token}"} if auth.token else {}
+
+
+def _lenient(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Have it verify what kubectl and other Go programs do, with any Python: signatures, dates, usages and names.
+
+    The authorities of many clusters, made years ago, lack extensions that RFC 5280 asks for, as identifiers of keys. By
+    default Python refuses them from 3.13 on. And a certificate that is trusted by name need not be a root.
+    """
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 @contextmanager

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import datetime
 import json
 import ssl
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from aiohttp import web
 
+from rauta_control.apiclient import BROKEN, ApiClient
 from rauta_control.clusteraccess import REFRESH, REREAD, AccessError, FromKubeconfig, InCluster, find
+from rauta_control.pki_test import BARE, Pair, authority_pem, pair
+
+# Of kr8s, which leaves the closing of its files to the collector; from Python 3.14 on it is warned of that.
+pytestmark = pytest.mark.filterwarnings("ignore:Implicitly cleaning up <_TemporaryFileWrapper:ResourceWarning")
 
 
 class Clock:
@@ -30,32 +32,11 @@ class Clock:
         return self.now
 
 
-def pair() -> tuple[bytes, bytes]:
-    """A self-signed certificate and its key, in PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    return certificate.public_bytes(pem), key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
 @pytest.fixture
 def account(tmp_path: Path) -> Path:
     (tmp_path / "token").write_text("first\n")
     (tmp_path / "namespace").write_text("rauta-system")
-    (tmp_path / "ca.crt").write_bytes(pair()[0])
+    (tmp_path / "ca.crt").write_bytes(pair("test").certificate)
     return tmp_path
 
 
@@ -74,6 +55,11 @@ def kubeconfig(folder: Path, user: dict[str, Any], cluster: dict[str, Any] | Non
     path = folder / "config"
     path.write_text(yaml.safe_dump(document))
     return str(path)
+
+
+def encoded(made: Pair) -> tuple[str, str]:
+    """Certificate and key, as in a kubeconfig."""
+    return base64.b64encode(made.certificate).decode(), base64.b64encode(made.key).decode()
 
 
 def loaded(path: str, context: str = "") -> FromKubeconfig:
@@ -114,7 +100,7 @@ def test_new_authorities_are_taken(account: Path) -> None:
     clock.now = REREAD
     access.headers()
     assert access.ssl is before
-    (account / "ca.crt").write_bytes(pair()[0])
+    (account / "ca.crt").write_bytes(pair("test").certificate)
     clock.now = 2 * REREAD
     access.headers()
     assert access.ssl is not before
@@ -126,7 +112,7 @@ def test_a_pod_without_a_token_is_told(tmp_path: Path) -> None:
 
 
 def test_a_kubeconfig_with_certificates_leaves_no_key_behind(tmp_path: Path) -> None:
-    certificate, key = (base64.b64encode(each).decode() for each in pair())
+    certificate, key = encoded(pair("test"))
     before = set(Path(tempfile.gettempdir()).iterdir())
     access = loaded(
         kubeconfig(
@@ -204,3 +190,68 @@ def test_a_kubeconfig_that_was_named_comes_before_the_pod_and_the_pod_before_the
     assert isinstance(asyncio.run(find("", "", pod)), InCluster)
     assert isinstance(asyncio.run(find(path, "", pod)), FromKubeconfig)
     assert isinstance(asyncio.run(find("", "", pod | {"KUBECONFIG": path})), FromKubeconfig)
+
+
+# -- whom it trusts
+
+
+async def asked(access: InCluster | FromKubeconfig, shown: Pair, folder: Path) -> int:
+    """Ask an API server that shows this certificate: the status."""
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.json_response({})
+
+    (folder / "shown").write_bytes(shown.certificate + shown.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "shown")
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        access.base_url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+        async with ApiClient(access) as client:
+            return (await client.call("GET", "/version")).status
+    finally:
+        await runner.cleanup()
+
+
+def in_pod(folder: Path, trusted: bytes, _: pytest.MonkeyPatch) -> InCluster | FromKubeconfig:
+    for name, content in (("token", b"abc"), ("namespace", b"edge"), ("ca.crt", trusted)):
+        (folder / name).write_bytes(content)
+    return InCluster("127.0.0.1", "443", folder)
+
+
+def by_kubeconfig(folder: Path, trusted: bytes, _: pytest.MonkeyPatch) -> InCluster | FromKubeconfig:
+    authority = {"certificate-authority-data": base64.b64encode(trusted).decode()}
+    return loaded(kubeconfig(folder, {"token": "abc"}, authority))
+
+
+def by_system(folder: Path, trusted: bytes, patch: pytest.MonkeyPatch) -> InCluster | FromKubeconfig:
+    (folder / "system.pem").write_bytes(trusted)
+    patch.setenv("SSL_CERT_FILE", str(folder / "system.pem"))
+    return loaded(kubeconfig(folder, {"token": "abc"}))
+
+
+def by_system_with_certificate(folder: Path, trusted: bytes, patch: pytest.MonkeyPatch) -> InCluster | FromKubeconfig:
+    (folder / "system.pem").write_bytes(trusted)
+    patch.setenv("SSL_CERT_FILE", str(folder / "system.pem"))
+    certificate, key = encoded(pair("me"))
+    return loaded(kubeconfig(folder, {"client-certificate-data": certificate, "client-key-data": key}))
+
+
+@pytest.mark.parametrize("way", [in_pod, by_kubeconfig, by_system, by_system_with_certificate])
+def test_authorities_are_taken_as_kubectl_takes_them_with_any_python(
+    way: Callable[[Path, bytes, pytest.MonkeyPatch], InCluster | FromKubeconfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bare, good = pair("127.0.0.1", signer=BARE), pair("127.0.0.1")
+    access = way(tmp_path, authority_pem(BARE), monkeypatch)
+    assert asyncio.run(asked(access, bare, tmp_path)) == 200, "without key identifiers, as many clusters have them"
+    for other in (good, pair("127.0.0.2", signer=BARE), pair("127.0.0.1", signer=BARE, days=-1)):
+        with pytest.raises(BROKEN, match="certificate"):
+            asyncio.run(asked(access, other, tmp_path))
+    access = way(tmp_path, good.certificate, monkeypatch)
+    assert asyncio.run(asked(access, good, tmp_path)) == 200, "trusted by name, and no root"
+    with pytest.raises(BROKEN, match="certificate"):
+        asyncio.run(asked(access, pair("127.0.0.1"), tmp_path))

@@ -14,6 +14,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Any
 
 from aiohttp import web
@@ -191,7 +192,7 @@ class FakeApi:
 
     # -- ClusterAccess
 
-    ssl = True
+    ssl = SSLContext(PROTOCOL_TLS_CLIENT)  # not used: it speaks plain HTTP
     server_name = None
     proxy = None
     namespace = "rauta-system"

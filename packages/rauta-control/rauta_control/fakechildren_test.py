@@ -7,7 +7,6 @@ sends one, a line of JSON, to the admin socket; control carries it out or passes
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import selectors
@@ -262,6 +261,8 @@ def main() -> int:
     if settings.check:
         return 0
     if os.environ.get("SUBREAPER"):
+        import ctypes  # noqa: PLC0415 - a libffi with static trampolines keeps a descriptor of its own from here on
+
         ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans come here, as they come to PID 1
     limits = Limits(**json.loads(os.environ.get("LIMITS", "{}")))
     roles: dict[Role, Run] = {"worker": run_worker, "control": run_control}

@@ -15,7 +15,7 @@ import pytest
 
 from rauta_control.clienthello_test import hello
 from rauta_control.messages import Ack, Drain, Hello
-from rauta_control.pki_test import pair
+from rauta_control.pki_test import BARE, pair
 from rauta_control.proxyharness_test import PATIENCE, ROOM, Backend, Client, Proxy, answer, echo, eventually, read_body
 from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.sharedmem import Vital
@@ -113,14 +113,18 @@ def test_misdirected_requests_get_421_and_unknown_hosts_404() -> None:
 
 def test_client_certificates(tmp_path: Path) -> None:
     files = {}
-    for signer in ("Good CA", "Bad CA"):
+    for signer in ("Good CA", BARE, "Bad CA"):
         made = pair("client.example", signer=signer)
         files[signer] = tmp_path / signer
         files[signer].write_bytes(made.certificate + made.key)
-    sites = Site("a.example", (pair("a.example"),), ("Other CA", "Good CA")), Site("b.example", (pair("b.example"),))
+    sites = (
+        Site("a.example", (pair("a.example"),), ("Other CA", "Good CA", BARE)),
+        Site("b.example", (pair("b.example"),)),
+    )
     with serving(*sites) as proxy:
-        with SecureClient(proxy.port, "a.example", context(certificate=files["Good CA"])) as client:
-            assert client.ask("a.example")[0] == 200
+        for signer in ("Good CA", BARE):
+            with SecureClient(proxy.port, "a.example", context(certificate=files[signer])) as client:
+                assert client.ask("a.example")[0] == 200
         for given in (context(), context(certificate=files["Bad CA"])):
             with pytest.raises((OSError, AssertionError)), SecureClient(proxy.port, "a.example", given) as client:
                 client.ask("a.example")
