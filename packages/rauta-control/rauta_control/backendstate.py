@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rauta_control.cluster import Endpoint
     from rauta_control.downstream import Downstream
     from rauta_control.framing import ChunkedDecoder
+    from rauta_control.splice import Splice
     from rauta_control.worker import Worker
 
 NEW, IDLE, HEAD, LENGTH, CHUNKS, STREAM, CLOSED, DISCARD = range(8)
@@ -36,6 +37,7 @@ class BackendState(asyncio.Protocol):
         "left",
         "phase",
         "replay",
+        "splice",
         "transport",
         "unsent",
         "used",
@@ -58,5 +60,6 @@ class BackendState(asyncio.Protocol):
         self.chunked = False  # the client gets the body in chunks
         self.blocked = False  # the backend is slow: its write buffer is over the high-water mark
         self.unsent = -1  # bytes the backend had still to take when that was last looked at
+        self.splice: Splice | None = None  # what moves a large body of the present request or response
         self.keep_alive = True
         self.used = False

@@ -141,7 +141,8 @@ class ClientState(asyncio.Protocol):
         """Read from the client exactly if there is a place for what it sends; call it when that may have changed."""
         phase = self.phase
         if phase == BODY:
-            reading = self.upstream is not None and not self.upstream.blocked
+            upstream = self.upstream
+            reading = upstream is not None and not upstream.blocked and upstream.splice is None
         elif phase in (WAIT, IDLE):
             reading = not self.buffer and not (self.blocked and phase == IDLE)
         else:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rauta_control import ir
+from rauta_control.bodyharness_test import Pipes
 from rauta_control.faketransport_test import patch_sockets
 from rauta_control.fakewire_test import CONFIGURATION, MakeWire, Wire
 from rauta_control.messages import Ack, Hello
@@ -61,3 +62,11 @@ def behind(shared: Shared) -> Iterator[Put]:
     assert isinstance(shared.proxy.publish(site(shared.backend.port)), Ack)
     for backend in made:
         backend.__exit__()
+
+
+@pytest.fixture
+def pipes(proxy: Proxy) -> Iterator[Pipes]:
+    """No test may leave anything behind."""
+    found = Pipes(proxy)
+    yield found
+    found.disappear()

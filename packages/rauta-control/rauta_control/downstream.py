@@ -19,12 +19,13 @@ from random import random
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from rauta_control import clientbuffer, leaving, policy, rawsocket, requestbody
+from rauta_control import clientbuffer, largebody, leaving, policy, rawsocket, requestbody
 from rauta_control.attempts import Attempts
 from rauta_control.choice import Choice
 from rauta_control.clientstate import BODY, CLOSED, HEAD, IDLE, NEVER, WAIT, ClientState
 from rauta_control.gate import enter
 from rauta_control.handshake import TRAILERS, change
+from rauta_control.largebody import LEAST
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason, Refused, answer
 from rauta_control.repetition import MAX_REPEATED, Repetition
@@ -265,7 +266,8 @@ class Downstream(ClientState):
         """Take bytes outside of IDLE. In LINGER and CLOSED nobody wants them."""
         phase = self.phase
         if phase == BODY:
-            requestbody.more(self, data)
+            if self.left < LEAST or self.upstream is None or not largebody.upload(self.upstream, self, data):
+                requestbody.more(self, data)
         elif phase == HEAD:
             clientbuffer.gather(self, data)
         elif phase == WAIT:

@@ -86,7 +86,7 @@ def expire(downstream: Downstream) -> None:
             if phase in (BODY, WAIT):
                 _give_up(downstream)
             downstream.transport.abort()
-    elif phase == BODY and downstream.reading:
+    elif phase == BODY and (downstream.reading or _splices(downstream)):
         downstream.fail(Reason.BODY_TIMEOUT)
     elif phase == BODY:  # it is the backend's turn, for which the upstream connection has its own deadline
         downstream.deadline = worker.now + worker.limits.body_timeout
@@ -94,6 +94,12 @@ def expire(downstream: Downstream) -> None:
         reason = Reason.KEEP_ALIVE_TIMEOUT if downstream.started else Reason.HEAD_TIMEOUT
         worker.vitals[Vital.REASONS + reason.number] += 1
         close(downstream)
+
+
+def _splices(downstream: Downstream) -> bool:
+    """Whether more of the body would be moved to the backend without being read."""
+    upstream = downstream.upstream
+    return upstream is not None and upstream.splice is not None and not upstream.blocked
 
 
 def _give_up(downstream: Downstream) -> None:

@@ -66,7 +66,7 @@ def _take(request: Downstream, data: bytes) -> bool:
         else:
             body_end = len(data) + request.left
             request.outgoing.append(data[:body_end])
-            _end(request, data[body_end:])
+            end(request, data[body_end:])
         return True
     try:
         request.outgoing.append(decoder.relay(data))
@@ -74,11 +74,12 @@ def _take(request: Downstream, data: bytes) -> bool:
         request.fail(Reason.CHUNK_OVERHEAD if isinstance(error, ChunkOverheadError) else Reason.BAD_BODY)
         return False
     if decoder.done:
-        _end(request, decoder.rest)
+        end(request, decoder.rest)
     return True
 
 
-def _end(request: Downstream, rest: bytes) -> None:
+def end(request: Downstream, rest: bytes) -> None:
+    """All of it has been passed on; `rest` is what came after it."""
     request.phase = WAIT
     request.deadline = NEVER
     request.bytes_in -= len(rest)

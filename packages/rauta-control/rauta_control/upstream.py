@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rauta_control import rawsocket, relay, replay
+from rauta_control import largebody, rawsocket, relay, replay
 from rauta_control.backendstate import CLOSED, DISCARD, HEAD, IDLE, LENGTH, STREAM, BackendState
 from rauta_control.clientstate import BODY, WAIT
 from rauta_control.downstream import DEFAULT_HIGH_WATER
 from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder
 from rauta_control.head import CHUNKED
+from rauta_control.largebody import LEAST
 from rauta_control.reasons import Reason, Refused
 from rauta_control.response import MAX_HEAD, ResponseHead
 from rauta_control.sharedmem import Vital
@@ -72,6 +73,9 @@ class Upstream(BackendState):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol. For a request this may be the end of its response, a second try, or a failure."""
+        if self.splice is not None:
+            self.splice.close()
+            self.splice = None
         if exc is not None and self.downstream is not None:
             self._last_words()
         downstream, phase = self.downstream, self.phase
@@ -174,6 +178,8 @@ class Upstream(BackendState):
                 self._surplus(downstream, data[:left])
                 return
             downstream.bytes_out += size
+            if left >= LEAST and largebody.download(self, downstream, data):
+                return
             downstream.transport.write(data)
             if not left:
                 self.end(downstream)

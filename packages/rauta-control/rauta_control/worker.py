@@ -40,6 +40,7 @@ from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.recorder import Recorder
 from rauta_control.response import ResponseHead
 from rauta_control.sharedmem import EndpointWord, Vital
+from rauta_control.splice import Allowance
 from rauta_control.sweep import Sweep
 from rauta_control.table import Table
 from rauta_control.tlscontext import Contexts
@@ -68,7 +69,10 @@ class Worker:
         self.recorder = Recorder(inherited.words.words, inherited.index)
         self.vitals = self.recorder.vitals
         self.vitals[Vital.PID] = os.getpid()
-        self.capacity = _connection_limit()
+        descriptors = _descriptors()
+        self.splices = Allowance(descriptors)
+        # of clients: each request in flight needs a second connection
+        self.capacity = max(16, (descriptors - self.splices.descriptors - SPARE_DESCRIPTORS) // 2)
         self.limits = self._fit(inherited.settings.limits, inherited.settings.workers)
         self.trust = Trust(inherited.settings.trusted_proxies)
         self.via = inherited.settings.via
@@ -352,12 +356,11 @@ class Worker:
         await asyncio.sleep(0)  # the turn in which transports close
 
 
-def _connection_limit() -> int:
-    """Half of all descriptors: each request in flight needs a second one. The soft limit is not meant for a gateway."""
+def _descriptors() -> int:
+    """Return how many we may have: the hard limit, as the soft one is not meant for a gateway."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    descriptors = DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
-    return max(16, (descriptors - SPARE_DESCRIPTORS) // 2)
+    return DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
 
 
 def run(inherited: Inherited) -> int:
