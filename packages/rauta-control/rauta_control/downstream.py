@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from rauta_control.upstream import Upstream
 
 DEFAULT_HIGH_WATER = 65_536  # of transports: bytes not taken by the peer above which we are told to pause
-TLS_BUFFER = 65_536  # bytes, as for connections without TLS; uvloop's defaults for TLS are 512 and 256 KiB
 
 MAX_LOGGED_METHOD = 32  # bytes; the longest registered one has 17
 
@@ -57,8 +56,6 @@ class Downstream(ClientState):
         high_water = self.worker.limits.max_buffered_bytes
         if self.port.secure:
             self.deadline = self.worker.now + self.worker.limits.head_timeout
-            high_water = min(high_water, TLS_BUFFER)
-            transport.set_read_buffer_limits(TLS_BUFFER)  # type: ignore[attr-defined]
         if high_water != DEFAULT_HIGH_WATER:
             self.transport.set_write_buffer_limits(high_water)
         self.worker.connected(self)

@@ -34,7 +34,7 @@ def half_closed(downstream: Downstream) -> bool:
         downstream.fail(Reason.BAD_BODY)
     elif downstream.phase < BODY:
         close(downstream)
-    if downstream.port.secure:  # uvloop ends the connection, and would take more of the answer only to drop it
+    if downstream.port.secure:  # ends both directions: more of the answer would be taken only to be dropped
         if downstream.phase == WAIT:
             downstream.transport.abort()
         return False

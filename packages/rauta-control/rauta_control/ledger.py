@@ -32,6 +32,7 @@ _TRIES, _WAITED, _FAULTS = int(EndpointWord.REQUESTS), int(EndpointWord.DURATION
 _REQUESTS = int(Vital.REQUESTS)
 _MIRRORED, _MIRRORS_DROPPED = int(Vital.MIRRORED), int(Vital.MIRRORS_DROPPED)
 _LAST_BUCKET = 31
+_QUOTE, _BACKSLASH = b'"\\'  # numbers: `bytes in bytes` raises and catches an exception first, which costs 120 ns
 _LINE = (
     b'{"time":"%b.%03dZ",%b%b"client":"%b","method":"%b","host":"%b","path":"%b","status":%d,"reason":"%b",'
     b'"bytes_in":%d,"bytes_out":%d,"duration_us":%d,"request_id":"%b"}\n'
@@ -75,7 +76,7 @@ def record(request: Downstream, reason: Reason | None) -> None:
     if log is None:
         return
     target = request.target
-    if b'"' in target or b"\\" in target or len(target) > MAX_PATH:
+    if _QUOTE in target or _BACKSLASH in target or len(target) > MAX_PATH:
         target = target[:MAX_PATH].replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     wall = now + worker.wall
     second = int(wall)

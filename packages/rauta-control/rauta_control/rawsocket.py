@@ -52,8 +52,6 @@ def reset(transport: asyncio.Transport) -> None:
 
 
 def _count(transport: asyncio.Transport, request: int) -> int:
-    if transport.get_extra_info("socket") is None:  # a TLS transport whose `connection_lost` is about to be called
-        return 0
     return int.from_bytes(ioctl(_fileno(transport), request, bytes(4)), sys.byteorder)
 
 

@@ -12,13 +12,15 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rauta_control.clienthello import MAX_HELLO, NotTLSError, UnfinishedError, server_name
 from rauta_control.leaving import FRESH_TIME
 from rauta_control.reasons import HandshakeFailure, Reason, answer
+from rauta_control.tlstransport import SecureTransport, serve
 
 if TYPE_CHECKING:
+    from rauta_control.downstream import Downstream
     from rauta_control.port import Port, Site
     from rauta_control.worker import Worker
 
@@ -72,7 +74,7 @@ class Handshake:
         self._task = self._worker.start(self._shake(site, name))
 
     async def _shake(self, site: Site, name: str) -> None:
-        """Let OpenSSL do it. All that can go wrong with a client is an OSError, or that this takes too long."""
+        """Let OpenSSL do it."""
         worker = self._worker
         downstream = worker.downstream(site.port, self._address, self._number)
         failure: HandshakeFailure | None = None
@@ -84,18 +86,16 @@ class Handshake:
         except asyncio.CancelledError:
             failure = HandshakeFailure.TIMEOUT
         else:
+            exchange = _Exchange(context, downstream, worker.loop.create_future())
             try:
-                await worker.loop.connect_accepted_socket(
-                    lambda: downstream,
-                    self._sock,
-                    ssl=context,
-                    ssl_handshake_timeout=2 * worker.limits.head_timeout,  # for form's sake: ours is shorter
-                    ssl_shutdown_timeout=2 * worker.limits.write_timeout,
-                )
-            except OSError as error:
-                failure = _kind(error)
+                await worker.loop.connect_accepted_socket(lambda: exchange, self._sock)
+                failure = await exchange.done
+            except OSError:
+                failure = HandshakeFailure.CLIENT_CLOSED
             except asyncio.CancelledError:
                 failure = HandshakeFailure.TIMEOUT
+            if failure is not None:
+                exchange.abort()
         if failure is not None:
             self._fail(failure)
         else:
@@ -135,9 +135,63 @@ class Handshake:
         self.expire()
 
 
-def _kind(error: OSError) -> HandshakeFailure:
-    if not isinstance(error, ssl.SSLError):
-        return HandshakeFailure.CLIENT_CLOSED
+class _Exchange(asyncio.Protocol):
+    """What OpenSSL and the client say to each other until both have finished; then `downstream` has the connection."""
+
+    _transport: asyncio.Transport | None = None
+
+    def __init__(
+        self, context: ssl.SSLContext, downstream: Downstream, done: asyncio.Future[HandshakeFailure | None]
+    ) -> None:
+        self._session = serve(context)
+        self._downstream = downstream
+        self.done = done
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        assert self._transport is not None  # noqa: S101 - for the type checker
+        session = self._session
+        session.incoming.write(data)
+        try:
+            session.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._transport.write(session.outgoing.read())
+            return
+        except ssl.SSLError as error:
+            self._end(_kind(error))
+            return
+        secure = SecureTransport(self._transport, session, self._downstream)
+        self._transport.set_protocol(secure)
+        self._transport.write(session.outgoing.read())
+        self._downstream.connection_made(secure)
+        self._end(None)
+        if session.incoming.pending:  # the first request came with the end of the handshake
+            secure.data_received(b"")
+
+    def eof_received(self) -> bool:
+        """See asyncio.Protocol."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """See asyncio.Protocol."""
+        self._end(HandshakeFailure.CLIENT_CLOSED)
+
+    def _end(self, failure: HandshakeFailure | None) -> None:
+        if not self.done.done():
+            self.done.set_result(failure)
+
+    def abort(self) -> None:
+        """End it."""
+        self.done.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _kind(error: ssl.SSLError) -> HandshakeFailure:
     reason = error.reason or ""
     if reason in _NO_CERTIFICATE:
         return HandshakeFailure.CLIENT_CERTIFICATE
