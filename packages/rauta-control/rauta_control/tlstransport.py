@@ -222,7 +222,11 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
     # -- what the socket's transport answers
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """See asyncio.Transport: of the socket."""
+        """See asyncio.Transport; of TLS, or else of the socket, whose bytes are not ours."""
+        if name == "ssl_object":
+            return self._tls
+        if name == "sslcontext":
+            return self._tls.context
         return self._socket.get_extra_info(name, default)
 
     def get_write_buffer_size(self) -> int:

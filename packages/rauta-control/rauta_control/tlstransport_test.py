@@ -130,6 +130,13 @@ def test_what_one_side_says_the_other_hears(loop: FakeLoop, version: ssl.TLSVers
     assert not connection.app.events
 
 
+def test_it_says_that_the_bytes_of_its_socket_are_not_its_own(loop: FakeLoop) -> None:
+    transport = Connection(loop).transport
+    assert isinstance(transport.get_extra_info("ssl_object"), ssl.SSLObject)
+    assert transport.get_extra_info("sslcontext") is transport.get_extra_info("ssl_object").context
+    assert transport.get_extra_info("nothing", 7) == 7
+
+
 def test_what_the_socket_had_comes_in_one_piece(loop: FakeLoop) -> None:
     connection = Connection(loop)
     for number in range(4):
