@@ -217,7 +217,7 @@ class Downstream(ClientState):
                 return
             endpoint = picked
         self.endpoint = endpoint
-        request = b"%b%b%bX-Request-Id: %b\r\n\r\n" % (start, self.forwarded, forwarded_host, self.request_id)
+        request = b"".join((start, self.forwarded, forwarded_host, b"X-Request-Id: ", self.request_id, b"\r\n\r\n"))
         self.dispatch(endpoint, self.grant(wish, request) if wish else request)
 
     # -- the request

@@ -33,8 +33,11 @@ _REQUESTS = int(Vital.REQUESTS)
 _MIRRORED, _MIRRORS_DROPPED = int(Vital.MIRRORED), int(Vital.MIRRORS_DROPPED)
 _LAST_BUCKET = 31
 _QUOTE, _BACKSLASH = b'"\\'  # numbers: `bytes in bytes` raises and catches an exception first, which costs 120 ns
+# Numbers of which there are few, as text: bytes are formatted by way of str, which costs 0.1 us each.
+_MILLISECONDS = tuple(b"%03d" % number for number in range(1_000))
+_STATUSES = tuple(b"%d" % number for number in range(1_000))
 _LINE = (
-    b'{"time":"%b.%03dZ",%b%b"client":"%b","method":"%b","host":"%b","path":"%b","status":%d,"reason":"%b",'
+    b'{"time":"%b.%bZ",%b%b"client":"%b","method":"%b","host":"%b","path":"%b","status":%b,"reason":"%b",'
     b'"bytes_in":%d,"bytes_out":%d,"duration_us":%d,"request_id":"%b"}\n'
 )
 
@@ -86,14 +89,14 @@ def record(request: Downstream, reason: Reason | None) -> None:
         _LINE
         % (
             worker.second_text,
-            (wall - second) * 1000,
+            _MILLISECONDS[int((wall - second) * 1000)],
             b"" if rule is None else rule.label,
             place,
             request.client,
             request.method,
             request.host,
             target,
-            status,
+            _STATUSES[status],
             b"" if reason is None else reason.code_bytes,
             request.bytes_in,
             request.bytes_out,
