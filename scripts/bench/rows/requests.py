@@ -47,13 +47,15 @@ def uploads(turn: Turn) -> tuple[Route, ...]:
     return (Route("", "/up", turn.instance.setup.routes[0].port),)
 
 
-def loaded(routes: Callable[[Turn], tuple[Route, ...]], turn: Turn, *, distinct: bool = True, body: int = 0) -> Sample:
-    """One slice: wrk at full load, with probes beside it."""
+def loaded(
+    routes: Callable[[Turn], tuple[Route, ...]], turn: Turn, *, distinct: bool = True, body: int = 0, times: int = 1
+) -> Sample:
+    """One slice, or `times` as long: wrk at full load, with probes beside it."""
     instance, wanted = turn.instance, routes(turn)
     work = load.Load(wanted, turn.seed, distinct=distinct, body=body)
     posted = b"0123456789abcdef" * (body // 16)
     with Probe(instance, wanted, turn.seed ^ 0x5A5A5A5A, posted) as probe, instance.metered() as meter:
-        seconds, core = turn.size.seconds, instance.cores.load
+        seconds, core = turn.size.seconds * times, instance.cores.load
         done = load.run(work, instance.port(wanted[0]), seconds, core, instance.folder, secure=instance.secure)
     wrong = done.complaint() or probe.wrong
     if not wrong and not SHORTEST < done.bytes / done.requests < web.LONGEST:
@@ -79,7 +81,8 @@ def _row(name: str, title: str, work: Callable[[Turn], Sample], routing: Callabl
 ROWS = (
     _row("distinct", "every head different", partial(loaded, first)),
     _row("identical", "all heads the same", partial(loaded, first, distinct=False)),
-    _row("tls", "different heads over TLS, connections kept", partial(loaded, first), secure),
+    # Longer slices, because each begins with a handshake for each connection.
+    _row("tls", "different heads over TLS, connections kept", partial(loaded, first, times=5), secure),
     _row("routes10", "different heads over 10 routes", partial(loaded, all_routes), spread(10)),
     _row("routes1000", "different heads over 1,000 routes", partial(loaded, all_routes), spread(1000)),
     _row("routes10000", "different heads over 10,000 routes", partial(loaded, all_routes), spread(10_000)),
