@@ -32,9 +32,9 @@ class GatewayQuery(Protocol):
         ...
 
     def get_route(self, name_or_pattern: str) -> RouteSnapshot:
-        """Return the route of that name, else the one with that pattern.
+        """Return the route of that name, else the one of that HTTPRoute or with that pattern.
 
-        Raises `not_found`, or `conflict` when several routes share the pattern (they differ in host or method).
+        Raises `not_found`, or `conflict` when several routes share it (they differ in host, method or conditions).
         """
         ...
 

@@ -27,10 +27,11 @@ def filter_routes(
 
 
 def named_routes(routes: Iterable[RouteSnapshot], name_or_pattern: str) -> list[RouteSnapshot]:
-    """Return the route of that name (names are unique), else every route with that pattern."""
+    """Return the route of that name (names are unique), else all of that HTTPRoute, else all with that pattern."""
     routes = list(routes)
     by_name = [route for route in routes if route.name == name_or_pattern]
-    return by_name or [route for route in routes if route.pattern == name_or_pattern]
+    by_route = [route for route in routes if route.route and route.route == name_or_pattern]
+    return by_name or by_route or [route for route in routes if route.pattern == name_or_pattern]
 
 
 def find_route(routes: Iterable[RouteSnapshot], name_or_pattern: str) -> RouteSnapshot:
@@ -45,7 +46,7 @@ def find_route(routes: Iterable[RouteSnapshot], name_or_pattern: str) -> RouteSn
     if len(found) > 1:
         names = ", ".join(route.name for route in found)
         raise AgentApiError(
-            "conflict", f"{len(found)} routes have the pattern {name_or_pattern!r}", f"name one: {names}"
+            "conflict", f"{len(found)} routes have the name or pattern {name_or_pattern!r}", f"name one: {names}"
         )
     return found[0]
 

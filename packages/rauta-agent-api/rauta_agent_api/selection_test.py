@@ -37,6 +37,13 @@ def test_a_name_wins_over_a_pattern() -> None:
     assert find_route(ROUTES, "/odd").name == "/api"
 
 
+def test_a_line_of_a_log_leads_to_its_routes() -> None:
+    lines = [RouteSnapshot(name=name, route="shop/web", method="ALL", pattern="/") for name in ("web#0", "web#1")]
+    assert find_route([*ROUTES, lines[0]], "shop/web") == lines[0]
+    with pytest.raises(AgentApiError, match="name one: web#0, web#1"):
+        find_route(lines, "shop/web")
+
+
 def test_an_unknown_name_is_not_found() -> None:
     with pytest.raises(AgentApiError, match="'/nope'") as caught:
         find_route(ROUTES, "/nope")
@@ -44,7 +51,7 @@ def test_an_unknown_name_is_not_found() -> None:
 
 
 def test_a_shared_pattern_is_a_conflict_that_names_the_routes() -> None:
-    with pytest.raises(AgentApiError, match="2 routes have the pattern '/api/v1'; name one: b, c") as caught:
+    with pytest.raises(AgentApiError, match="2 routes have the name or pattern '/api/v1'; name one: b, c") as caught:
         find_route(ROUTES, "/api/v1")
     assert caught.value.code == "conflict"
 

@@ -132,19 +132,25 @@ class RouteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = ""
     """Stable id, unique in the gateway, such as `standalone/route-0`."""
+    route: str = ""
+    """The HTTPRoute it is of, `namespace/name`, or the `--route`: what the access log and the metrics call it."""
     method: str
     """The method it takes, upper case; `ALL` for every one."""
     pattern: str
     """The path it matches."""
     path_type: str = "prefix"
-    """`exact`, or `prefix`: whole segments, so `/api` matches `/api` and `/api/v1` but not `/apis`."""
+    """`exact`, `regex` for an expression, or `prefix`: whole segments, so `/api` matches `/api/v1` but not `/apis`."""
+    conditions: tuple[str, ...] = ()
+    """What else it asks of a request: `header NAME=VALUE` or `query NAME=VALUE`, with `~` before an expression."""
     hostnames: tuple[str, ...] = ()
     """Host names it serves, `*.example.com` for every name below; empty for all."""
     listener: str = ""
     """The name of the listener it is attached to."""
     backends: tuple[BackendSnapshot, ...] = ()
+    faults: tuple[str, ...] = ()
+    """Why requests are answered with 500 instead of being sent to a backend, and what share of them."""
     has_request_filters: bool = False
-    """Whether requests are changed on their way."""
+    """Whether requests are changed or copied on their way."""
     has_response_filters: bool = False
     """Whether responses are changed on their way."""
     has_redirect: bool = False
@@ -152,7 +158,7 @@ class RouteSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     has_timeout: bool = False
     has_retry: bool = False
     requests_total: int = 0
-    """Requests that matched."""
+    """Requests that `route` has taken: all matches of one HTTPRoute are counted together."""
     errors_total: int = 0
     """Of these, how many were answered with a 5xx, by a backend or by RAUTA."""
 

@@ -75,12 +75,12 @@ def for_status(snapshot: GatewaySnapshot) -> Hints:
 
 def for_routes(routes: Sequence[RouteSnapshot]) -> Hints:
     """Point at the routes that cannot answer, then at those with most errors."""
-    dead = [route for route in routes if cannot_answer(route)]
+    dead = [route for route in routes if route.faults or cannot_answer(route)]
     failing = sorted((route for route in routes if route.errors_total), key=lambda route: -route.errors_total)
     suspects = list(dict.fromkeys(route.name for route in [*dead, *failing] if route.name))
     summary = [
         count(len(routes), "route"),
-        *_some(len(dead), "route", "without a backend that takes requests"),
+        *_some(len(dead), "route", "of which requests must fail"),
         *_some(len(failing), "route", "with 5xx answers"),
     ]
     actions = [
@@ -93,11 +93,17 @@ def for_route(route: RouteSnapshot) -> Hints:
     """Tell the share of errors, and whether anything is left to send requests to."""
     summary = f"{route.method} {route.pattern}: {count(len(route.backends), 'backend')}"
     if route.requests_total:
-        summary += f", {route.errors_total} of {count(route.requests_total, 'request')} answered with a 5xx"
+        whole = f" of all of {route.route}" if route.route not in ("", route.name) else ""
+        summary += f", {route.errors_total} of {count(route.requests_total, 'request')}{whole} answered with a 5xx"
     dead = cannot_answer(route)
     if dead:
         summary += "; no backend takes requests"
-    return Hints(summary, dead, (Action("status", "see whether the gateway itself is well"),))
+    if route.faults:
+        summary += f"; with 500: {'; '.join(route.faults)}"
+    actions = [Action("status", "see whether the gateway itself is well, and its problems")]
+    if dead or route.faults:
+        actions.insert(0 if route.faults else 1, Action("findings", "see which field is wrong, and what to do"))
+    return Hints(summary, bool(dead or route.faults), tuple(actions))
 
 
 def for_listeners(listeners: Sequence[ListenerSnapshot]) -> Hints:

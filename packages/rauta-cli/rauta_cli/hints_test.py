@@ -42,6 +42,15 @@ def test_routes_that_cannot_answer_come_before_those_that_fail() -> None:
     ]
 
 
+def test_a_route_of_which_a_share_fails_leads_to_the_findings() -> None:
+    fault = "1 of 4 requests: Service shop/gone does not exist"
+    advice = hints.for_route(replace(ROUTES[0], route="shop/web", faults=(fault,)))
+    assert advice.urgent
+    assert advice.summary.endswith(f"2 of 9,997 requests of all of shop/web answered with a 5xx; with 500: {fault}")
+    assert advice.actions[0].cmd == "findings"
+    assert hints.for_routes([replace(ROUTES[0], faults=(fault,))]).urgent
+
+
 def test_a_redirect_needs_no_backend() -> None:
     assert hints.cannot_answer(replace(ROUTES[0], backends=()))
     assert not hints.cannot_answer(replace(ROUTES[0], backends=(), has_redirect=True))

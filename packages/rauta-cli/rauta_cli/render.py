@@ -91,7 +91,7 @@ def routes(routes: Sequence[RouteSnapshot]) -> str:
             route.name or "-",
             route.method,
             ", ".join(route.hostnames) or "*",
-            route.pattern,
+            " ".join((route.pattern, *route.conditions)),
             route.path_type,
             route.listener or "-",
             _backend_count(route),
@@ -108,15 +108,18 @@ def routes(routes: Sequence[RouteSnapshot]) -> str:
 def route(route: RouteSnapshot) -> str:
     """One route and its backends."""
     errors = f" ({route.errors_total / route.requests_total:.2%})" if route.requests_total else ""
+    whole = f" (all of {route.route})" if route.route not in ("", route.name) else ""
     facts = [
         ("Route", route.name or "-"),
         ("Method", route.method),
         ("Path", f"{route.pattern} ({route.path_type})"),
+        *([("Conditions", ", ".join(route.conditions))] if route.conditions else []),
         ("Hosts", ", ".join(route.hostnames) or "*"),
         ("Listener", route.listener or "-"),
         ("Features", _features(route)),
-        ("Requests", f"{route.requests_total:,}"),
+        ("Requests", f"{route.requests_total:,}{whole}"),
         ("5xx", f"{route.errors_total:,}{errors}"),
+        *(("Answers 500", fault) for fault in route.faults),
     ]
     return f"{_facts(facts)}\n\n{backends(route.backends)}"
 

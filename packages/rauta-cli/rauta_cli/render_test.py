@@ -101,6 +101,16 @@ def test_a_route_with_everything() -> None:
     assert render.route(RouteSnapshot(pattern="/", method="GET")).endswith("\n\nNo backends.")
 
 
+def test_a_match_of_a_route_that_fails_in_part() -> None:
+    fault = "1 of 4 requests: Service shop/gone does not exist"
+    route = replace(ROUTES[0], route="shop/web", conditions=("header x-a=1", "query v~[12]"), faults=(fault,))
+    shown = render.route(route)
+    assert "Conditions   header x-a=1, query v~[12]" in shown
+    assert "Requests     9,997 (all of shop/web)" in shown
+    assert f"Answers 500  {fault}" in shown
+    assert " /api header x-a=1 query v~[12] " in render.routes([route])
+
+
 def test_cache_and_metrics() -> None:
     assert render.cache(CacheStats(hits=0, misses=1, size=1, hit_rate=0)) == "0.0% hits of 1 lookup, 1 remembered"
     assert render.metrics(METRICS) == text(

@@ -23,6 +23,7 @@ from rauta_agent_api.snapshot import (
     WorkerSnapshot,
 )
 from rauta_control import metrics, objectview
+from rauta_control.action import UNSET
 from rauta_control.counters import total
 from rauta_control.ir import Cluster, Endpoint, Listener, Rule
 from rauta_control.picture import Picture
@@ -126,6 +127,8 @@ def _workers(picture: Picture) -> Iterable[WorkerSnapshot]:
     alive = {worker.index: worker for worker in picture.workers}
     for index, vitals in enumerate(picture.counters.vitals()):
         worker = alive.get(index)
+        if worker is None and index >= picture.expected_workers:
+            continue  # there were more of them once
         yield WorkerSnapshot(
             index=index,
             pid=worker.pid if worker else None,
@@ -156,10 +159,10 @@ def _rules(picture: Picture) -> Iterable[Rule]:
 
 
 def _routes(picture: Picture) -> Iterable[RouteSnapshot]:
-    """Rules of one route that match the same on several hosts or listeners are one line; its name is the route's."""
-    groups: dict[tuple[str, str, str, str], list[Rule]] = {}
+    """A match of a route on several hosts or listeners is one line; its name is the route's if that has no other."""
+    groups: dict[tuple[str, int, str, str, str], list[Rule]] = {}
     for rule in _rules(picture):
-        groups.setdefault((rule.route, rule.method, rule.path, rule.path_type), []).append(rule)
+        groups.setdefault((rule.route, rule.index, rule.method, rule.path, rule.path_type), []).append(rule)
     lines: dict[str, int] = {}
     for route, *_ in groups:
         lines[route] = lines.get(route, 0) + 1
@@ -172,17 +175,39 @@ def _route(picture: Picture, rules: Sequence[Rule], name: str) -> RouteSnapshot:
     places = [rule.host.rpartition("|") for rule in rules]
     hostnames = dict.fromkeys(hostname for _, _, hostname in places if hostname != "*")
     words = picture.counters.route(first.slot, first.epoch)
+    filters = [each for each in (first.filters, *(share.filters for share in first.clusters)) if each is not None]
     return RouteSnapshot(
         name=name,
+        route=first.route,
         method=first.method or ANY_METHOD,
         pattern=first.path,
         path_type=first.path_type,
+        conditions=tuple(_conditions(first)),
         hostnames=tuple(hostnames),
         listener=", ".join(dict.fromkeys(listener for listener, _, _ in places)),
         backends=tuple(_backends(picture, first)),
+        faults=tuple(_faults(first)),
+        has_request_filters=any(each.request or each.rewrite or each.mirrors for each in filters),
+        has_response_filters=any(each.response or each.cors for each in filters),
+        has_redirect=any(each.redirect is not None for each in filters),
+        has_timeout=first.request_timeout != UNSET or first.backend_timeout != UNSET,
+        has_retry=first.retry is not None,
         requests_total=words[RouteWord.REQUESTS],
         errors_total=words[RouteWord.STATUS_1XX + 4],
     )
+
+
+def _conditions(rule: Rule) -> Iterable[str]:
+    for field, predicates in (("header", rule.headers), ("query", rule.query)):
+        for each in predicates:
+            yield f"{field} {each.name}{'~' if each.regex else '='}{each.value}"
+
+
+def _faults(rule: Rule) -> Iterable[str]:
+    whole = sum(share.weight for share in rule.clusters)
+    for share in rule.clusters:
+        if share.fault and share.weight:
+            yield f"{share.weight} of {whole} requests: {share.fault}"
 
 
 def _backends(picture: Picture, rule: Rule) -> Iterable[BackendSnapshot]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from rauta_agent_api.errors import AgentApiError
 from rauta_agent_api.query import GatewayQuery
 from rauta_agent_api.snapshot import BackendSnapshot, ListenerSnapshot, WorkerSnapshot
+from rauta_control.check import load
 from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters
@@ -17,10 +19,12 @@ from rauta_control.messages import Bound
 from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.recorder import Recorder
 from rauta_control.routespec import Address, route
+from rauta_control.settings import Settings as Terms
 from rauta_control.sharedmem import EndpointWord, RouteWord, SharedWords, Vital
 from rauta_control.slices import finish
 from rauta_control.standalone import translate
 from rauta_control.state import EMPTY
+from rauta_control.translate import translate as translated
 from rauta_control.view import ControlQuery, shares
 
 SETTINGS = Settings(
@@ -28,6 +32,39 @@ SETTINGS = Settings(
     routes=(route("/=web:80"), route("shop.example/api=10.0.0.1:81*90,[fd00::1]:81*10")),
 )
 ADDRESSES = {"web": ("10.0.0.1", "10.0.0.2"), "10.0.0.1": ("10.0.0.1",), "fd00::1": ("fd00::1",)}
+MANIFEST = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec:
+  parentRefs: [{name: gw}]
+  rules:
+    - backendRefs: [{name: web, port: 80, weight: 3}, {name: gone, port: 80}, {name: zero, port: 80, weight: 0}]
+    - matches:
+        - headers: [{name: X-Canary, value: "yes"}]
+          queryParams: [{name: v, type: RegularExpression, value: "[12]"}]
+      filters:
+        - {type: ResponseHeaderModifier, responseHeaderModifier: {remove: [x-a]}}
+        - {type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}}}
+      timeouts: {request: 0s}
+      backendRefs: [{name: web, port: 80}]
+    - matches: [{path: {value: /old}}]
+      filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]
+    - matches: [{path: {value: /rw}}]
+      filters: [{type: URLRewrite, urlRewrite: {hostname: in.example}}]
+      retry: {codes: [503]}
+      backendRefs: [{name: web, port: 80}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+"""
 
 
 @pytest.fixture
@@ -75,6 +112,26 @@ def test_routes_in_their_order_once_however_many_listeners(picture: Picture) -> 
         ("fd00::1", 81, 10, True),
     ]
     assert [b.weight for b in first.backends] == [1, 1]
+
+
+def test_a_line_for_each_match_says_what_it_asks_for_and_what_is_done(picture: Picture) -> None:
+    made = translated(
+        load([("a.yaml", MANIFEST)]).objects.values(), Terms(class_name="rauta"), datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    query = ControlQuery(replace(picture, resources=made.resources))
+    routes = {(each.pattern, each.conditions): each for each in query.list_routes()}
+    plain, canary, old, rewritten = (
+        routes[key] for key in (("/", ()), ("/", ("header x-canary=yes", "query v~[12]")), ("/old", ()), ("/rw", ()))
+    )
+    assert len(routes) == 4
+    assert {each.route for each in routes.values()} == {"default/web"}
+    assert plain.faults == ("1 of 4 requests: BackendNotFound: Service default/gone does not exist",)
+    assert not any(each.faults for each in (canary, old, rewritten))
+    assert [each.has_request_filters for each in (plain, canary, old, rewritten)] == [False, True, False, True]
+    assert [each.has_response_filters for each in (plain, canary, old, rewritten)] == [False, True, False, False]
+    assert [each.has_redirect for each in (plain, canary, old, rewritten)] == [False, False, True, False]
+    assert [each.has_timeout for each in (plain, canary, old, rewritten)] == [False, True, False, False]
+    assert [each.has_retry for each in (plain, canary, old, rewritten)] == [False, False, False, True]
 
 
 def test_a_route_is_found_by_name_and_pattern(picture: Picture) -> None:
@@ -140,6 +197,14 @@ def test_problems_and_refusals_are_shown(picture: Picture) -> None:
 
 
 pools = st.lists(st.tuples(st.integers(0, 100), st.lists(st.integers(0, 9), max_size=4)), max_size=4)
+
+
+def test_workers_that_are_no_longer_wanted_are_not_missed(picture: Picture) -> None:
+    fewer = replace(picture, workers=(WorkerStatus(0, 11, 1),), expected_workers=1)
+    snapshot = ControlQuery(fewer).snapshot()
+    assert (snapshot.status, [worker.index for worker in snapshot.workers]) == ("ok", [0])
+    leaving = replace(picture, expected_workers=1)
+    assert [worker.index for worker in ControlQuery(leaving).snapshot().workers] == [0, 1]
 
 
 @given(pools)
