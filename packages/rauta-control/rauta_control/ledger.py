@@ -56,7 +56,7 @@ def record(request: Downstream, reason: Reason | None) -> None:
         words = endpoint_counter(worker, endpoint).words
         words[_TRIES] += 1
         words[_WAITED] += micros
-        if status >= 500:
+        if status >= 500 and reason is None:  # else it is ours, not the endpoint's
             words[_FAULTS] += 1
     if rule is not None:
         counter = rule.counter
