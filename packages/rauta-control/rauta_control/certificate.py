@@ -73,6 +73,19 @@ def pair(name: str, chain: bytes, key: bytes) -> ir.Secret:
     return ir.Secret(name, chain, key, _hostnames(leaf), key_type)
 
 
+def hostnames(q: Graph, secret: Key) -> tuple[str, ...]:
+    """The host names that the certificate in a usable Secret is for; empty if it names none."""
+    found = find(q, Secret, secret.namespace, secret.name)
+    return _hostnames(_certificates(found.data[CERTIFICATE])[0]) if found is not None else ()
+
+
+def vouches(name: str, hostname: str) -> bool:
+    """Whether a name in a certificate (`*.` for one label) is for any of the names that a listener's stands for."""
+    if hostname.startswith("*."):
+        return name.endswith(hostname[1:])
+    return name in (hostname, f"*.{hostname.partition('.')[2]}")
+
+
 def period(chain: bytes) -> tuple[datetime, datetime]:
     """Since when and until when the first certificate of a chain is valid (UTC)."""
     leaf = _certificates(chain)[0]

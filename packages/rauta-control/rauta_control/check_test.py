@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rauta_control.certificate import vouches
 from rauta_control.check import Report, check, load
 from rauta_control.main import main
 from rauta_control.manifests import read, run_check
@@ -49,7 +50,7 @@ def test_a_dangling_reference_fails_and_is_explained() -> None:
     ) in said.text
 
 
-def https(days: int) -> str:
+def https(days: int, hostname: str = "*") -> str:
     made = pair("a.example", days=days)
     return f"""
 apiVersion: gateway.networking.k8s.io/v1
@@ -57,7 +58,12 @@ kind: Gateway
 metadata: {{name: gw}}
 spec:
   gatewayClassName: rauta
-  listeners: [{{name: https, port: 443, protocol: HTTPS, tls: {{certificateRefs: [{{name: pair}}]}}}}]
+  listeners:
+    - name: https
+      port: 443
+      protocol: HTTPS
+      {"" if hostname == "*" else f"hostname: '{hostname}'"}
+      tls: {{certificateRefs: [{{name: pair}}]}}
 ---
 apiVersion: v1
 kind: Secret
@@ -78,6 +84,37 @@ def test_a_certificate_that_is_out_of_date_is_served_and_said() -> None:
     assert not report(https(days=36_500), ROUTE, SERVED).failed
     early = check([("a.yaml", https(days=36_500))], TERMS, datetime(2019, 1, 1, tzinfo=UTC))
     assert "the certificate is not valid before 2020-01-01" in early.text
+
+
+@pytest.mark.parametrize(
+    ("hostname", "fits"),
+    [("a.example", True), ("*.example", True), ("b.example", False), ("x.a.example", False), ("*.b.example", False)],
+)
+def test_a_certificate_for_another_name_is_served_and_said(hostname: str, fits: bool) -> None:
+    said = report(https(days=36_500, hostname=hostname), ROUTE, SERVED)
+    assert "listener https, 1 routes: Accepted, Programmed, ResolvedRefs" in said.text
+    warning = (
+        "Warning [RAUTA-CFG-062] (Gateway default/gw spec.listeners[0].tls.certificateRefs) "
+        f"Secret default/pair is for a.example, not for {hostname}: clients refuse it\n"
+    )
+    assert (warning in said.text) is not fits
+    assert ("CFG-062" in said.text) is not fits
+    assert not said.failed
+
+
+@pytest.mark.parametrize(
+    ("name", "hostname", "fits"),
+    [
+        ("*.example", "a.example", True),
+        ("*.example", "a.b.example", False),
+        ("*.example", "example", False),
+        ("*.example", "*.example", True),
+        ("*.example", "*.b.example", False),
+        ("*.c.b.example", "*.b.example", True),
+    ],
+)
+def test_a_star_in_a_certificate_is_one_label(name: str, hostname: str, fits: bool) -> None:
+    assert vouches(name, hostname) is fits
 
 
 def test_a_warning_does_not_fail() -> None:

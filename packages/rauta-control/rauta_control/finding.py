@@ -134,6 +134,10 @@ CODES: dict[int, Code] = {
     61: Code(
         _ERROR, "the backend is to be reached by TLS only", "remove the BackendTLSPolicy if requests may go in clear"
     ),
+    # Certificates again.
+    62: Code(
+        _WARNING, "no certificate is for the listener's host name", "refer to one that is, or correct the host name"
+    ),
     # Documents.
     70: Code(_ERROR, "a document or file is broken", "correct it; until then what was good before stays"),
     71: Code(_WARNING, "a document or a part of it is not read", "remove it, or correct the name of the field or kind"),

@@ -236,6 +236,8 @@ def _listener_findings(owner: Key, own: Sequence[Facts]) -> Iterator[Finding]:
         for problem in each.identity.problems:
             where = problem.path if problem.path.startswith("spec.") else f"{path}.{problem.path}"
             yield finding(problem.code, owner, where, problem.message)
+        if each.identity.foreign:
+            yield finding(62, owner, f"{path}.tls.certificateRefs", each.identity.foreign)
 
 
 def _namespace_findings(owner: Key, given: RouteNamespaces | ListenerNamespaces, path: str) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from rauta_control.certificate import authorities_problem, pair_problem
+from rauta_control.certificate import authorities_problem, hostnames, pair_problem, vouches
 from rauta_control.derive import Graph
 from rauta_control.gateway import FrontendValidation, Gateway, Listener
 from rauta_control.grants import permitted
@@ -25,17 +25,26 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """`refused`: the reason and text if the listener must not be served. `secrets` and `authorities` are usable."""
+    """`refused`: the reason and text if the listener must not be served. `secrets` and `authorities` are usable.
+
+    `foreign` says that none of the certificates is for the listener's host name; empty if one is, or might be.
+    """
 
     secrets: tuple[Key, ...] = ()
     authorities: tuple[Key, ...] = ()
     client: Literal["none", "required", "optional"] = "none"
     problems: tuple[Problem, ...] = ()
     refused: tuple[str, str] | None = None
+    foreign: str = ""
 
 
 def identity(q: Graph, gateway: Key, owner: Key, listener: Listener) -> Identity:
     """Resolve what `listener` of `owner`, served by `gateway`, refers to."""
+    found = _identity(q, gateway, owner, listener)
+    return msgspec.structs.replace(found, foreign=_foreign(q, found.secrets, listener.hostname))
+
+
+def _identity(q: Graph, gateway: Key, owner: Key, listener: Listener) -> Identity:
     secrets, problems = _certificates(q, owner, listener)
     path, validation = _validation(q, gateway, listener.port)
     if validation is None:
@@ -97,6 +106,16 @@ def _certificates(q: Graph, owner: Key, listener: Listener) -> tuple[tuple[Key, 
     if not refs:
         problems.append(Problem("InvalidCertificateRef", "there are no certificateRefs", 43, "tls"))
     return tuple(found), tuple(problems)
+
+
+def _foreign(q: Graph, secrets: tuple[Key, ...], hostname: str | None) -> str:
+    if not secrets or hostname is None:
+        return ""
+    named = [q.get(hostnames, secret) for secret in secrets]
+    if not all(named) or any(vouches(name, hostname) for names in named for name in names):
+        return ""
+    said = "; ".join(f"{secret} is for {', '.join(names)}" for secret, names in zip(secrets, named, strict=True))
+    return f"{said}, not for {hostname}: clients refuse it"
 
 
 def _validation(q: Graph, gateway: Key, port: int) -> tuple[str, FrontendValidation | None]:
