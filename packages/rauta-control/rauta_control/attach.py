@@ -26,6 +26,7 @@ from rauta_control.selector import selects
 from rauta_control.world import Key, find, labels
 
 PARENTS = ("Gateway", "ListenerSet")
+_NAMED = 5  # listeners that a message names
 
 
 class Join(msgspec.Struct, frozen=True):
@@ -99,7 +100,11 @@ def _join(
 ) -> tuple[Said, tuple[Join, ...], tuple[str, ...]]:
     selected = [each for each in listeners if _selects(ref, each)]
     if not selected:
-        return Said("NoMatchingParent", f"no listener of {ref.kind} {ref.name} has {_wanted(ref)}"), (), ()
+        return (
+            Said("NoMatchingParent", f"no listener of {ref.kind} {ref.name} has {_wanted(ref)}{_instead(listeners)}"),
+            (),
+            (),
+        )
     allowing = [each for each in selected if _allows(q, each, route)]
     if not allowing:
         names = ", ".join(each.section.name for each in selected)
@@ -145,6 +150,13 @@ def _wanted(ref: ParentReference) -> str:
     if ref.port is not None:
         parts.append(f"port {ref.port}")
     return " and ".join(parts) or "any listener"
+
+
+def _instead(listeners: Sequence[Facts]) -> str:
+    """Which listeners there are to name; not more than people read."""
+    names = [f"{each.section.name} (port {each.port})" for each in listeners[:_NAMED]]
+    more = [f"{len(listeners) - _NAMED} more"] if len(listeners) > _NAMED else []
+    return f"; there {'is' if len(listeners) == 1 else 'are'} {', '.join([*names, *more])}" if names else ""
 
 
 def _ours(q: Graph, gateway: Key) -> bool:

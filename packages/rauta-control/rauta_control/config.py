@@ -277,7 +277,7 @@ def _sources(settings: Settings, reader: _Reader) -> Iterator[str]:
     if settings.config and settings.kubernetes:
         yield f"{options.CONFIG.name} and {options.KUBERNETES.name}: expected one of them, objects come from one place"
     routes = reader.given(options.TO) or reader.given(options.ROUTE)
-    if not (settings.demo or settings.config or settings.kubernetes or routes):
+    if not (settings.demo or settings.config or settings.kubernetes or routes or reader.problems):  # may be one of them
         yield NOTHING_TO_ROUTE_TO
 
 

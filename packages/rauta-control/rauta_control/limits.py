@@ -144,7 +144,8 @@ def _flag(limit: Field[Any]) -> Flag:
         "--" + limit.name.replace("_", "-"),
         PREFIX + limit.name.upper(),
         "SECONDS" if seconds else "BYTES" if meta["unit"] else "N",
-        f"{meta['text']} From {meta['low']} to {meta['high']}, default {limit.default}.",
+        f"{meta['text']} From {meta['low']} to {meta['high']}, default {limit.default}."
+        + "".join(f" Beyond: {reason.code} ({reason.status})." for reason in meta["reasons"]),
     )
 
 

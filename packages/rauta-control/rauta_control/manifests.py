@@ -61,7 +61,7 @@ def run_check(path: Path, terms: Settings) -> int:
     try:
         report = check(read(path), terms, datetime.now(UTC))
     except OSError as error:
-        print(f"rauta-control check: {path}: {error}", file=sys.stderr)  # noqa: T201 - this is what the command is for
+        print(f"rauta-control check: {path}: {why(error)}; give another PATH", file=sys.stderr)  # noqa: T201 - this is what the command is for
         return 1
     sys.stdout.write(report.text)
     return 1 if report.failed else 0

@@ -42,7 +42,7 @@ class Reason(Enum):
     MAX_FORWARDS = (18, 200, "Max-Forwards is 0, so this is the answer of the gateway, not of a backend")
     # Routing.
     NO_HOST = (20, 404, "no route is attached for this host name")
-    NO_ROUTE = (21, 404, "no route matches this request")
+    NO_ROUTE = (21, 404, "no route matches the host, path, method, headers and query parameters of this request")
     NO_BACKENDS = (22, 500, "the route that matches has no backends")
     BACKEND_INVALID = (23, 500, "a backend of the route that matches does not exist or may not be used")
     # Not faults: what the rule that matches answers itself. A redirect has the status of its filter.
