@@ -16,7 +16,7 @@ import typer
 from rauta_agent_api import DEFAULT_TIMEOUT, DEFAULT_URL
 from rauta_agent_api.errors import CODES, AgentApiError
 from rauta_cli import __version__, hints, offline, render
-from rauta_cli.arguments import Format, Severity, format_of, global_first
+from rauta_cli.arguments import GLOBAL_OPTIONS, Format, Severity, format_of, global_first
 from rauta_cli.hints import Hints
 from rauta_cli.session import Connect, Session, connect_rest
 
@@ -39,7 +39,7 @@ GatewayClass = Annotated[
 
 app = typer.Typer(
     name="rauta",
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,  # rich is slow to import
     pretty_exceptions_enable=False,
     epilog=f"These options may also follow the command. Exit codes: {', '.join(_EXIT_CODES)}.",
@@ -189,6 +189,10 @@ def version(context: typer.Context) -> str:
     """Show the version of this program; status shows the gateway's."""
     data = {"version": __version__}
     return _session(context).answer(data, render.version, hints.for_version(data))
+
+
+for _command in (*app.registered_commands, *routes_app.registered_commands):
+    _command.epilog = f"Also {', '.join(GLOBAL_OPTIONS)}: see rauta --help."
 
 
 def run(arguments: Sequence[str], program: str, connect: Connect = connect_rest) -> int:

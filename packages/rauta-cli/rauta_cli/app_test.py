@@ -165,6 +165,21 @@ def test_help_is_an_answer(rauta: Program, line: str) -> None:
     assert out.startswith("Usage: kubectl rauta")
 
 
+@pytest.mark.parametrize("command", ["status", "routes get", "validate"])
+def test_help_of_a_command_tells_the_options_of_all(rauta: Program, command: str) -> None:
+    assert "Also --endpoint, --format, --timeout: see rauta --help." in rauta(f"{command} --help")[1]
+
+
+def test_commands_are_completed(
+    rauta: Program, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"_RAUTA_COMPLETE": "complete_bash", "COMP_WORDS": "rauta routes g", "COMP_CWORD": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        rauta("")
+    assert capsys.readouterr().out.split() == ["get"]
+
+
 def test_help_tells_the_formats_the_variables_and_the_exit_codes(rauta: Program) -> None:
     out = " ".join(rauta("--help")[1].split())
     for part in ["table on a terminal, json elsewhere", "RAUTA_FORMAT", "RAUTA_ADMIN_ENDPOINT", "7 unreachable"]:

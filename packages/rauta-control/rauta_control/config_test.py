@@ -183,6 +183,7 @@ def test_nothing_to_route_to_shows_what_to_do() -> None:
     assert parse(["--from", ":80"], {"RAUTA_BACKEND_ADDR": ""}, 1.0) == [NOTHING_TO_ROUTE_TO]
     for way in ("--to", "--route", "RAUTA_BACKEND_ADDR=", "--demo"):
         assert way in NOTHING_TO_ROUTE_TO
+    assert NOTHING_TO_ROUTE_TO not in problems("--tu", "a:1")
     demo = parse(["--demo"], {}, 1.0)
     assert isinstance(demo, Settings)
     assert demo.demo

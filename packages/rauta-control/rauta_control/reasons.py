@@ -116,6 +116,39 @@ class Refused(Exception):  # noqa: N818 - a verdict, not a fault of ours
         self.note = note
 
 
+def table() -> str:
+    """Reasons as a page of documentation (docs/reasons.md)."""
+    head = """# Why RAUTA answered by itself
+
+An answer with `x-rauta-reason` is RAUTA's own, one without it is the backend's. To find the fault:
+
+1. The code stands in the table below; if it is one of a limit, [limits.md](limits.md) names the flag.
+2. The `request_id` of the body leads to the line of the access log: which route, which endpoint, how many attempts.
+3. `rauta routes list` shows every match of that route and what it asks for, `rauta routes get` its endpoints with their
+   failures, and why a share of its requests is answered with 500.
+4. `rauta findings` says what is wrong with manifests, by object and field; `rauta status` what else is: listeners that
+   are not bound, names that do not resolve, a reload that was refused.
+
+Where no request comes in at all, `rauta metrics handshake` and `rauta listeners` tell why.
+
+| Reason | Status | What happened |
+| --- | --- | --- |
+"""
+    rows = [f"| {reason.code} | {reason.status} | {reason.detail} |" for reason in Reason]
+    middle = """
+
+A redirect has the status of its filter, and what a gate answers has the gate's. 499 is never sent: the client is gone.
+An upgraded connection that ended for a reason was answered with 101 before.
+
+TLS connections that came to nothing get no answer; `rauta_tls_handshake_failures_total` counts them.
+
+| Reason | What happened |
+| --- | --- |
+"""
+    failures = [f"| {failure.code} | {failure.detail} |" for failure in HandshakeFailure]
+    return head + "\n".join(rows) + middle + "\n".join(failures) + "\n"
+
+
 def answer(reason: Reason, request_id: bytes = b"", *, close: bool, head_only: bool = False) -> bytes:
     """Return the whole HTTP/1.1 response for `reason`, not CLIENT_CLOSED; `head_only` leaves the body out (HEAD)."""
     problem = {

@@ -1,12 +1,13 @@
 """RAUTA's own answers: HTTP that others understand, and codes that keep their meaning."""
 
 import re
+from pathlib import Path
 
 import h11
 import msgspec
 import pytest
 
-from rauta_control.reasons import CAPACITY, Reason, Refused, answer
+from rauta_control.reasons import CAPACITY, Reason, Refused, answer, table
 
 ANSWERED = [reason for reason in Reason if reason.status != 499]
 
@@ -78,3 +79,8 @@ def test_numbers_and_codes() -> None:
     # Values of counters in shared memory and of dashboards: never change these, only add.
     assert (Reason.BAD_REQUEST_LINE.number, Reason.NO_HOST.number, Reason.NO_ENDPOINTS.number) == (1, 20, 30)
     assert (Reason.OVERLOADED.number, Reason.CLIENT_CLOSED.number) == (40, 41)
+
+
+def test_the_documentation_has_them_all() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reasons.md"
+    assert page.read_text() == table(), "write reasons.table() to docs/reasons.md"
