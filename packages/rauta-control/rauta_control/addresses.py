@@ -157,7 +157,8 @@ def _settle(
     if each.any and not any(address not in static for address in addresses):
         address = _choose(each, pool, claims)
         if address is None:
-            text = f"none of the {len(pool)} addresses of this gateway is free for ports {_listed(each.ports)}"
+            ports = f"port{'' if len(each.ports) == 1 else 's'} {_listed(each.ports)}"
+            text = f"no address of this gateway is free for {ports}"
             return Place(tuple(addresses), "AddressNotAssigned", text)
         claims.claim(address, each.ports, each.key.path)
         addresses.append(address)

@@ -60,7 +60,11 @@ CODES: dict[int, Code] = {
     23: Code(_ERROR, "the kind of backend is not known", "refer to a Service"),
     24: Code(_ERROR, "ExternalName services are refused", "use a Service with EndpointSlices (CVE-2021-25740)"),
     25: Code(_ERROR, "the backend's protocol is not supported", "correct the appProtocol of the Service's port"),
-    26: Code(_WARNING, "no endpoint is ready", "see the pods of the Service, and the EndpointSlices that name it"),
+    26: Code(
+        _WARNING,
+        "no endpoint is ready",
+        "see the pods of the Service, and the EndpointSlices with its name in the label kubernetes.io/service-name",
+    ),
     27: Code(_ERROR, "no EndpointSlice has the port", "name the port in the EndpointSlice as in the Service"),
     28: Code(_WARNING, "a rule has no backend", "name a backend with a weight above 0, or remove the rule"),
     29: Code(_INFO, "endpoints of two address families", "nothing; one family is used, so that no pod counts twice"),
@@ -109,7 +113,7 @@ CODES: dict[int, Code] = {
     # Gateways and classes.
     50: Code(_ERROR, "the type of address is not supported", "use type IPAddress"),
     51: Code(_ERROR, "the address is not usable", "ask for a free address of this gateway, or for none in particular"),
-    52: Code(_ERROR, "no address is free", "add addresses to the pool, or remove a Gateway"),
+    52: Code(_ERROR, "no address is free", "give more with --addresses, or have listeners of one Gateway share a port"),
     53: Code(
         _ERROR,
         "the parameters are invalid",
