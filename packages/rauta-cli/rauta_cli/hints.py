@@ -193,10 +193,18 @@ def severities(counts: FindingCounts) -> str:
 
 def _well(each: ObjectSnapshot) -> bool:
     conditions = (*each.conditions, *(condition for part in each.parts for condition in part.conditions))
-    return all(condition.status == "True" for condition in conditions if condition.type in _POSITIVE)
+    return all(condition.status == _WELL.get(condition.type, condition.status) for condition in conditions)
 
 
-_POSITIVE = frozenset({"Accepted", "Programmed", "ResolvedRefs"})
+_WELL = {  # what these conditions are if all is well
+    "Accepted": "True",
+    "Programmed": "True",
+    "ResolvedRefs": "True",
+    "Conflicted": "False",
+    "PartiallyInvalid": "False",
+    "rauta.io/FieldsIgnored": "False",
+    "rauta.io/RulesShadowed": "False",
+}
 
 
 def cannot_answer(route: RouteSnapshot) -> bool:

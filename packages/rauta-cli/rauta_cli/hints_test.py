@@ -1,8 +1,16 @@
+import pytest
 from msgspec.structs import replace
 
 from rauta_agent_api.errors import CODES, AgentApiError
 from rauta_agent_api.fake import FINDINGS, OBJECTS, ROUTES, SNAPSHOT
-from rauta_agent_api.snapshot import CacheStats, FindingCounts, GatewaySnapshot
+from rauta_agent_api.snapshot import (
+    CacheStats,
+    ConditionSnapshot,
+    FindingCounts,
+    GatewaySnapshot,
+    ObjectSnapshot,
+    PartSnapshot,
+)
 from rauta_cli import hints
 
 UNBOUND = replace(SNAPSHOT.listeners[0], bound=False, message="address in use")
@@ -54,6 +62,22 @@ def test_a_route_of_which_a_share_fails_leads_to_the_findings() -> None:
 def test_a_redirect_needs_no_backend() -> None:
     assert hints.cannot_answer(replace(ROUTES[0], backends=()))
     assert not hints.cannot_answer(replace(ROUTES[0], backends=(), has_redirect=True))
+
+
+@pytest.mark.parametrize(
+    ("type_", "status", "well"),
+    [
+        ("Accepted", "False", False),
+        ("rauta.io/RulesShadowed", "True", False),
+        ("PartiallyInvalid", "True", False),
+        ("Conflicted", "False", True),
+        ("Other", "True", True),
+    ],
+)
+def test_an_object_of_which_a_part_is_not_served_is_not_well(type_: str, status: str, well: bool) -> None:
+    part = PartSnapshot(name="Gateway a/b", conditions=(ConditionSnapshot(type=type_, status=status),))
+    advice = hints.for_objects([ObjectSnapshot(kind="HTTPRoute", name="c", parts=(part,))])
+    assert advice.urgent is not well
 
 
 def test_an_unbound_listener_says_why() -> None:
