@@ -149,13 +149,12 @@ class FromKubeconfig:
                 await auth
                 context = await auth.ssl_context()  # True if the kubeconfig has nothing to say about it
         except Exception as error:
-            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            if not any(
-                map(os.path.exists, self._path.split(os.pathsep))
-            ):  # kr8s only says that there are no credentials
+            if not any(map(os.path.exists, self._path.split(os.pathsep))):
+                # kr8s only says that there are no credentials.
                 raise AccessError(
                     f"there is no kubeconfig {self._path}: name one by --kubeconfig or KUBECONFIG, or run in a pod"
                 ) from error
+            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise AccessError(
                 f"cannot use the kubeconfig {self._path}: {text}; check it with `kubectl --kubeconfig {self._path} "
                 "get namespaces`"

@@ -191,7 +191,7 @@ def _route(picture: Picture, rules: Sequence[Rule], name: str) -> RouteSnapshot:
         has_response_filters=any(each.response or each.cors for each in filters),
         has_redirect=any(each.redirect is not None for each in filters),
         has_timeout=first.request_timeout != UNSET or first.backend_timeout != UNSET,
-        has_retry=first.retry is not None,
+        has_retry=first.retry is not None and first.retry.attempts != 0,
         requests_total=words[RouteWord.REQUESTS],
         errors_total=words[RouteWord.STATUS_1XX + 4],
     )
