@@ -113,7 +113,8 @@ class FileSource:
                 seen = await loop.run_in_executor(None, scan.look, path, known, only, impatient)
             except OSError as error:
                 self._everything, self._anew = True, anew
-                self._lost = f"{error.filename or path}: {(error.strerror or str(error)).lower()}"
+                below = f"{error.filename}: " if str(error.filename or path) != str(path) else ""
+                self._lost = f"{below}{(error.strerror or str(error)).lower()}"
                 await self._tell()
                 return POLL
             if path != self._path:
