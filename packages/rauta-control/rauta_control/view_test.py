@@ -1,6 +1,5 @@
 """View: what the agent API shows agrees with the configuration, the workers and the counters."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -17,7 +16,7 @@ from rauta_control.messages import Bound
 from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.recorder import Recorder
 from rauta_control.routespec import Address, route
-from rauta_control.sharedmem import EndpointWord, RouteWord, SharedWords, Vital
+from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 from rauta_control.slices import finish
 from rauta_control.standalone import translate
 from rauta_control.state import EMPTY
@@ -28,13 +27,6 @@ SETTINGS = Settings(
     routes=(route("/=web:80"), route("shop.example/api=10.0.0.1:81*90,[fd00::1]:81*10")),
 )
 ADDRESSES = {"web": ("10.0.0.1", "10.0.0.2"), "10.0.0.1": ("10.0.0.1",), "fd00::1": ("fd00::1",)}
-
-
-@pytest.fixture
-def words() -> Iterator[memoryview]:
-    shared = SharedWords.create()
-    yield shared.words
-    shared.close()
 
 
 @pytest.fixture
