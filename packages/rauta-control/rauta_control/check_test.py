@@ -10,17 +10,11 @@ from rauta_control.check import Report, check, load
 from rauta_control.main import main
 from rauta_control.manifests import read, run_check
 from rauta_control.pki_test import pair
-from rauta_control.samples_test import ROUTE, SERVICE, endpoints
+from rauta_control.samples_test import GATEWAY, ROUTE, SERVICE, endpoints
 from rauta_control.settings import Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TERMS = Settings(class_name="rauta", pool=("10.9.0.1",))
-GATEWAY = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: gw}
-spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
-"""
 SERVED = SERVICE + endpoints("IPv4", "127.0.0.1")
 
 

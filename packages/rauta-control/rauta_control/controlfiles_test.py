@@ -7,14 +7,12 @@ import pytest
 
 from rauta_control import ir
 from rauta_control.controlharness_test import rules, run, two_workers
+from rauta_control.samples_test import GATEWAY
 from rauta_control.sharedmem import SharedWords
 
-MANIFESTS = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: gw}
-spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
----
+MANIFESTS = (
+    GATEWAY
+    + """---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: web}
@@ -22,6 +20,7 @@ spec:
   parentRefs: [{name: gw}]
   rules: [{matches: [{path: {value: /one}}]}, {matches: [{path: {value: /two}}]}]
 """
+)
 
 
 def put(path: Path, text: str) -> None:
