@@ -18,7 +18,7 @@ from rauta_control.slices import finish
 from rauta_control.source import Sink
 from rauta_control.world import Key
 
-GW = Key("Gateway", "default", "gw")
+GW, OTHER = (Key("Gateway", "default", name) for name in ("gw", "other"))
 OBJECTS = """
 apiVersion: gateway.networking.k8s.io/v1
 kind: GatewayClass
@@ -56,6 +56,16 @@ class FakeCluster:
             self.told += [each.reason for each in status.conditions if each.type == "Programmed"]
 
 
+class Hearer:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Mapping[Key, Status | None]] = []
+
+    def want(self, statuses: Mapping[Key, Status | None]) -> None:
+        self.told.append(statuses)
+
+
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the cluster of the test is told."""
@@ -66,6 +76,18 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(control, "ClusterSource", make)
     return found
+
+
+def test_what_waited_is_told_once_and_as_it_is_by_then() -> None:
+    hearer = Hearer()
+    statuses = saying.Saying(hearer)
+    first, second = GatewayStatus(), GatewayStatus(attached_listener_sets=1)
+    statuses.say({GW: first, OTHER: first}, ready=False)
+    statuses.say({OTHER: None}, ready=False)
+    assert hearer.told == []
+    statuses.say({GW: second}, ready=True)
+    statuses.say({}, ready=True)
+    assert hearer.told == [{GW: second, OTHER: None}, {}]
 
 
 def gateway_with_one_of_two_workers(shared_words: SharedWords) -> Gateway:
