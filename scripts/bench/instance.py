@@ -18,9 +18,7 @@ from .wire import TIMEOUT, Client, WrongAnswerError
 START = 20.0  # seconds to get ready, and a second more for each 100 routes
 TRIES = 3  # starts, when a port was taken between asking and binding
 SETTLE = 0.05  # seconds after the load before the CPU is read: what it left in flight is the proxy's work too
-FIRST_REQUESTS = (
-    200  # before memory is read: code loaded and caches filled on first use belong to no body and to no connection
-)
+FIRST_REQUESTS = 200  # before memory is read: code loaded and caches filled on first use are nobody's
 
 
 @dataclass(slots=True)

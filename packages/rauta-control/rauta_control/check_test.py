@@ -1,4 +1,5 @@
 import io
+import os
 from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,17 +11,11 @@ from rauta_control.check import Report, check, load
 from rauta_control.main import main
 from rauta_control.manifests import read, run_check
 from rauta_control.pki_test import pair
-from rauta_control.samples_test import ROUTE, SERVICE, endpoints
+from rauta_control.samples_test import GATEWAY, ROUTE, SERVICE, endpoints
 from rauta_control.settings import Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TERMS = Settings(class_name="rauta", pool=("10.9.0.1",))
-GATEWAY = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: gw}
-spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
-"""
 SERVED = SERVICE + endpoints("IPv4", "127.0.0.1")
 
 
@@ -173,8 +168,10 @@ def test_files_that_cannot_be_read_are_faults_and_the_rest_is_judged(
     (tmp_path / "b.yaml").symlink_to("b.yaml")
     (tmp_path / "c.yaml").symlink_to("nowhere")
     (tmp_path / "d.yaml").write_text(GATEWAY)
+    (tmp_path / os.fsdecode(b"e\xff.yaml")).write_text(GATEWAY)
     assert run_check(tmp_path, TERMS) == 1
     said = capsys.readouterr().out
+    assert "Error e\\xff.yaml cannot be read: its name is not UTF-8; rename it\n" in said
     assert "Error a.yaml cannot be read: not UTF-8 (byte 0)\nError b.yaml cannot be read: too many" in said
     assert "\nGateway default/gw" in said
 

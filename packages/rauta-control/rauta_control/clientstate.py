@@ -95,7 +95,7 @@ class ClientState(asyncio.Protocol):
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (client, self.head.scheme)
         self.forwarded_host = b""  # the X-Forwarded-Host line, if it is not the Host field that makes it
         self.seen = b""  # a whole head without a body, the last one, in case it comes again
-        self.known: Repetition | None = None  # about the present request, if it has
+        self.known: Repetition | None = None  # about a head that is `seen`, once it came again
         self.buffer = b""
         self.queued = 0  # requests taken from `buffer` since it was filled
         self.phase = IDLE

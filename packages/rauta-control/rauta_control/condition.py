@@ -36,6 +36,13 @@ def condition(kind: str, holds: bool, reason: str, message: str, generation: int
     )
 
 
+def resolved_refs(reason: str, message: str, generation: int) -> Condition:
+    """The condition ResolvedRefs: true if there is no reason why it is not."""
+    if reason:
+        return condition("ResolvedRefs", False, reason, message, generation)
+    return condition("ResolvedRefs", True, "ResolvedRefs", "all references are resolved", generation)
+
+
 def stamp(status: Status, previous: Status | None, now: datetime) -> Status:
     """`status` with times: of `previous` where a condition's status is as it was, `now` where it is not."""
     if isinstance(status, RouteStatus):

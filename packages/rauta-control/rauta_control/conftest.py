@@ -11,6 +11,8 @@ from rauta_control.faketransport_test import patch_sockets
 from rauta_control.fakewire_test import CONFIGURATION, MakeWire, Wire
 from rauta_control.messages import Ack, Hello
 from rauta_control.proxyharness_test import Backend, Handler, Proxy, Put, Shared, echo, site
+from rauta_control.sharedmem import SharedWords
+from rauta_control.supervisorharness_test import Gateway, Start
 
 
 @pytest.fixture
@@ -70,3 +72,32 @@ def pipes(proxy: Proxy) -> Iterator[Pipes]:
     found = Pipes(proxy)
     yield found
     found.disappear()
+
+
+@pytest.fixture
+def shared_words() -> Iterator[SharedWords]:
+    """Shared words in which nothing was counted yet."""
+    made = SharedWords.create()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def words(shared_words: SharedWords) -> memoryview:
+    """The same as workers and readers see them: an array of numbers."""
+    return shared_words.words
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start supervisors with fake children, of which nothing may run at the end of the test."""
+    running: list[Gateway] = []
+
+    def start(*args: str, workers: int = 2, limits: dict[str, object] | None = None, **extra: str) -> Gateway:
+        gateway = Gateway(tmp_path, ["--workers", str(workers), *args], limits or {}, **extra)
+        running.append(gateway)
+        return gateway
+
+    yield start
+    for gateway in running:
+        gateway.end()

@@ -17,7 +17,7 @@ import os
 import socket
 import time
 from collections import ChainMap
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import uvloop
 
-from rauta_control import config, cpus, ir, keepsake, standalone
+from rauta_control import config, cpus, ir, standalone
 from rauta_control.admin import Admin
 from rauta_control.binding import Binding
 from rauta_control.certificatefiles import CertificateFiles
@@ -37,7 +37,6 @@ from rauta_control.counters import Counters, blocks_used, drained
 from rauta_control.demo import Demo
 from rauta_control.filesource import FileSource
 from rauta_control.inherit import Inherited
-from rauta_control.kinds import AnyResource
 from rauta_control.listening import local_addresses, place
 from rauta_control.log import Log
 from rauta_control.messages import Bound, Draining, Publish, Reload, ToControl, WorkerGone, WorkerLink
@@ -70,6 +69,10 @@ class Control:
         self._started = inherited.started
         self._version = version("rauta-control")
         self.closed: asyncio.Future[None] = loop.create_future()  # the supervisor is gone
+        # -- what the supervisor keeps
+        state, self._published = restored(inherited.snapshot, inherited.since, log)
+        self._channel = control_end(inherited.channel)
+        self._archive = Archive(state, self._channel, log)
         # -- what is wanted
         self._settings = inherited.settings
         self._demo = demo
@@ -83,7 +86,7 @@ class Control:
         self._pipeline = Pipeline(
             terms_of(inherited.settings, local_addresses()), self._wake.set, restored=inherited.snapshot is not None
         )
-        self._files = FileSource(self._pipeline, log, self._keep)
+        self._files = FileSource(self._pipeline, log, self._archive.keep)
         self._files.recall(kept(inherited.kept))
         self._cluster = (
             ClusterSource(inherited.settings, self._pipeline, log) if inherited.settings.kubernetes else None
@@ -93,13 +96,10 @@ class Control:
         self._refused: list[str] = []  # problems of settings that were not taken
         self._problems: list[str] = []  # of those that were
         # -- what is published
-        state, self._published = restored(inherited.snapshot, inherited.since, log)
         self._first_start = inherited.snapshot is None
         self._configuration = Configuration(state)
         self._pipeline.hold(self._configuration.resources.values())
         self._publisher = Publisher(state, inherited.settings.workers if self._first_start else 1)
-        self._channel = control_end(inherited.channel)
-        self._archive = Archive(state, self._channel, log)
         self._links = Links(self._publisher, log, self._acknowledged)
         self._ready = False
         self._draining = False
@@ -339,10 +339,6 @@ class Control:
     async def _lose_patience(self) -> None:
         await self._saying.lose_patience()
         self._wake.set()
-
-    async def _keep(self, documents: Mapping[str, Iterable[AnyResource]]) -> None:
-        """Keep what counts although files do not say it any more, for the control after this one."""
-        await self._archive.keep(keepsake.written(documents))
 
     async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:
         step = await in_turns(change)

@@ -1,20 +1,10 @@
 """Counters: sums over workers, epochs of earlier owners left out."""
 
 from array import array
-from collections.abc import Iterator
-
-import pytest
 
 from rauta_control.counters import Counters, blocks_used, cumulative, drained, total
 from rauta_control.recorder import Recorder
-from rauta_control.sharedmem import EndpointWord, RouteWord, SharedWords, Vital
-
-
-@pytest.fixture
-def words() -> Iterator[memoryview]:
-    shared = SharedWords.create()
-    yield shared.words
-    shared.close()
+from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 
 
 def count(words: memoryview, worker: int, slot: int, epoch: int, requests: int) -> None:

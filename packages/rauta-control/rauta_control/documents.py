@@ -19,6 +19,7 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # YAML 1.2, 9.1.2: this at the start of a line ends a document wherever it stands, in a block scalar too.
 _SEPARATOR = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a pair, in JSON: a surrogate
 
 
 class _Loader(_Base):  # type: ignore[misc]
@@ -64,7 +65,10 @@ def read(piece: Piece) -> list[Any]:
     """The documents of a piece. Raises ValueError that names line and column in the whole text."""
     if piece.text.lstrip().startswith("{"):
         try:
-            return [json.loads(piece.text, object_pairs_hook=_object, parse_constant=_no_json)]  # several times as fast
+            found = json.loads(piece.text, object_pairs_hook=_object, parse_constant=_no_json)  # several times as fast
+            if _HALF.search(piece.text):
+                json.dumps(found, ensure_ascii=False).encode()  # half a pair is no text, and nothing could write it
+            return [found]
         except (ValueError, RecursionError):
             pass  # YAML in braces, or broken: libyaml says where
     try:

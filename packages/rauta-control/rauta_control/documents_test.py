@@ -1,4 +1,4 @@
-"""What a text says, and where it is wrong: keys that are there twice, in YAML and in JSON."""
+"""What a text says, and where it is wrong: keys that are there twice and halves of characters, in YAML and in JSON."""
 
 import pytest
 
@@ -35,6 +35,21 @@ def test_a_repeated_key_is_an_error(text: str, where: str) -> None:
 )
 def test_what_is_merged_or_elsewhere_is_not_repeated(text: str) -> None:
     assert len(read(Piece(0, text))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "column"), [('{"a": "\\ud800"}', 10), ('{"\\uDC00": 1}', 5), ('{"a": ["\\ud83dx"]}', 11)]
+)
+def test_half_a_pair_is_no_text(text: str, column: int) -> None:
+    with pytest.raises(ValueError, match=rf"invalid Unicode character escape code \(line 1, column {column}\)"):
+        read(Piece(0, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [('{"a": "\\ud83d\\uDE00"}', "\U0001f600"), (r'{"a": "\\ud800"}', r"\ud800")]
+)
+def test_a_pair_is_a_character_and_what_is_escaped_is_none(text: str, value: str) -> None:
+    assert read(Piece(0, text)) == [{"a": value}]
 
 
 def test_merged_mappings() -> None:

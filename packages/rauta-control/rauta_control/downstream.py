@@ -2,7 +2,8 @@
 
 The hot path of RAUTA, one straight function a direction (`data_received` here, the same in upstream.py): per request no
 object, task, closure or timer is made. State lives in slots that are set anew (clientstate.py), deadlines are plain
-numbers that a sweep looks at (worker.py), counters are list elements. Only a pool miss makes a task.
+numbers that a sweep looks at (sweep.py), counters are list elements. Only a pool miss makes a task; only a head that
+comes twice in a row makes an object, which spares the next ones like it all up to the rule (repetition.py).
 
     client --data_received--> head gate -> host -> rule -> cluster -> endpoint -> Upstream.send
     client <----------------- Upstream relays head and body, then calls `finish`

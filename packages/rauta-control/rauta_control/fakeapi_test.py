@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import heapq
 import json
-import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext
@@ -19,49 +17,14 @@ from typing import Any
 
 from aiohttp import web
 
+from rauta_control.fakepace_test import Pace
 from rauta_control.kinds import KINDS
-from rauta_control.kubernetes import Timing
 from rauta_control.specimen import specimen
 
 VERBS = {"GET": "get", "PATCH": "patch", "PUT": "update", "POST": "create", "DELETE": "delete"}
 STATUS_KINDS = frozenset({"GatewayClass", "Gateway", "ListenerSet", "HTTPRoute"})
 APPLY = "application/apply-patch+yaml"
 LEASE = "coordination.k8s.io/v1"
-
-
-class Pace:
-    """Virtual time: `until` lets it run, fifty times as fast as the real one, while it waits for a condition."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
-        chances = random.Random(1)  # noqa: S311 - no secret
-        self.timing = Timing(lambda: self.now, self.sleep, chances.random)
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        future = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self.now + seconds, len(self.slept), future))
-        await future
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-        while self._sleepers and self._sleepers[0][0] <= self.now:
-            future = heapq.heappop(self._sleepers)[2]
-            if not future.done():
-                future.set_result(None)
-
-    async def until(self, condition: Callable[[], object], pace: float = 0.05) -> None:
-        async with asyncio.timeout(60):
-            while not condition():
-                await asyncio.sleep(0.001)
-                self.advance(pace)
-
-    async def settle(self, seconds: float) -> None:
-        """Let so much virtual time pass."""
-        end = self.now + seconds
-        await self.until(lambda: self.now >= end)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The file source on a real folder, with a sink that remembers. Everything waits for what happens, never for time."""
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -154,6 +155,20 @@ def test_a_file_that_cannot_be_looked_at_keeps_what_it_gave(tmp_path: Path) -> N
         assert "one" in memory.ports
 
     put(tmp_path / "a.yaml", "one")
+    follow(tmp_path, story)
+
+
+def test_a_file_whose_name_is_not_utf8_is_said_until_it_has_another(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"b\xff.yaml")
+
+    async def story(_: FileSource, memory: Memory) -> None:
+        said = ["Error b\\xff.yaml cannot be read: its name is not UTF-8; rename it"]
+        await memory.until(lambda: (memory.ports, memory.faults) == ({"one": 80}, said))
+        odd.rename(tmp_path / "b.yaml")
+        await memory.until(lambda: memory.ports == {"one": 80, "two": 80} and not memory.faults)
+
+    put(tmp_path / "a.yaml", "one")
+    put(odd, "two")
     follow(tmp_path, story)
 
 

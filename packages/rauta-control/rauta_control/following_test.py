@@ -153,6 +153,19 @@ def put(path: Path, text: str) -> None:
     new.rename(path)
 
 
+def put_services(folder: Path, backends: tuple[int, int]) -> None:
+    """Put down the Services `a` and `b`."""
+    services = (SERVICE.format(name=name, port=port) for name, port in zip("ab", backends, strict=True))
+    put(folder / "services.yaml", "---".join(services))
+
+
+def lay_out(folder: Path, port: int, backends: tuple[int, int]) -> None:
+    """Put down a Gateway on `port`, a route to the Service `a`, and both Services."""
+    put(folder / "gateway.yaml", GATEWAY.format(name="gw", port=port))
+    put(folder / "route.yaml", ROUTE.format(name="web", gateway="gw", service="a"))
+    put_services(folder, backends)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "manifests"
@@ -178,12 +191,7 @@ def test_edits_are_served_and_broken_files_change_nothing(
 ) -> None:
     port = free_port()
     first, second = ((200, str(each)) for each in backends)
-    put(folder / "gateway.yaml", GATEWAY.format(name="gw", port=port))
-    put(folder / "route.yaml", ROUTE.format(name="web", gateway="gw", service="a"))
-    put(
-        folder / "services.yaml",
-        "---".join(SERVICE.format(name=n, port=p) for n, p in zip("ab", backends, strict=True)),
-    )
+    lay_out(folder, port, backends)
     gateway = start(folder)
     gateway.until_ready()
     gateway.until_served(port, first)
@@ -258,10 +266,7 @@ def test_two_gateways_do_not_see_each_others_routes(
     for name, service, port in zip(("one", "two"), "ab", ports, strict=True):
         put(folder / f"{name}.yaml", GATEWAY.format(name=name, port=port))
         put(folder / f"{name}-route.yaml", ROUTE.format(name=f"to-{service}", gateway=name, service=service))
-    put(
-        folder / "services.yaml",
-        "---".join(SERVICE.format(name=n, port=p) for n, p in zip("ab", backends, strict=True)),
-    )
+    put_services(folder, backends)
     gateway = start(folder, "--route", f"/only=127.0.0.1:{backends[0]}", "--from", "127.0.0.1:0")
     gateway.until_ready()
     gateway.until_served(ports[0], (200, str(backends[0])))
@@ -275,12 +280,7 @@ def test_control_restarts_without_a_change_and_follows_on(
     folder: Path, start: Callable[..., Running], backends: tuple[int, int]
 ) -> None:
     port = free_port()
-    put(folder / "gateway.yaml", GATEWAY.format(name="gw", port=port))
-    put(folder / "route.yaml", ROUTE.format(name="web", gateway="gw", service="a"))
-    put(
-        folder / "services.yaml",
-        "---".join(SERVICE.format(name=n, port=p) for n, p in zip("ab", backends, strict=True)),
-    )
+    lay_out(folder, port, backends)
     gateway = start(folder)
     gateway.until_ready()
     gateway.until_served(port, (200, str(backends[0])))

@@ -22,6 +22,7 @@ from rauta_control.forwarded import REMEMBERED, Trust
         (b"203.0.113.9, \xff", "10.0.0.1"),
         (b'fe80::1%","status":"200', "10.0.0.1"),  # a zone may be anything, and this goes into the log
         (b"[fe80::1%eth0]:80", "10.0.0.1"),
+        (b"fe80::1%eth0", "10.0.0.1"),
         (b"1.2.3.4, " + b"10.0.0.2, " * 40 + b"10.0.0.2", "10.0.0.2"),
     ],
 )

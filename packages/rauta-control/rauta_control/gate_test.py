@@ -99,10 +99,11 @@ def test_a_preflight_is_answered_without_asking(wire: Wire, fields: tuple[str, .
 
 def test_a_gate_may_change_fields(wire: Wire, gate: Waiting) -> None:
     client = wire.client()
-    client.say(get("/gated", "X-User: root", "Cookie: secret"))
+    client.say(get("/gated", "X-User: root", "X_User: root", "Cookie: secret"))
     decide(wire, gate, HeaderEdit(replace=(("X-User", "me"),), drop=("cookie",)))
     head = wire.backend.heard()
     assert head.startswith(b"GET /gated HTTP/1.1\r\nHost: h\r\nX-User: me\r\n")
+    assert b"root" not in head
     assert b"secret" not in head
     wire.backend.say(OK)
 

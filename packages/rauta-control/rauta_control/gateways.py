@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from rauta_control.addresses import place, said
 from rauta_control.apiresource import GATEWAY_GROUP, Condition
 from rauta_control.classes import ours
-from rauta_control.condition import condition
+from rauta_control.condition import condition, resolved_refs
 from rauta_control.derive import Graph
 from rauta_control.finding import Finding, finding
 from rauta_control.gateway import Gateway, GatewayStatus, ListenerNamespaces, ListenerStatus, RouteNamespaces
@@ -169,12 +169,10 @@ def _gateway_conditions(
         yield condition("Programmed", True, "Programmed", "a configuration was made", generation)
     unresolved = [each.section.name for each in own if each.unresolved]
     if problem := client_certificate(q, gateway, key):
-        yield condition("ResolvedRefs", False, problem.reason, problem.message, generation)
-    elif unresolved:
-        text = f"references of listeners do not resolve: {', '.join(unresolved)}"
-        yield condition("ResolvedRefs", False, "ListenersNotResolved", text, generation)
+        yield resolved_refs(problem.reason, problem.message, generation)
     else:
-        yield condition("ResolvedRefs", True, "ResolvedRefs", "all references are resolved", generation)
+        text = f"references of listeners do not resolve: {', '.join(unresolved)}"
+        yield resolved_refs("ListenersNotResolved" if unresolved else "", text, generation)
     if insecure(gateway):
         text = "connections are accepted without a valid client certificate (AllowInsecureFallback)"
         if Ability.ANY_CLIENT_CERTIFICATE not in settings(q).abilities:
@@ -215,10 +213,7 @@ def _listener_conditions(each: Facts, where: Place, accepted: bool, generation: 
         yield condition("Programmed", False, "Pending", where.message or "there is no address", generation)
     else:
         yield condition("Programmed", True, "Programmed", "a configuration was made", generation)
-    if each.unresolved:
-        yield condition("ResolvedRefs", False, each.unresolved.reason, each.unresolved.message, generation)
-    else:
-        yield condition("ResolvedRefs", True, "ResolvedRefs", "all references are resolved", generation)
+    yield resolved_refs(each.unresolved.reason, each.unresolved.message, generation)
     if each.conflict:
         yield condition("Conflicted", True, each.conflict.reason, each.conflict.message, generation)
     else:

@@ -9,7 +9,6 @@ import pytest
 from rauta_control import head as head_module
 from rauta_control.head import MAX_HOST, RequestHead, split_host
 from rauta_control.headjudge_test import (
-    BLANK,
     HOST,
     LIMITS,
     assert_backend_agrees,
@@ -21,6 +20,7 @@ from rauta_control.headjudge_test import (
     read,
     verdict,
 )
+from rauta_control.headparts_test import BLANK
 from rauta_control.reasons import Reason, Refused
 
 

@@ -7,11 +7,11 @@ import h11
 import httptools
 
 from rauta_control.head import CHUNKED, RequestHead, check_unfinished, split_host
+from rauta_control.headparts_test import BLANK, but_keep_alive, parsed
 from rauta_control.limits import Limits
 from rauta_control.reasons import Reason, Refused
 
 LIMITS = Limits()
-BLANK = b"\r\n\r\n"
 HOST = b"Host: a\r\n"
 
 
@@ -79,12 +79,6 @@ def body_for(length: int) -> tuple[bytes, bytes]:
     return b"x" * length, b"x" * length
 
 
-def parsed(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Field lines the slow way, names in lower case, values without the space around them."""
-    lines = data[: data.index(BLANK)].split(b"\r\n")[1:]
-    return [(line.split(b":", 1)[0].lower(), line.split(b":", 1)[1].strip(b" \t")) for line in lines]
-
-
 def expected_fields(gate: RequestHead, data: bytes) -> list[tuple[bytes, bytes]]:
     """The fields that the backend should get, by the rules in words: independent of how head.py does it."""
     fields = parsed(data)
@@ -118,11 +112,6 @@ def expected_fields(gate: RequestHead, data: bytes) -> list[tuple[bytes, bytes]]
         else:
             expected.append((name, value))
     return expected + OUR_SUFFIX
-
-
-def but_keep_alive(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """`Connection: keep-alive` may reach the backend or not: it is what HTTP/1.1 means without it."""
-    return [(name, value) for name, value in fields if (name, value.lower()) != (b"connection", b"keep-alive")]
 
 
 def h11_view(wire: bytes) -> tuple[bytes, bytes, list[tuple[bytes, bytes]], bytes, bytes]:

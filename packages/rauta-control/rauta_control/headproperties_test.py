@@ -5,23 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rauta_control.head import RequestHead
-from rauta_control.headjudge_test import (
-    BLANK,
-    HOST,
-    LIMITS,
-    assert_backend_agrees,
-    but_keep_alive,
-    early,
-    head,
-    parsed,
-    post,
-    read,
-    upstream_head,
-)
+from rauta_control.headjudge_test import HOST, LIMITS, assert_backend_agrees, early, head, post, read, upstream_head
+from rauta_control.headparts_test import BLANK, TEXT, TOKENS, but_keep_alive, mutated, parsed
 from rauta_control.reasons import Reason, Refused
 
-TOKENS = st.text("!#$%&'*+-.^_`|~09AZaz", min_size=1, max_size=12).map(str.encode)
-TEXT = st.binary(max_size=24).map(lambda raw: bytes(c for c in raw if c == 9 or (c >= 32 and c != 127)))
 USUAL: dict[bytes, list[bytes]] = {
     b"Accept": [b"*/*"],
     b"Cookie": [b"a=b; c=d"],
@@ -88,28 +75,6 @@ def heads(draw: st.DrawFn) -> bytes:
     return b"\r\n".join(lines) + BLANK
 
 
-@st.composite
-def mutated_heads(draw: st.DrawFn) -> bytes:
-    """Valid or nearly valid heads with some bytes changed, put in or taken out, or with a line doubled."""
-    data = bytearray(draw(heads()))
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(data) - 1))
-        match draw(st.integers(0, 3)):
-            case 0:
-                data[at] = draw(st.integers(0, 255))
-            case 1:
-                data[at:at] = draw(
-                    st.sampled_from([b"\r", b"\n", b"\0", b" ", b"\t", b":", b"\r\n", b",", b"\xff", b"\r\n "])
-                )
-            case 2:
-                del data[at : at + draw(st.integers(1, 4))]
-            case _:
-                line = data[data.rfind(b"\n", 0, at) + 1 : data.find(b"\n", at) + 1]
-                data[at:at] = line
-        data = data or bytearray(b"\r\n")
-    return bytes(data) + BLANK
-
-
 def accepted(data: bytes) -> RequestHead | None:
     try:
         return read(data)
@@ -126,7 +91,7 @@ def test_backend_sees_what_was_meant(data: bytes) -> None:
 
 
 @settings(deadline=None, max_examples=200)
-@given(mutated_heads())
+@given(mutated(heads()))
 def test_mutations_are_refused_or_understood_alike(data: bytes) -> None:
     gate = accepted(data)  # whatever is raised but Refused fails the test
     if gate is not None:
@@ -165,7 +130,7 @@ def everything(gate: RequestHead) -> list[object]:
 
 
 @settings(deadline=None)
-@given(st.lists(st.one_of(heads(), mutated_heads()), min_size=2, max_size=6))
+@given(st.lists(st.one_of(heads(), mutated(heads())), min_size=2, max_size=6))
 def test_nothing_leaks_from_one_read_to_the_next(stream: list[bytes]) -> None:
     shared = RequestHead(LIMITS)
     for data in stream:

@@ -18,9 +18,7 @@ from collections.abc import Callable
 
 from rauta_control.values import LEVELS
 
-MAX_LINE = (
-    4096  # bytes; PIPE_BUF on Linux: up to here a write to a pipe is whole, and POLLOUT says that it will not block
-)
+MAX_LINE = 4096  # bytes; PIPE_BUF on Linux: a write to a pipe is whole up to here, and does not block after POLLOUT
 _NUMBERS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO, "debug": 0}
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII without space, quote, equals sign and backslash
 

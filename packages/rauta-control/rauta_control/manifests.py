@@ -15,6 +15,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
 MAX_SIZE = 64 << 20  # bytes of a file; etcd takes 1.5 MiB an object
 TOO_LARGE = f"is larger than {MAX_SIZE >> 20} MiB: split it"
+NO_TEXT = "cannot be read: its name is not UTF-8; rename it"
 NOTHING = f"there is no file that ends in {', '.join(SUFFIXES)}"
 
 
@@ -40,8 +41,16 @@ def read(path: Path) -> Iterator[tuple[str, str | Unreadable]]:
     if not files:
         yield str(path), Unreadable(NOTHING)
     for name, file in files.items():
+        if (shown := as_text(name)) != name:
+            yield shown, Unreadable(NO_TEXT)
+            continue
         large = file.is_file() and file.stat().st_size > MAX_SIZE
         yield name, Unreadable(TOO_LARGE) if large else _decoded(file.read_bytes)
+
+
+def as_text(name: str) -> str:
+    """The name of a file, with escapes for what of it is not UTF-8."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def why(error: OSError | UnicodeDecodeError) -> str:

@@ -1,6 +1,5 @@
 """Metrics: what the reference parser reads out of the text is what the workers counted, and it goes with its route."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,7 +12,7 @@ from rauta_control.metrics import FAMILIES, exposition, snapshots
 from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.reasons import Reason
 from rauta_control.recorder import Recorder
-from rauta_control.sharedmem import EndpointWord, RouteWord, SharedWords, Vital
+from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 from rauta_control.slices import finish
 
 ODD = 'a\\b"c\nd'
@@ -27,13 +26,6 @@ def rule(route: str, slot: int, epoch: int = 1) -> Rule:
 
 def by_key(*resources: Resource) -> dict[str, Resource]:
     return {resource.key: resource for resource in resources}
-
-
-@pytest.fixture
-def words() -> Iterator[memoryview]:
-    shared = SharedWords.create()
-    yield shared.words
-    shared.close()
 
 
 @pytest.fixture

@@ -4,16 +4,14 @@ from datetime import UTC, datetime
 
 from rauta_control import objectview
 from rauta_control.check import load
+from rauta_control.samples_test import GATEWAY
 from rauta_control.settings import Settings
 from rauta_control.translate import translate
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MANIFEST = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: gw}
-spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
----
+MANIFEST = (
+    GATEWAY
+    + """---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: web, namespace: default}
@@ -24,6 +22,7 @@ kind: GatewayClass
 metadata: {name: rauta}
 spec: {controllerName: rauta.io/gateway-controller}
 """
+)
 
 
 def test_objects_and_findings() -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from rauta_control.catalog import Catalog
 from rauta_control.condition import Status
 from rauta_control.gateway import GatewayStatus
-from rauta_control.ir import Cluster, Endpoint, Listener, validate
+from rauta_control.ir import Cluster, Endpoint, Listener, Rule, validate
 from rauta_control.listenerset import ListenerSetStatus
 from rauta_control.messages import Bound
 from rauta_control.pipeline import HELD, UNSURE, Pipeline
@@ -265,6 +265,24 @@ def test_a_restart_with_broken_documents_deletes_nothing_until_something_is_edit
     fresh.pipeline.synced()
     assert fresh.pipeline.complete
     assert fresh.pipeline.problems == ["Error a.yaml#1 not YAML"]
+
+
+def test_while_anything_may_be_missing_only_rules_go() -> None:
+    world = World(restored=True)
+    world.write("broken.yaml", "kind: [")
+    world.pipeline.synced()
+    world.write("all.yaml", f"{GATEWAY}---{ROUTE}---{SERVED}")
+    world.translate()
+    held = dict(world.pipeline.resources)
+    world.publish()
+    world.catalog.remove("all.yaml")
+    world.pipeline.edit(world.catalog.edits())
+    world.translate()
+    rules = {key for key, each in held.items() if isinstance(each, Rule)}
+    assert not world.pipeline.sure
+    assert set(world.pipeline.gone(held)) == rules != set()
+    world.pipeline.report(())
+    assert set(world.pipeline.gone(held)) == held.keys()
 
 
 def test_faults_of_documents_are_findings() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from rauta_control import ir
 from rauta_control.downstream import Downstream
 from rauta_control.faketransport_test import End
-from rauta_control.fakewire_test import GET, OK, MakeWire, Wire, get, reason
+from rauta_control.fakewire_test import CONFIGURATION, GET, OK, MakeWire, Wire, get, reason
 from rauta_control.proxied import Proxied
 
 PEER = "10.0.0.1"
@@ -79,6 +80,30 @@ def test_the_flow_is_the_clients_whatever_connection_it_comes_by(wire: Wire) -> 
         flows.add(wire.downstream(client).flow)
         wire.backend.say(OK)
     assert len(flows) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("X-Forwarded-For", "6.6.6.6, 203.0.113.9, 10.0.0.1"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "shop.example"),
+        ("Forwarded", "for=203.0.113.9;proto=https"),
+    ],
+)
+def test_what_a_trusted_peer_says_decides_about_the_requests_that_it_says_it_of(
+    wire: Wire, field: str, value: str
+) -> None:
+    said = ir.Predicate(field.lower(), value)
+    rule = ir.Rule("said", "said", "l|*", "/p", "prefix", (ir.ClusterWeight("c"),), slot=3, epoch=2, headers=(said,))
+    wire.publish(*CONFIGURATION, rule)
+    client = wire.client(PEER)
+    for request in [get("/p", *SAID)] * 4 + [get("/p")] * 4 + [get("/p", *SAID)]:  # what comes again is remembered
+        client.say(request)
+        wire.backend.say(OK)
+    assert client.heard() == OK * 9
+    assert [line["route"] for line in wire.log()] == ["said"] * 4 + ["app"] * 4 + ["said"]
+    assert [line["client"] for line in wire.log()] == ["203.0.113.9"] * 4 + [PEER] * 4 + ["203.0.113.9"]
 
 
 def test_a_dripped_and_a_pipelined_head_are_heard(wire: Wire) -> None:

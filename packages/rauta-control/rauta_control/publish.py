@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import cast
 
 import msgspec
@@ -54,9 +54,9 @@ class Archive:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, self._start)
 
-    async def keep(self, documents: Iterable[bytes]) -> None:
-        """Hand over what is kept of broken documents (keepsake.py), in place of what was before."""
-        await in_turns(self._handing(Keep(), documents))
+    async def keep(self, objects: Mapping[str, Iterable[AnyResource]]) -> None:
+        """Hand over the last good objects of broken documents, by file, in place of those before."""
+        await in_turns(self._handing(Keep(), keepsake.written(objects)))
 
     def close(self) -> None:
         """Make no more snapshots."""

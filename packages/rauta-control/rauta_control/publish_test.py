@@ -28,6 +28,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+def test_the_copy_of_what_is_kept_is_read_once() -> None:
+    documents = snapshotfd.create("kept", b"no object\n")
+    assert publish.kept(documents) == {}
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(documents)
+
+
 def with_channel(test: Callable[[Channel[ToControl], Callable[[], list[Since | Snapshot]]], Awaitable[None]]) -> None:
     """Run `test` with a channel, and a function that returns what came out of it by now."""
 

@@ -1,21 +1,13 @@
 """Counters over the deaths of workers, and the words they share with nobody."""
 
 import gc
-from collections.abc import Iterator
 
 import pytest
 
 from rauta_control import recorder, sharedmem
 from rauta_control.counters import Counters
 from rauta_control.recorder import Counter, Recorder
-from rauta_control.sharedmem import EndpointWord, RouteWord, SharedWords, Vital, worker_base
-
-
-@pytest.fixture
-def words() -> Iterator[memoryview]:
-    shared = SharedWords.create()
-    yield shared.words
-    shared.close()
+from rauta_control.sharedmem import EndpointWord, RouteWord, Vital, worker_base
 
 
 def add(to: Recorder, counter: Counter, word: int, amount: int = 1) -> None:

@@ -96,6 +96,15 @@ def test_a_head_that_comes_again_is_not_decided_again(wire: Wire) -> None:
     assert len({line["request_id"] for line in wire.log()}) == 4
 
 
+def test_a_client_that_names_its_requests_is_heard_each_time(wire: Wire) -> None:
+    client = wire.client()
+    for _ in range(4):
+        client.say(GET.replace(b"\r\n\r\n", b"\r\nX-Request-Id: mine\r\n\r\n"))
+        assert wire.backend.heard().endswith(b"\r\nX-Request-Id: mine\r\n\r\n")
+        wire.backend.say(OK)
+    assert [line["request_id"] for line in wire.log()] == ["mine"] * 4
+
+
 @pytest.mark.parametrize("body", [b"hi", b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"])
 def test_a_body_is_never_taken_for_a_head(wire: Wire, body: bytes) -> None:
     client = wire.client()

@@ -7,18 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rauta_control.head import CHUNKED, MAX_LENGTH
+from rauta_control.headparts_test import BLANK, TEXT, TOKENS, but_keep_alive, mutated, parsed
 from rauta_control.reasons import Reason, Refused
 from rauta_control.response import MAX_HEAD, UNTIL_CLOSE, ResponseHead
-from rauta_control.responsejudge_test import (
-    BLANK,
-    OK,
-    assert_client_agrees,
-    but_keep_alive,
-    client_head,
-    head,
-    parsed,
-    read,
-)
+from rauta_control.responsejudge_test import OK, assert_client_agrees, client_head, head, read
 
 REFUSED = [
     # -- framing
@@ -227,8 +219,6 @@ def test_accepted(case: Accepted, rest: bytes) -> None:
 
 # -- properties
 
-TOKENS = st.text("!#$%&'*+-.^_`|~09AZaz", min_size=1, max_size=12).map(str.encode)
-TEXT = st.binary(max_size=24).map(lambda raw: bytes(c for c in raw if c == 9 or (c >= 32 and c != 127)))
 USUAL = {
     b"Server": [b"x"],
     b"Set-Cookie": [b"a=b"],
@@ -256,26 +246,6 @@ def heads(draw: st.DrawFn) -> bytes:
     return b"\r\n".join(lines) + BLANK
 
 
-@st.composite
-def mutated_heads(draw: st.DrawFn) -> bytes:
-    data = bytearray(draw(heads()))
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(data) - 1))
-        match draw(st.integers(0, 3)):
-            case 0:
-                data[at] = draw(st.integers(0, 255))
-            case 1:
-                data[at:at] = draw(
-                    st.sampled_from([b"\r", b"\n", b"\0", b" ", b"\t", b":", b"\r\n", b"\xff", b"\r\n "])
-                )
-            case 2:
-                del data[at : at + draw(st.integers(1, 4))]
-            case _:
-                data[at:at] = data[data.rfind(b"\n", 0, at) + 1 : data.find(b"\n", at) + 1]
-        data = data or bytearray(b"\r\n")
-    return bytes(data) + BLANK
-
-
 def accepted(data: bytes, *, no_body: bool) -> ResponseHead | None:
     try:
         return read(data, no_body=no_body)
@@ -284,7 +254,7 @@ def accepted(data: bytes, *, no_body: bool) -> ResponseHead | None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.one_of(heads(), mutated_heads()), st.booleans())
+@given(st.one_of(heads(), mutated(heads())), st.booleans())
 def test_client_sees_what_was_meant(data: bytes, no_body: bool) -> None:
     gate = accepted(data, no_body=no_body)  # whatever is raised but Refused fails the test
     if gate is not None:
@@ -312,7 +282,7 @@ def everything(gate: ResponseHead) -> list[object]:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.one_of(heads(), mutated_heads()), st.booleans()), min_size=2, max_size=6))
+@given(st.lists(st.tuples(st.one_of(heads(), mutated(heads())), st.booleans()), min_size=2, max_size=6))
 def test_nothing_leaks_from_one_read_to_the_next(stream: list[tuple[bytes, bool]]) -> None:
     shared = ResponseHead()
     for data, no_body in stream:

@@ -5,9 +5,9 @@ import re
 import h11
 import httptools
 
+from rauta_control.headparts_test import BLANK, but_keep_alive, parsed
 from rauta_control.response import ResponseHead
 
-BLANK = b"\r\n\r\n"
 OK = b"HTTP/1.1 200 OK"
 
 
@@ -34,12 +34,6 @@ NEXT = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 NEVER_PASSED_ON = re.compile(rb"connection|keep-alive|proxy-connection|trailer|transfer-encoding|upgrade|x-rauta-.*")
 
 
-def parsed(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Field lines the slow way, names in lower case, values without the space around them."""
-    lines = [line.split(b":", 1) for line in data[: data.index(BLANK)].split(b"\r\n")[1:]]
-    return [(name.lower(), value.strip(b" \t")) for name, value in lines]
-
-
 def expected_fields(gate: ResponseHead, data: bytes) -> list[tuple[bytes, bytes]]:
     """The fields that the client should get, by the rules in words."""
     fields = parsed(data)
@@ -52,10 +46,6 @@ def expected_fields(gate: ResponseHead, data: bytes) -> list[tuple[bytes, bytes]
         elif name not in options and not NEVER_PASSED_ON.fullmatch(name):
             expected.append((name, value))
     return expected + ([(b"transfer-encoding", b"chunked")] if gate.length < 0 else [])
-
-
-def but_keep_alive(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in fields if (name, value.lower()) != (b"connection", b"keep-alive")]
 
 
 def assert_client_agrees(gate: ResponseHead, data: bytes, *, no_body: bool) -> None:

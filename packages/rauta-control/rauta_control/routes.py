@@ -16,7 +16,7 @@ from rauta_control import ir
 from rauta_control.action import Filters
 from rauta_control.apiresource import Condition
 from rauta_control.attach import Attachment, attachments, mistaken, parent_refused
-from rauta_control.condition import condition
+from rauta_control.condition import condition, resolved_refs
 from rauta_control.derive import Graph
 from rauta_control.filters import redirected
 from rauta_control.finding import Finding, finding
@@ -209,10 +209,7 @@ def _conditions(
         yield condition("Accepted", False, refused.reason, refused.message, generation)
     else:
         yield condition("Accepted", True, "Accepted", "the route is accepted", generation)
-    if made.unresolved:
-        yield condition("ResolvedRefs", False, made.unresolved.reason, made.unresolved.message, generation)
-    else:
-        yield condition("ResolvedRefs", True, "ResolvedRefs", "all references are resolved", generation)
+    yield resolved_refs(made.unresolved.reason, made.unresolved.message, generation)
     if refused:
         return
     if made.partial:

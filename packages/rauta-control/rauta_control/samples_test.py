@@ -1,5 +1,11 @@
 """Manifests that several files of tests begin with. No tests in here."""
 
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
+"""
 ROUTE = """
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

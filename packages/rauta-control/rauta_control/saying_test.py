@@ -9,7 +9,7 @@ from rauta_control import control, saying
 from rauta_control.catalog import Catalog
 from rauta_control.condition import Status
 from rauta_control.config import Settings
-from rauta_control.control_test import FakeWorker, Gateway, parsed, run, words
+from rauta_control.controlharness_test import FakeWorker, Gateway, parsed, run
 from rauta_control.gateway import GatewayStatus
 from rauta_control.ir import Listener
 from rauta_control.log import Log
@@ -18,9 +18,7 @@ from rauta_control.slices import finish
 from rauta_control.source import Sink
 from rauta_control.world import Key
 
-__all__ = ["words"]  # the fixture
-
-GW = Key("Gateway", "default", "gw")
+GW, OTHER = (Key("Gateway", "default", name) for name in ("gw", "other"))
 OBJECTS = """
 apiVersion: gateway.networking.k8s.io/v1
 kind: GatewayClass
@@ -58,6 +56,16 @@ class FakeCluster:
             self.told += [each.reason for each in status.conditions if each.type == "Programmed"]
 
 
+class Hearer:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Mapping[Key, Status | None]] = []
+
+    def want(self, statuses: Mapping[Key, Status | None]) -> None:
+        self.told.append(statuses)
+
+
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the cluster of the test is told."""
@@ -70,14 +78,26 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def gateway_with_one_of_two_workers(words: SharedWords) -> Gateway:
-    gateway = Gateway(parsed("--kubernetes", "--workers", "2", "--addresses", "127.0.0.1"), words)
+def test_what_waited_is_told_once_and_as_it_is_by_then() -> None:
+    hearer = Hearer()
+    statuses = saying.Saying(hearer)
+    first, second = GatewayStatus(), GatewayStatus(attached_listener_sets=1)
+    statuses.say({GW: first, OTHER: first}, ready=False)
+    statuses.say({OTHER: None}, ready=False)
+    assert hearer.told == []
+    statuses.say({GW: second}, ready=True)
+    statuses.say({}, ready=True)
+    assert hearer.told == [{GW: second, OTHER: None}, {}]
+
+
+def gateway_with_one_of_two_workers(shared_words: SharedWords) -> Gateway:
+    gateway = Gateway(parsed("--kubernetes", "--workers", "2", "--addresses", "127.0.0.1"), shared_words)
     gateway.workers[0] = FakeWorker(0, 100)
     return gateway
 
 
-def test_a_gateway_that_starts_says_nothing_until_it_is_ready(words: SharedWords, told: list[str]) -> None:
-    gateway = gateway_with_one_of_two_workers(words)
+def test_a_gateway_that_starts_says_nothing_until_it_is_ready(shared_words: SharedWords, told: list[str]) -> None:
+    gateway = gateway_with_one_of_two_workers(shared_words)
 
     async def body() -> None:
         await gateway.until(lambda: gateway.workers[0].state.generation >= 0 and bool(gateway.bound))
@@ -91,10 +111,10 @@ def test_a_gateway_that_starts_says_nothing_until_it_is_ready(words: SharedWords
 
 
 def test_one_that_does_not_become_ready_says_so_after_a_while(
-    words: SharedWords, told: list[str], monkeypatch: pytest.MonkeyPatch
+    shared_words: SharedWords, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saying, "STATUS_GRACE", 0.05)
-    gateway = gateway_with_one_of_two_workers(words)
+    gateway = gateway_with_one_of_two_workers(shared_words)
     gateway.workers[0].refuses = 1000
 
     async def body() -> None:

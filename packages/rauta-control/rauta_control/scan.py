@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from rauta_control.manifests import MAX_SIZE, TOO_LARGE, is_manifest, listing, why
+from rauta_control.manifests import MAX_SIZE, NO_TEXT, TOO_LARGE, as_text, is_manifest, listing, why
 
 QUIET = 0.02  # seconds since the last write after which a file that was written in place counts as complete
 IMPATIENT = 1.0  # seconds after which one that is never quiet is read nevertheless
@@ -55,16 +55,21 @@ def look(root: Path, known: Mapping[str, Stamp], only: Collection[str] | None, i
     root.stat()
     files = listing(root) if only is None else {name: root if name == str(root) else root / name for name in only}
     seen = Seen()
-    for name, file in files.items():
+    for path_name, file in files.items():
+        name = as_text(path_name)
         try:
-            _look(seen, name, file, known.get(name), impatient)
+            if name == path_name:
+                _look(seen, name, file, known.get(name), impatient)
+            else:
+                file.stat()
+                seen.errors[name] = NO_TEXT
         except FileNotFoundError:
             if name in known:
                 seen.gone.append(name)
         except (OSError, UnicodeDecodeError) as error:
             seen.errors[name] = why(error)
     if only is None:
-        seen.gone += known.keys() - files.keys()
+        seen.gone += known.keys() - files.keys() - seen.errors.keys()
     return seen
 
 

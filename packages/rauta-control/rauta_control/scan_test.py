@@ -66,6 +66,19 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert "a.yaml" in seen.stamps
 
 
+def test_a_name_that_is_not_utf8_is_said(tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\xff.yaml")
+    write(tmp_path / name, "a")
+    said = {"a\\xff.yaml": "cannot be read: its name is not UTF-8; rename it"}
+    for known in ({}, {"a\\xff.yaml": NOTHING}):
+        for only in (None, {name}):
+            seen = look(tmp_path, known, only, False)
+            assert (seen.texts, seen.errors, seen.gone) == ({}, said, [])
+    (tmp_path / name).unlink()
+    for only in (None, {name}, {"a\\xff.yaml"}):
+        assert look(tmp_path, {"a\\xff.yaml": NOTHING}, only, False).gone == ["a\\xff.yaml"]
+
+
 def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     write(tmp_path / "sub" / "a.yaml", "a")

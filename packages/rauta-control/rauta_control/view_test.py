@@ -1,6 +1,5 @@
 """View: what the agent API shows agrees with the configuration, the workers and the counters."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -20,7 +19,7 @@ from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.recorder import Recorder
 from rauta_control.routespec import Address, route
 from rauta_control.settings import Settings as Terms
-from rauta_control.sharedmem import EndpointWord, RouteWord, SharedWords, Vital
+from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 from rauta_control.slices import finish
 from rauta_control.standalone import translate
 from rauta_control.state import EMPTY
@@ -65,13 +64,6 @@ kind: Service
 metadata: {name: web}
 spec: {ports: [{port: 80}]}
 """
-
-
-@pytest.fixture
-def words() -> Iterator[memoryview]:
-    shared = SharedWords.create()
-    yield shared.words
-    shared.close()
 
 
 @pytest.fixture

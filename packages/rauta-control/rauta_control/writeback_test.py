@@ -6,7 +6,8 @@ import asyncio
 from datetime import datetime
 
 from rauta_control.apiclient import ApiClient
-from rauta_control.fakeapi_test import FakeApi, Pace
+from rauta_control.fakeapi_test import FakeApi
+from rauta_control.fakepace_test import Pace
 from rauta_control.statuswriter import StatusWriter, Write
 from rauta_control.writeback import WriteBack
 
