@@ -11,7 +11,7 @@ from rauta_control.slices import Slices
 
 T = TypeVar("T")
 
-TURN = 0.002  # seconds of work before others get a turn
+TURN = 0.001  # seconds of work before others get a turn
 
 
 class Longest:
