@@ -8,6 +8,7 @@ from rauta_agent_api.errors import AgentApiError
 from rauta_agent_api.snapshot import ANY_METHOD, FindingSnapshot, MetricSnapshot, ObjectSnapshot, RouteSnapshot
 
 SEVERITIES = ("error", "warning", "info")  # the worst first
+KINDS = ("GatewayClass", "Gateway", "ListenerSet", "HTTPRoute")  # of objects that have a status
 
 
 def filter_routes(
@@ -54,7 +55,12 @@ def find_route(routes: Iterable[RouteSnapshot], name_or_pattern: str) -> RouteSn
 def filter_objects(
     objects: Iterable[ObjectSnapshot], kind: str | None = None, name: str | None = None
 ) -> list[ObjectSnapshot]:
-    """Keep the objects of `kind` (in any case) and of `name`, which is `NAME` or `NAMESPACE/NAME`. None keeps all."""
+    """Keep the objects of `kind` (in any case) and of `name`, which is `NAME` or `NAMESPACE/NAME`. None keeps all.
+
+    Raises `usage` for a kind that has no status: it is not the same as having no object of that kind.
+    """
+    if kind is not None and kind.lower() not in (each.lower() for each in KINDS):
+        raise AgentApiError("usage", f"{kind!r} is no kind of object with a status", f"give one of {', '.join(KINDS)}")
     return [
         each
         for each in objects

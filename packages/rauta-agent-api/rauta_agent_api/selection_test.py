@@ -92,3 +92,10 @@ def test_objects_by_kind_and_name(kind: str | None, name: str | None, kept: list
         ObjectSnapshot(kind="GatewayClass", name="x"),
     ]
     assert [f"{each.namespace}/{each.name}" for each in filter_objects(objects, kind, name)] == kept
+
+
+def test_a_kind_that_cannot_be_there_is_not_one_that_is_not_there() -> None:
+    assert filter_objects([], "ListenerSet") == []
+    with pytest.raises(AgentApiError, match="give one of GatewayClass, Gateway, ListenerSet, HTTPRoute") as caught:
+        filter_objects([], "Gatway")
+    assert caught.value.code == "usage"

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from rauta_agent_api.selection import KINDS
 from rauta_control import objectview
 from rauta_control.check import load
 from rauta_control.samples_test import GATEWAY
@@ -28,6 +29,7 @@ spec: {controllerName: rauta.io/gateway-controller}
 def test_objects_and_findings() -> None:
     made = translate(load([("a.yaml", MANIFEST)]).objects.values(), Settings(pool=("10.9.0.1",)), NOW)
     gateway, class_, route = objectview.objects(made.statuses)
+    assert {gateway.kind, class_.kind, route.kind} < set(KINDS)
     assert (gateway.kind, gateway.namespace, gateway.name, gateway.addresses) == (
         "Gateway",
         "default",
