@@ -225,6 +225,41 @@ def test_plain_chunks_are_relayed_as_the_same_object() -> None:
     assert (decoder.done, decoder.rest) == (True, b"rest")
 
 
+@pytest.mark.parametrize(
+    ("before", "data", "whole"),
+    [
+        (b"", b"3\r\nabc\r\n", True),
+        (b"5\r\nabcde\r\n", b"3\r\nabc\r\n", True),
+        (b"", chunk(b"a" * 15), True),
+        (b"", chunk(b"a" * 16), True),
+        (b"", b"7ff\r\n" + b"a" * 0x7FF + b"\r\n", True),
+        (b"", b"9\r\n0\r\n\r\nabcd\r\n", True),  # its payload looks like an end
+        (b"", b"7FF\r\n" + b"a" * 0x7FF + b"\r\n", False),  # plain, but not as we would write it: the general way
+        (b"", chunk(b"a" * 4_000), False),
+        (b"", LAST_CHUNK, False),
+        (b"", b"", False),
+        (b"", b"03\r\nabc\r\n", False),
+        (b"", b"3;\r\nabc\r\n", False),
+        (b"", b"3\r\nabcde", False),
+        (b"", b"2\r\nabc\r\n", False),
+        (b"", b"3\r\nabc\r\n3\r\nabc\r\n", False),
+        (b"3\r\n", b"3\r\nabc\r\n", False),  # payload that looks like a chunk
+        (b"8\r\n", b"3\r\nabc\r\n", False),
+        (b"8\r\n3\r\nabc\r\n", b"3\r\nabc\r\n", False),  # the end of the first one is still to come
+        (b"1", b"3\r\nabc\r\n", False),  # the size is 13
+        (b"1;a\r\nb\r\n", b"3\r\nabc\r\n", False),  # from an extension on everything is encoded anew
+        (b"1;a\r\nb\r\n0\r\n", b"3\r\nabc\r\n", False),
+    ],
+)
+def test_a_small_chunk_that_comes_alone_is_known_as_one(before: bytes, data: bytes, whole: bool) -> None:
+    decoder = ChunkedDecoder()
+    decoder.relay(before)
+    assert decoder.is_chunk(data) is whole
+    if whole:
+        assert decoder.relay(data) is data
+        assert decoder.is_chunk(data)
+
+
 def test_what_is_not_plain_is_relayed_in_our_own_words() -> None:
     wire = b"3\r\nabc\r\n3;a=b\r\ndef\r\n03\r\nghi\r\n1\r\nj\r\n0\r\nHost: evil\r\n\r\n"
     assert relay(wire) == (b"3\r\nabc\r\n7\r\ndefghij\r\n0\r\n\r\n", b"", True)

@@ -185,7 +185,11 @@ class Upstream(BackendState):
                 self.end(downstream)
         else:
             self.deadline = self.worker.now + self.worker.limits.stream_timeout
-            relay.body(self, downstream, data)
+            if self.chunked and self.decoder is not None and self.decoder.is_chunk(data):
+                downstream.bytes_out += len(data)
+                downstream.transport.write(data)
+            else:
+                relay.body(self, downstream, data)
 
     # -- what is left of a response
 
