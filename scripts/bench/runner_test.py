@@ -1,6 +1,7 @@
 """Which slices count: failed ones never, disturbed ones only if there is no better."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_failed_slices_have_no_values() -> None:
     assert result.values("a", "cpu") == [5.0, None]
     assert result.good("a", "cpu") == [5.0]
     assert result.failures("a") == ["no"]
+
+
+def test_a_proxy_of_some_rows_takes_part_in_these_only() -> None:
+    row = Row("x", "x", (Measure("cpu", "CPU"),), lambda _: Sample(), _setup)
+    for rows, expected in ((frozenset(), ["direct"]), (frozenset("x"), ["direct"]), (frozenset("y"), [])):
+        proxy = replace(DIRECT, rows=rows)
+        run = _Run(Plan([row], [proxy], {}, None, 1, Size(), CORES, Path("/scratch")), row, print)
+        assert list(run._result.samples) == expected
 
 
 def test_who_begins_rotates() -> None:

