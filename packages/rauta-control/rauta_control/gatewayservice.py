@@ -56,8 +56,8 @@ def overruled(labels: Iterable[str], annotations: Iterable[str]) -> list[str]:
     return sorted({*labels} & LABELS | {*annotations} & ANNOTATIONS)
 
 
-def ours(meta: ObjectMeta, terms: Terms) -> str:
-    """The name of the Gateway that an object was made for by this installation; empty: it is none of ours."""
+def made_for(meta: ObjectMeta, terms: Terms) -> str:
+    """The name of the Gateway that this installation made an object for; empty: it did not make it."""
     return meta.annotations.get(GATEWAY, "") if meta.labels.get(INSTALLATION) == terms.installation else ""
 
 

@@ -11,7 +11,7 @@ from rauta_control.gatewayservice import (
     APPLIED,
     GATEWAY_NAME,
     Document,
-    ours,
+    made_for,
     published,
     service,
     service_key,
@@ -73,7 +73,7 @@ def test_the_service_carries_what_the_gateway_wants_on_its_infrastructure_and_go
     assert (owner["kind"], owner["name"], owner["uid"]) == ("Gateway", "gw", "u1")
     assert "selector" not in document["spec"]
     assert published(there(document)) == {80: 10050, 443: 10051}
-    assert ours(there(document).metadata, TERMS) == "gw"
+    assert made_for(there(document).metadata, TERMS) == "gw"
 
 
 def test_labels_of_the_gateway_do_not_take_the_place_of_those_by_which_it_is_found() -> None:
@@ -136,7 +136,7 @@ def test_every_name_of_a_gateway_makes_a_name_of_a_service(name: str) -> None:
     assert re.fullmatch(r"[a-z][-a-z0-9]{0,61}[a-z0-9]", found)
     document = service(gateway, TERMS, "ClusterIP", {80: 10050})
     assert list(label_syntax(document["metadata"]["labels"])) == []
-    assert ours(there(document).metadata, TERMS) == name
+    assert made_for(there(document).metadata, TERMS) == name
 
 
 def test_names_that_are_changed_stay_apart() -> None:
@@ -146,4 +146,4 @@ def test_names_that_are_changed_stay_apart() -> None:
 
 def test_what_another_installation_made_is_not_ours() -> None:
     other = Terms("LoadBalancer", "other", "rauta", Range(10000, 10099))
-    assert ours(there(made()).metadata, other) == ""
+    assert made_for(there(made()).metadata, other) == ""

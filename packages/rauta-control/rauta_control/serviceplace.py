@@ -37,11 +37,9 @@ def service_place(q: Graph, key: Key) -> Place:
         text = f"no target port is free for {ports}: give more than {terms.targets} with --target-ports"
         return Place(reason="AddressNotAssigned", message=text, shown=(), code=NO_PORT)
     place = Place((settings(q).wildcard,), targets=targets, shown=())
-    where, service = gatewayservice.service_key(gateway), _service(q, gateway)
-    if service is None:
-        return _lacks(place, f"{where} is not there yet")
-    if gatewayservice.ours(service.metadata, terms) != gateway.name:
-        return _lacks(place, f"{where} is there already, and is not the one that RAUTA would make for this Gateway")
+    where, service = gatewayservice.service_key(gateway), _service(q, gateway, terms)
+    if isinstance(service, str):
+        return _lacks(place, f"{where} {service}")
     shown = _addresses(service)
     if not shown:
         return _lacks(place, f"{where} of type {service.spec.type} has no address yet")
@@ -68,23 +66,24 @@ def _claim(q: Graph, key: Key) -> tuple[tuple[int, str], Claim] | None:
     terms, gateway = settings(q).services, find(q, Gateway, key.namespace, key.name)
     if terms is None or gateway is None or not ours(q, gateway.spec.gateway_class_name) or gateway_refused(q, gateway):
         return None
-    return seniority(gateway), Claim(key.path, _ports(q, key), _published(q, gateway, terms))
+    service = _service(q, gateway, terms)
+    published = {} if isinstance(service, str) else gatewayservice.published(service)
+    return seniority(gateway), Claim(key.path, _ports(q, key), published)
 
 
 def _ports(q: Graph, key: Key) -> tuple[int, ...]:
     return tuple(sorted({each.port for each in q.get(facts, key) if not each.refused}))
 
 
-def _published(q: Graph, gateway: Gateway, terms: Terms) -> dict[int, int]:
-    service = _service(q, gateway)
-    if service is None or gatewayservice.ours(service.metadata, terms) != gateway.name:
-        return {}
-    return gatewayservice.published(service)
-
-
-def _service(q: Graph, gateway: Gateway) -> Service | None:
+def _service(q: Graph, gateway: Gateway, terms: Terms) -> Service | str:
+    """The Service of a Gateway, or what is the matter with it."""
     where = gatewayservice.service_key(gateway)
-    return find(q, Service, where.namespace, where.name)
+    found = find(q, Service, where.namespace, where.name)
+    if found is None:
+        return "is not there yet"
+    if gatewayservice.made_for(found.metadata, terms) != gateway.name:
+        return "is there already, and is not the one that RAUTA would make for this Gateway"
+    return found
 
 
 def _addresses(service: Service) -> tuple[GatewayStatusAddress, ...]:

@@ -182,7 +182,7 @@ class Upkeep:
                 self._pods[key] = resource
             for gateway in self._targets or ():
                 self._look(gateway)
-        name = gatewayservice.ours(resource.metadata, terms) if resource is not None else ""
+        name = gatewayservice.made_for(resource.metadata, terms) if resource is not None else ""
         old, new = self._maker.pop(key, None), Key("Gateway", key.namespace, name) if name else None
         if resource is None:
             self._attempts.pop(key, None)
@@ -206,7 +206,7 @@ class Upkeep:
                 yield Write(gateway, key, document, "")
                 continue
             there = held.resource
-            if gatewayservice.ours(there.metadata, self._terms) != gateway.name:
+            if gatewayservice.made_for(there.metadata, self._terms) != gateway.name:
                 self.problems[key] = f"it is there already, and was not made for {gateway}"
             elif isinstance(there, Service | EndpointSlice) and gatewayservice.stands(document, there):
                 self.problems.pop(key, None)
