@@ -117,6 +117,11 @@ def is_name(text: str) -> bool:
     return bool(_NAME.match(text)) and not _NUMERIC_END.match(text)
 
 
+def is_label(text: str) -> bool:
+    """Whether `text` is one label of such a name, as namespaces and Services have for theirs."""
+    return re.fullmatch(_LABEL, text) is not None
+
+
 def port(text: str, lowest: int = 0) -> int:
     """Parse a port; 0 is for the kernel to choose."""
     return whole(text, lowest, 65535, f"a port from {lowest} to 65535")

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from rauta_common.hashing import digest
-from rauta_control.scalars import LABEL
+from rauta_control.routespec import is_label
 
 ServiceType: TypeAlias = Literal["LoadBalancer", "NodePort", "ClusterIP"]
 MAX_LABEL = 63
@@ -52,7 +52,7 @@ def label_value(text: str) -> str:
 def own_service(text: str) -> tuple[str, str]:
     """Read NAMESPACE/NAME. Raises ValueError, which says what is expected."""
     namespace, _, name = text.partition("/")
-    if not all(re.fullmatch(LABEL, each) and len(each) <= MAX_LABEL for each in (namespace, name)):
+    if not (is_label(namespace) and is_label(name)):
         raise ValueError("the namespace of a Service and its name, as in rauta-system/rauta")
     return namespace, name
 

@@ -12,7 +12,6 @@ from rauta_control.sharedmem import MAX_WORKERS
 
 LEVELS = ("error", "warn", "info", "debug")  # of the log, the most important first
 MAX_DRAIN = 86_400.0  # seconds; longer is a slip of the pen
-_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123
 
 
 def addresses(text: str) -> tuple[Address, ...]:
@@ -88,7 +87,7 @@ def yes(text: str) -> bool:
 def namespaces(text: str) -> tuple[str, ...]:
     """Names of namespaces, separated by commas."""
     names = [name.strip() for name in text.split(",")]
-    if not all(map(_NAMESPACE.fullmatch, names)):
+    if not all(map(routespec.is_label, names)):
         raise ValueError("names of namespaces, separated by commas")
     return tuple(dict.fromkeys(names))
 
