@@ -8,6 +8,7 @@ from __future__ import annotations
 
 FIRST = 0.8  # seconds after the first failure, doubled with each further one
 LONGEST = 30.0
+LONGEST_ASKED = 60.0  # seconds of a Retry-After that are waited at the most
 SPREAD = 0.25  # the part of a wait that chance may take off
 _ENOUGH = 16  # doublings that exceed the longest wait
 
@@ -20,9 +21,13 @@ class Backoff:
     def __init__(self) -> None:
         self.failures = 0
 
-    def failed(self, chance: float, weight: int = 1) -> float:
-        """Count a failure, a grave one as several; return the seconds to wait. `chance` is from 0 to 1."""
+    def failed(self, chance: float, weight: int = 1, asked: float | None = None) -> float:
+        """Count a failure, a grave one as several; return the seconds to wait: those that the server `asked` for, if it
+        did. `chance` is from 0 to 1.
+        """
         self.failures = min(self.failures + weight, _ENOUGH)
+        if asked is not None:
+            return min(asked, LONGEST_ASKED)
         return min(LONGEST, FIRST * 2.0 ** (self.failures - 1)) * (1 - SPREAD * chance)
 
     def reset(self) -> None:

@@ -14,6 +14,12 @@ def test_waits_double_up_to_the_longest() -> None:
     assert backoff.failed(0.0, weight=3) == 6.4
 
 
+def test_a_server_that_says_how_long_is_believed_for_a_minute_at_most() -> None:
+    backoff = Backoff()
+    assert [backoff.failed(1.0, asked=seconds) for seconds in (0.0, 7.0, 3600.0)] == [0.0, 7.0, 60.0]
+    assert backoff.failed(0.0) == 6.4  # they are failures too
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_a_minute_of_failures_is_few_attempts_and_no_wait_is_longer_than_the_longest(chances: list[float]) -> None:
     backoff, now, attempts = Backoff(), 0.0, 1

@@ -30,7 +30,6 @@ SHORTEST_WATCH, LONGEST_WATCH = 300, 600  # seconds; the spread keeps the watche
 LIVED = 10.0  # seconds; a watch that ended sooner is a failure, whatever its end looked like
 EXPIRED_WEIGHT = 3  # failures; a list and its watch are dear, so a server that answers 410 for ever sees few
 PATIENCE = 3  # failed watches in a row, after which a list is tried: the version may be one the server will never have
-MAX_RETRY_AFTER = 60.0  # seconds
 MAX_LINE = 16 * 1024 * 1024  # bytes; ten times the largest object
 SETTLES = 3  # refusals in a row after which a kind that one can do without counts as empty
 
@@ -250,9 +249,7 @@ class Reflector:
                     self._restart()
         else:
             self._restart()
-        self._fail(message, now, chance)
-        if retry_after is not None:
-            self.due = now + min(retry_after, MAX_RETRY_AFTER)
+        self._fail(message, now, chance, asked=retry_after)
 
     def succeed(self, old: Reflector) -> None:
         """Go on where another one, of the same scope, ended: with its objects, and its back-off."""
@@ -277,10 +274,10 @@ class Reflector:
             self.due = now
         self._expired = True
 
-    def _fail(self, message: str, now: float, chance: float, weight: int = 1) -> None:
+    def _fail(self, message: str, now: float, chance: float, weight: int = 1, asked: float | None = None) -> None:
         self.error = message
         self.failed_at = now
-        self.due = now + self._backoff.failed(chance, weight)
+        self.due = now + self._backoff.failed(chance, weight, asked)
 
     def _forbidden(self, message: str) -> str:
         group = self._place.version.rpartition("/")[0] or '""'

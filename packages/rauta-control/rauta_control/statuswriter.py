@@ -29,7 +29,6 @@ from rauta_control.world import Key
 SCAN = 50  # keys looked at in one go: about 2 ms
 FIRST_INTERVAL = 0.1  # seconds between two writes of numbers of routes, doubled while they keep moving
 LONGEST_INTERVAL = 1.5
-MAX_RETRY_AFTER = 60.0
 
 
 class Write(NamedTuple):
@@ -247,9 +246,7 @@ class StatusWriter:
     def _pause(self, kind: str, message: str, retry_after: float | None, now: float, chance: float) -> None:
         until, backoff = self._pauses.get(kind, (0.0, Backoff()))
         if until <= now:  # several writes were under way: they fail of the same thing, and count once
-            wait = backoff.failed(chance)
-            until = now + (wait if retry_after is None else min(retry_after, MAX_RETRY_AFTER))
-        self._pauses[kind] = (until, backoff)
+            self._pauses[kind] = (now + backoff.failed(chance, asked=retry_after), backoff)
         self.problems[kind] = message
 
     def _postpone(self, key: Key, until: float) -> None:

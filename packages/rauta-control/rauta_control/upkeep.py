@@ -28,7 +28,6 @@ from rauta_control.serviceterms import Terms
 from rauta_control.world import Key
 
 SCAN = 20  # Gateways looked at in one go: about 2 ms
-MAX_RETRY_AFTER = 60.0
 PEACE = 60.0  # seconds after which whoever changes an object again is not at war with us
 
 
@@ -259,8 +258,7 @@ class Upkeep:
 
     def _pause(self, message: str, retry_after: float | None, now: float, chance: float) -> None:
         if self._until <= now:  # several writes were under way: they fail of the same thing, and count once
-            wait = self._backoff.failed(chance)
-            self._until = now + (wait if retry_after is None else min(retry_after, MAX_RETRY_AFTER))
+            self._until = now + self._backoff.failed(chance, asked=retry_after)
         self.problems[""] = message
 
     def _postpone(self) -> None:
