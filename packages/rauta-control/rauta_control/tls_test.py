@@ -19,7 +19,7 @@ from rauta_control.pki_test import BARE, pair
 from rauta_control.proxyharness_test import PATIENCE, ROOM, Backend, Client, Proxy, answer, echo, eventually, read_body
 from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.sharedmem import Vital
-from rauta_control.tlsharness_test import MIB, SecureClient, Site, context, failures, resources, serving
+from rauta_control.tlsharness_test import MIB, SecureClient, Site, context, failures, resources, serving, shake
 
 
 def test_a_request_over_tls() -> None:
@@ -161,13 +161,7 @@ def test_a_hello_in_pieces() -> None:
         for piece in (first[:3], first[3:60], first[60:-1], first[-1:]):
             client.send(piece)
             time.sleep(0.02)
-        while True:
-            try:
-                tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                client.send(out.read())
-                into.write(client.sock.recv(65_536))
+        shake(client, tls, into, out)
         client.send(out.read())
         tls.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         client.send(out.read())

@@ -17,7 +17,7 @@ from rauta_control.pki_test import authority_pem, pair
 from rauta_control.proxyharness_test import PATIENCE, ROOM, Backend, Client, Proxy, answer, echo, eventually, read_body
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
-from rauta_control.tlsharness_test import MIB, SecureClient, Site, context, serving
+from rauta_control.tlsharness_test import MIB, SecureClient, Site, context, serving, shake
 
 SITE = Site("a.example", (pair("a.example"),))
 GET = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n"
@@ -130,13 +130,7 @@ def test_a_request_in_the_same_packet_as_the_end_of_the_handshake(version: ssl.T
     with serving(SITE) as proxy, proxy.client() as client:
         into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context(version=version).wrap_bio(into, out, server_hostname="a.example")
-        while True:
-            try:
-                tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                client.send(out.read())
-                into.write(client.sock.recv(65_536))
+        shake(client, tls, into, out)
         for number in range(2):
             tls.write(GET % number)
         client.send(out.read())

@@ -98,5 +98,16 @@ class SecureClient(Client):
         return self.send(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).response()
 
 
+def shake(client: Client, tls: ssl.SSLObject, into: ssl.MemoryBIO, out: ssl.MemoryBIO) -> None:
+    """Carry a handshake to its end over a plain connection; the client's last bytes of it stay in `out`."""
+    while True:
+        try:
+            tls.do_handshake()
+            return
+        except ssl.SSLWantReadError:
+            client.send(out.read())
+            into.write(client.sock.recv(65_536))
+
+
 def failures(proxy: Proxy, failure: HandshakeFailure) -> int:
     return proxy.vital(Vital.TLS_FAILURES + failure.number)
