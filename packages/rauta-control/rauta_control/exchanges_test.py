@@ -140,6 +140,41 @@ class Backend:
                 self.end.half_close()
 
 
+def play(
+    wire: Wire, client: End, todo: list[Exchange], cuts: list[int], answer_cut: int, moves: list[int]
+) -> list[Backend]:
+    """Have the client send `todo` and the backends answer, in pieces and in the order of `moves` (0: the client sends,
+    1: it reads, others: the backends do both), until nothing moves any more; return the backends.
+    """
+    stream = requests(todo)
+    patient = client.patient
+    answer_cut = max(answer_cut, sum(exchange.answered for exchange in todo) // 2_000)
+    at = turn = idle = 0
+    backends: list[Backend] = []
+    after = (0, 0, 0, 0)
+    while idle < 20:
+        before = after
+        move = moves[turn % len(moves)]
+        turn += 1
+        if move == 0 and at < len(stream):
+            size = max(cuts[turn % len(cuts)], len(stream) // 2_000)
+            client.say(stream[at : at + size])
+            at += size
+        elif move == 1:
+            client.take(30_000)
+            client.patient = patient
+        else:
+            backends += [Backend(end) for end in wire.backends[len(backends) :]]
+            for backend in backends:
+                backend.listen(todo, answer_cut)
+                backend.speak()
+        after = (at, len(client.received), sum(len(backend.pieces) for backend in backends), len(client.buffer))
+        idle = idle + 1 if before == after else 0
+        if set(moves) <= {2, 3} or (idle >= 10 and at < len(stream)) or client.buffer:  # everybody gets a turn
+            moves = [0, 1, 2]
+    return backends
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.data_too_large], deadline=None)
 @given(
     todo=exchanges(),
@@ -167,30 +202,7 @@ def test_what_arrives_is_what_was_sent(
     wire = Wire(str(path), [*CONFIGURATION, cluster("m", 8002), rule] if treated else CONFIGURATION)
     client = wire.client()
     client.patient = patient
-    stream = requests(todo)
-    answer_cut = max(answer_cut, sum(exchange.answered for exchange in todo) // 2_000)
-    at = turn = idle = 0
-    backends: list[Backend] = []
-    while idle < 20:
-        before = (at, len(client.received), sum(len(backend.pieces) for backend in backends), len(client.buffer))
-        move = moves[turn % len(moves)]
-        turn += 1
-        if move == 0 and at < len(stream):
-            size = max(cuts[turn % len(cuts)], len(stream) // 2_000)
-            client.say(stream[at : at + size])
-            at += size
-        elif move == 1:
-            client.take(30_000)
-            client.patient = patient
-        else:
-            backends += [Backend(end) for end in wire.backends[len(backends) :]]
-            for backend in backends:
-                backend.listen(todo, answer_cut)
-                backend.speak()
-        after = (at, len(client.received), sum(len(backend.pieces) for backend in backends), len(client.buffer))
-        idle = idle + 1 if before == after else 0
-        if set(moves) <= {2, 3} or (idle >= 10 and at < len(stream)) or client.buffer:  # everybody gets a turn
-            moves = [0, 1, 2]
+    backends = play(wire, client, todo, cuts, answer_cut, moves)
     for port in (8001, 8002) if treated else (8001,):
         seen = sorted(request for backend in backends if backend.end.port == port for request in backend.seen)
         assert seen == [(exchange.number, exchange.body[: exchange.sent]) for exchange in todo]

@@ -191,6 +191,26 @@ def test_draining_has_an_end() -> None:
         assert client.rest() == b""
 
 
+def ask_on(connection: Client, stop: threading.Event, count: list[int]) -> object:
+    """Ask until the connection ends or `stop` is set; return what was wrong with that, None if nothing was."""
+    first = True
+    while not stop.is_set():
+        try:
+            connection.send(GET)
+            head = connection.head()
+        except OSError:
+            head = b""
+        if not head and (stop.is_set() or not first):
+            return None  # RFC 9112 9.3.1: one may try again
+        if not head.startswith(b"HTTP/1.1 200 ") or connection.body(3) != b"/ 0":
+            return first, head
+        count[0] += 1
+        first = False
+        if b"Connection: close" in head:
+            return None
+    return None
+
+
 def test_draining_under_load_fails_no_request() -> None:
     """Clients may find a kept connection closed when a worker drains, but only between requests."""
     with Backend(echo) as backend, Proxy(site(backend.port)) as proxy:
@@ -205,22 +225,9 @@ def test_draining_under_load_fails_no_request() -> None:
                 except OSError:
                     return
                 with connection:
-                    first = True
-                    while not stop.is_set():
-                        try:
-                            connection.send(GET)
-                            head = connection.head()
-                        except OSError:
-                            head = b""
-                        if not head and (stop.is_set() or not first):
-                            break  # RFC 9112 9.3.1: one may try again
-                        if not head.startswith(b"HTTP/1.1 200 ") or connection.body(3) != b"/ 0":
-                            failures.append((first, head))
-                            break
-                        served[0] += 1
-                        first = False
-                        if b"Connection: close" in head:
-                            break
+                    failure = ask_on(connection, stop, served)
+                if failure is not None:
+                    failures.append(failure)
 
         proxy.listening.set_inheritable(False)
         threads = [threading.Thread(target=client) for _ in range(6)]
