@@ -7,6 +7,7 @@ agree in everything else but what they change, which adds up.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import msgspec
 from msgspec.structs import replace
@@ -26,15 +27,12 @@ def split(publish: Publish) -> Iterator[bytes]:
     upserts: dict[str, bytes] = {}
     deletes: list[str] = []
     size = 0
-    for key, encoded in publish.upserts.items():
-        upserts[key] = encoded
-        size += OVERHEAD + len(key) + len(encoded)
-        if size >= PART:
-            yield _part(publish, upserts, deletes, more=True)
-            upserts, size = {}, 0
-    for key in publish.deletes:
-        deletes.append(key)
-        size += OVERHEAD + len(key)
+    for key, encoded in chain(publish.upserts.items(), ((key, None) for key in publish.deletes)):
+        if encoded is None:
+            deletes.append(key)
+        else:
+            upserts[key] = encoded
+        size += OVERHEAD + len(key) + len(encoded or b"")
         if size >= PART:
             yield _part(publish, upserts, deletes, more=True)
             upserts, deletes, size = {}, [], 0
