@@ -100,11 +100,8 @@ def _join(
 ) -> tuple[Said, tuple[Join, ...], tuple[str, ...]]:
     selected = [each for each in listeners if _selects(ref, each)]
     if not selected:
-        return (
-            Said("NoMatchingParent", f"no listener of {ref.kind} {ref.name} has {_wanted(ref)}{_instead(listeners)}"),
-            (),
-            (),
-        )
+        text = f"no listener of {ref.kind} {ref.name} has {_wanted(ref)}{_instead(listeners)}"
+        return Said("NoMatchingParent", text), (), ()
     allowing = [each for each in selected if _allows(q, each, route)]
     if not allowing:
         names = ", ".join(each.section.name for each in selected)

@@ -24,7 +24,7 @@ from rauta_control.sharedmem import MAX_WORKERS
 
 T = TypeVar("T")
 
-# Variables that are no flags of this program: those of the other RAUTA programs, and those of features to come.
+# Variables that are no flags of this program but of another RAUTA program.
 _ELSEWHERE = ("RAUTA_ADMIN_ENDPOINT", "RAUTA_FORMAT")
 _KNOWN = (*(flag.variable for flag in options.FLAGS if flag.variable), *_ELSEWHERE)
 
@@ -256,8 +256,8 @@ class _Reader:
 
     def limits(self) -> Limits:
         read = {name: self.one(flag, partial(limits.read, name), None) for name, flag in limits.FLAGS.items()}
-        values: dict[str, Any] = {name: value for name, value in read.items() if value is not None}
-        return replace(Limits(), **values)
+        given: dict[str, Any] = {name: value for name, value in read.items() if value is not None}
+        return replace(Limits(), **given)
 
     def level(self) -> str:
         given = self.given(options.LOG)

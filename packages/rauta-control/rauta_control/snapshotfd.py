@@ -19,7 +19,6 @@ F_SEAL_FUTURE_WRITE = 0x0010
 
 _SIZE = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
-
 CHUNK = 262_144  # bytes read at a time
 
 
