@@ -118,7 +118,7 @@ ADMIN_HOST = Flag(
     "--admin-host",
     "RAUTA_ADMIN_HOST",
     "IP",
-    "Address of the admin server. Default 127.0.0.1: whoever reaches it can change the gateway.",
+    "Address of the admin server, which tells whoever reaches it all about the gateway. Default 127.0.0.1.",
 )
 ADMIN_PORT = Flag(
     "--admin-port", "RAUTA_ADMIN_PORT", "PORT", "Port of the admin server; 0 lets the kernel choose. Default 9091."
