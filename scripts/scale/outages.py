@@ -1,4 +1,4 @@
-"""The API server fails, in every way there is: nothing that is served changes, and it is not stormed (fault 4).
+"""The API server fails, in every way there is: nothing that is served changes, and it is not stormed.
 
 refused, unavailable, expired, busy, truncated and silent are made by a proxy (apiproxy.py); `stopped` is the API server
 itself under SIGSTOP: connections stay open, the kernel accepts more, and nobody answers.

@@ -1,4 +1,4 @@
-"""The control process restarts, and then everything: nobody notices (RELIABILITY.md, fault 3)."""
+"""The control process restarts, and then everything: nobody notices."""
 
 import asyncio
 import os

@@ -60,7 +60,7 @@ def relay(wire: bytes, sizes: Iterator[int] | None = None) -> tuple[bytes, bytes
 # -- tables
 
 MALFORMED = [
-    # -- the appendix of RELIABILITY.md
+    # -- known attacks
     ("extension with bare LF", b"3;\nabc\r\n0\r\n\r\n"),
     ("extension of 64 KiB", b"3;" + b"a" * 65_536 + b"\r\nabc\r\n0\r\n\r\n"),
     ("size line ends with LF", b"3\nabc\r\n0\r\n\r\n"),

@@ -341,7 +341,7 @@ def test_names_to_match() -> None:
 
 
 def test_leniencies_of_httptools_stay_off() -> None:
-    """Each of them re-opens one hole (RELIABILITY 3.1)."""
+    """Each of them re-opens one hole."""
     sources = Path(head_module.__file__).parent.glob("*.py")
     word = "set_dangerous_" + "leniencies"
     assert not [source.name for source in sources if word in source.read_text()]

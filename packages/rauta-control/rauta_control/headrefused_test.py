@@ -7,7 +7,7 @@ from rauta_control.headjudge_test import HOST, LIMITS, get, head, large, post, v
 from rauta_control.reasons import Reason
 
 REFUSED: list[tuple[str, bytes, Reason]] = [
-    # -- the appendix of RELIABILITY.md, as far as the head decides
+    # -- known attacks, as far as the head decides
     ("duplicate CL, same value", post(b"Content-Length: 3\r\nContent-Length: 3\r\n"), Reason.BAD_FRAMING),
     ("duplicate CL, differing", post(b"Content-Length: 3\r\nContent-Length: 4\r\n"), Reason.BAD_FRAMING),
     ("CL +3", post(b"Content-Length: +3\r\n"), Reason.BAD_FRAMING),

@@ -1,4 +1,4 @@
-"""Paths: the appendix of RELIABILITY.md and more, then properties against a slow reference."""
+"""Paths: known attacks and more, then properties against a slow reference."""
 
 import string
 

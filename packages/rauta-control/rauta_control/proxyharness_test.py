@@ -32,7 +32,7 @@ from rauta_control.parts import split
 from rauta_control.sharedmem import SharedWords, Vital, worker_base
 
 PATIENCE = 30.0  # seconds for anything that should take milliseconds: the machine may be busy
-ROOM = 16 << 20  # bytes by which a worker may grow over a transfer of any size (RELIABILITY)
+ROOM = 16 << 20  # bytes by which a worker may grow over a transfer of any size
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 _CHILD = """
