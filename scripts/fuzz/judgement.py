@@ -17,8 +17,6 @@ _KNOWN = frozenset(
     b"host x-id x-gone x-set x-add x-odd origin access-control-request-method x-kind cookie connection content-length"
     b" transfer-encoding expect x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id upgrade te".split()
 )
-
-
 _URI = (string.ascii_letters + string.digits + "%/:?&=+;.").encode()
 
 

@@ -31,16 +31,10 @@ def name(number: int) -> str:
     return f"r{number:05}"
 
 
-def backend(target: str) -> Object:
-    """The part of a route that an edit changes; also a JSON merge patch of it."""
-    return {"name": target, "port": 80}
-
-
 def rules(number: int, target: str) -> list[Object]:
     """The rules of a route to Service `target`."""
-    return [
-        {"matches": [{"path": {"type": "PathPrefix", "value": path(number)}}], "backendRefs": [backend(target)]},
-    ]
+    matches = [{"path": {"type": "PathPrefix", "value": path(number)}}]
+    return [{"matches": matches, "backendRefs": [{"name": target, "port": 80}]}]
 
 
 def route(number: int, target: str = "a") -> Object:

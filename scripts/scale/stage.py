@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from scripts.conformance.run import install
 from . import objects
 from .ledger import Ledger
 
-PARALLEL = 16  # objects created at a time
+PARALLEL = 16  # objects created or deleted at a time
 POLL = 0.01
 
 
@@ -35,23 +35,11 @@ class Stage:
 
     async def create(self, numbers: Iterable[int]) -> None:
         """Create routes."""
-        turn = asyncio.Semaphore(PARALLEL)
-
-        async def one(number: int) -> None:
-            async with turn:
-                await self.api.request("POST", objects.ROUTES, objects.route(number))
-
-        await asyncio.gather(*map(one, numbers))
+        await _parallel(self.api.request("POST", objects.ROUTES, objects.route(number)) for number in numbers)
 
     async def delete(self, numbers: Iterable[int]) -> None:
         """Delete routes."""
-        turn = asyncio.Semaphore(PARALLEL)
-
-        async def one(number: int) -> None:
-            async with turn:
-                await self.api.request("DELETE", f"{objects.ROUTES}/{objects.name(number)}")
-
-        await asyncio.gather(*map(one, numbers))
+        await _parallel(self.api.request("DELETE", f"{objects.ROUTES}/{objects.name(number)}") for number in numbers)
 
     async def point(self, number: int, target: str) -> Object:
         """Point a route at the other Service; the object as it is then."""
@@ -71,6 +59,16 @@ class Stage:
             before = ledger.total
             await asyncio.sleep(2)
             await until(settled, seconds)
+
+
+async def _parallel(requests: Iterable[Coroutine[None, None, object]]) -> None:
+    turn = asyncio.Semaphore(PARALLEL)
+
+    async def one(request: Coroutine[None, None, object]) -> None:
+        async with turn:
+            await request
+
+    await asyncio.gather(*map(one, requests))
 
 
 async def until(holds: Callable[[], bool], seconds: float) -> float:
