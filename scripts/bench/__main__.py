@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import resource
 import shutil
 import signal
 import sys
@@ -91,12 +90,6 @@ def check_tools(rows: Sequence[Row], nginx: Path | None) -> None:
         )
 
 
-def raise_file_limit() -> None:
-    """As many open files as we may have; what we start inherits it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def scratch_parent() -> Path | None:
     """Memory if there is room in it, else the system's choice."""
     return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
@@ -120,7 +113,7 @@ def measure(options: argparse.Namespace) -> int:
         print("only one core: proxy and load take it from each other, so the figures mean NOTHING", file=sys.stderr)
         if not options.smoke:
             raise BenchError("the benchmark needs two cores (--smoke does not)")
-    raise_file_limit()
+    machine.raise_file_limit()
     size = SMOKE_SIZE if options.smoke else Size(seconds=options.seconds or 2.0)
     slices = options.slices or (SMOKE_SLICES if options.smoke else SLICES)
     versions = {proxy.name: proxy.version(found[proxy.name]) for proxy in proxies}

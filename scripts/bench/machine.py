@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,12 @@ def ticks(stat: str) -> tuple[int, int]:
 def idle_share(before: tuple[int, int], after: tuple[int, int]) -> float:
     """The part of the cores' time, 0 to 1, that nobody used between two readings of `ticks`; of no time, none."""
     return (after[0] - before[0]) / max(1, after[1] - before[1])
+
+
+def raise_file_limit() -> None:
+    """As many open files as we may have: clients are many. What we start inherits it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def output(*command: str) -> str:

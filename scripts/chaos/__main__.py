@@ -5,8 +5,8 @@ import asyncio
 import sys
 import time
 
+from ..bench.machine import raise_file_limit
 from . import backends, certificates, clients, processes, resources
-from .gateway import raise_limit
 from .verdict import Fault, report
 
 FAULTS = sorted(
@@ -32,7 +32,7 @@ async def main() -> int:
     if options.list:
         print("\n".join(f"{fault.number:>2} {fault.title}" for fault in chosen))
         return 0
-    raise_limit()
+    raise_file_limit()
     failed = []
     for fault in chosen:
         begin = time.monotonic()

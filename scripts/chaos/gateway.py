@@ -134,9 +134,3 @@ async def stop(gateway: Gateway, seconds: float = 10.0) -> float:
         gateway.process.kill()
         await gateway.process.wait()
     return time.monotonic() - begin
-
-
-def raise_limit() -> None:
-    """Let this program open as many files as it may: its clients are many."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

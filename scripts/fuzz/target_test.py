@@ -14,6 +14,8 @@ from .rules import CHANGED
 from .target import Request, Rig, read, requests, responses
 
 LARGE = 20_000  # bytes; what is larger is about sizes, and slow in pieces
+KNOWN_REQUESTS = [case.sent for case in REQUESTS if len(case.sent) < LARGE]
+KNOWN_RESPONSES = [case.sent for case in RESPONSES if len(case.sent) < LARGE]
 
 
 @pytest.fixture(scope="module", params=[CONFIGURATION, CHANGED], ids=["plain", "changed"])
@@ -25,16 +27,14 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
 
 @pytest.mark.parametrize("size", [0, 1, 7])
 def test_known_requests(rig: Rig, size: int) -> None:
-    for case in REQUESTS:
-        if len(case.sent) < LARGE:
-            requests(rig, bytes((size,)) + case.sent)
+    for sent in KNOWN_REQUESTS:
+        requests(rig, bytes((size,)) + sent)
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 128])
 def test_known_responses(rig: Rig, size: int) -> None:
-    for case in RESPONSES:
-        if len(case.sent) < LARGE:
-            responses(rig, bytes((size,)) + case.sent)
+    for sent in KNOWN_RESPONSES:
+        responses(rig, bytes((size,)) + sent)
 
 
 PIECES = st.sampled_from(
@@ -55,13 +55,13 @@ PIECES = st.sampled_from(
 @settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_changed_requests(rig: Rig, data: st.DataObject) -> None:
-    requests(rig, _changed(data, [case.sent for case in REQUESTS if len(case.sent) < LARGE]))
+    requests(rig, _changed(data, KNOWN_REQUESTS))
 
 
 @settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_changed_responses(rig: Rig, data: st.DataObject) -> None:
-    responses(rig, _changed(data, [case.sent for case in RESPONSES if len(case.sent) < LARGE]))
+    responses(rig, _changed(data, KNOWN_RESPONSES))
 
 
 def _changed(data: st.DataObject, known: list[bytes]) -> bytes:

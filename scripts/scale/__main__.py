@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 
-from scripts.chaos.gateway import raise_limit
+from scripts.bench.machine import raise_file_limit
 from scripts.chaos.verdict import Verdict, lines
 from scripts.conformance import cache, gobuild, network, trial
 from scripts.conformance.problem import ConformanceError
@@ -81,7 +81,7 @@ def main() -> int:
         return network.enter("scripts.scale", sys.argv[1:])
 
     async def inner() -> int:
-        raise_limit()
+        raise_file_limit()
         return await measure(options, kept)
 
     return network.run("scale", outer, inner)
