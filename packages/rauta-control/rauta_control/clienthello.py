@@ -10,7 +10,7 @@ from __future__ import annotations
 
 MAX_HELLO = 16_384  # bytes in all; browsers with post-quantum key shares send 2,000, and nobody needs a second record
 
-_HANDSHAKE = 22
+_HANDSHAKE = b"\x16"  # the type of a record
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0  # the extension, and within it the type of a host name
 _RECORD = 5  # bytes of a record's head
@@ -50,7 +50,7 @@ def _hello(data: bytes) -> bytes:
     start = 0
     while True:
         head = data[start : start + _RECORD]
-        if head[:1] not in (b"", b"\x16"):
+        if head[:1] not in (b"", _HANDSHAKE):
             raise NotTLSError(plain=not start and head[:1].isalpha())
         if len(head) < _RECORD:
             raise UnfinishedError(start + _RECORD)

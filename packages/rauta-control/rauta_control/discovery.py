@@ -5,8 +5,6 @@ Nothing but the kind's name and its versions is written down here (kinds.py); th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from rauta_control.world import Key
@@ -41,9 +39,6 @@ class Place(msgspec.Struct, frozen=True):
     def item(self, key: Key) -> str:
         """The path of an object."""
         return f"{self.listing(key.namespace)}/{key.name}"
-
-
-Places = Mapping[str, Place]  # by kind
 
 
 def root(version: str) -> str:
