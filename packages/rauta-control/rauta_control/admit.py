@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rauta_control.anatomy import strays
-from rauta_control.apiresource import GATEWAY_GROUP, Resource
+from rauta_control.apiresource import GATEWAY_GROUP
 from rauta_control.kinds import KINDS, NOT_YET, AnyResource, KindEntry, decoder
 from rauta_control.problem import Judge, Level, Problem, nearest, printable, required, unsupported, wrong_type
 from rauta_control.rulebook import faults
@@ -95,11 +95,6 @@ def admit(document: Mapping[Any, Any] | bytes, policy: Policy = FILES, previous:
     if isinstance(entry, Problem):
         return _refuse(document, [entry])
     return _judge(entry, _prepared(entry, document, policy), policy, previous)
-
-
-def dump(resource: Resource) -> dict[str, Any]:
-    """The object as a document, defaults written out; what is empty where the default is empty is left out."""
-    return {"apiVersion": resource.api_version, "kind": resource.kind, **_fields(resource)}
 
 
 def prepare() -> None:
@@ -243,20 +238,3 @@ def _refuse(document: dict[Any, Any], problems: list[Problem]) -> Refused:
     )
     generation = meta.get("generation")
     return Refused(tuple(problems), kind, namespace, name, generation if type(generation) is int else 0)
-
-
-def _fields(part: msgspec.Struct) -> dict[str, Any]:
-    found = {}
-    for item in msgspec.structs.fields(part):
-        value = getattr(part, item.name)
-        if value or (item.default_factory is msgspec.NODEFAULT and value != item.default):
-            found[item.encode_name] = _plain(value)
-    return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        return _fields(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return msgspec.to_builtins(value)

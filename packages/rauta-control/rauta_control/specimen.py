@@ -10,8 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from rauta_control.admit import FILES, Admitted, Policy, admit
-from rauta_control.apiresource import GATEWAY_V1
+from rauta_control.apiresource import GATEWAY_V1, Resource
 
 ABSENT: Final = object()  # as a value: the field is taken out
 
@@ -144,6 +146,11 @@ def admitted(kind: str, changes: Mapping[str, Any] | None = None, policy: Policy
     raise ValueError("; ".join(map(str, verdict.problems)))
 
 
+def dump(resource: Resource) -> dict[str, Any]:
+    """The object as a document, defaults written out; what is empty where the default is empty is left out."""
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **_fields(resource)}
+
+
 def _put(holder: Any, steps: list[int | str], value: Any) -> None:
     step, *rest = steps
     if isinstance(holder, list) and step == len(holder):
@@ -156,3 +163,20 @@ def _put(holder: Any, steps: list[int | str], value: Any) -> None:
         del holder[step]
     else:
         holder[step] = value
+
+
+def _fields(part: msgspec.Struct) -> dict[str, Any]:
+    found = {}
+    for item in msgspec.structs.fields(part):
+        value = getattr(part, item.name)
+        if value or (item.default_factory is msgspec.NODEFAULT and value != item.default):
+            found[item.encode_name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return _fields(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return msgspec.to_builtins(value)

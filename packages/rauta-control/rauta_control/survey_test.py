@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rauta_control.admit import dump
 from rauta_control.anatomy import structure
 from rauta_control.httproute import HTTPRoute
 from rauta_control.kinds import KINDS
-from rauta_control.specimen import DOCUMENTS, complaints, specimen
+from rauta_control.specimen import DOCUMENTS, complaints, dump, specimen
 from rauta_control.survey import MAX_UNKNOWN, survey
 
 #: One of each type in an HTTPRoute, and what a user may have put there.
