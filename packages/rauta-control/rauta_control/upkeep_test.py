@@ -1,3 +1,5 @@
+"""Services of Gateways: what is written of them, when, and what is left alone."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -15,6 +17,12 @@ from rauta_control.world import Key, key_of
 TERMS = Terms("LoadBalancer", "rauta-system", "rauta", Range(10000, 10099))
 GW = Key("Gateway", "shop", "gw")
 SERVICE = Key("Service", "shop", "gw-rauta")
+#: The EndpointSlice of RAUTA's own Service.
+OWN = {
+    "metadata.labels": {"kubernetes.io/service-name": "rauta"},
+    "metadata.name": "rauta-1",
+    "metadata.namespace": "rauta-system",
+}
 
 
 class Cluster:
@@ -71,8 +79,7 @@ def listener(port: int = 80, target: int = 10050, gateway: str = "shop/gw") -> L
 def cluster() -> Cluster:
     made = Cluster()
     made.put("Gateway", {"spec.infrastructure": {"labels": {"team": "shop"}}})
-    own = {"metadata.labels": {"kubernetes.io/service-name": "rauta"}, "metadata.name": "rauta-1"}
-    made.put("EndpointSlice", own | {"metadata.namespace": "rauta-system"})
+    made.put("EndpointSlice", OWN)
     made.upkeep.stand([listener()])
     return made
 
@@ -149,8 +156,7 @@ def test_a_port_that_moved_and_pods_that_came_reach_the_slices() -> None:
     assert service.document["spec"]["ports"][0]["targetPort"] == 10060
     assert slice_.document["ports"][0]["port"] == 10060
     pods = [{"addresses": [f"10.0.0.{n}"]} for n in (1, 2)]
-    own = {"metadata.labels": {"kubernetes.io/service-name": "rauta"}, "metadata.name": "rauta-1"}
-    made.put("EndpointSlice", own | {"metadata.namespace": "rauta-system", "endpoints": pods})
+    made.put("EndpointSlice", OWN | {"endpoints": pods})
     (write,) = made.settle()
     assert write.document is not None
     assert [each["addresses"] for each in write.document["endpoints"]] == [["10.0.0.1"], ["10.0.0.2"]]
@@ -209,7 +215,7 @@ def test_a_refusal_is_a_problem_and_tried_again_later() -> None:
     made = cluster()
     for each in made.take():
         made.answer(each, 403)
-    assert made.upkeep.problems.keys() == {SERVICE, *made.upkeep.problems}
+    assert SERVICE in made.upkeep.problems
     assert len(made.upkeep.problems) == 2
     assert made.take() == []
     assert made.upkeep.next_due is not None
