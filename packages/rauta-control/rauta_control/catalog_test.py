@@ -4,14 +4,9 @@ import pytest
 
 from rauta_control.catalog import Catalog
 from rauta_control.documents import pieces
+from rauta_control.samples_test import service
 from rauta_control.slices import finish
 from rauta_control.world import Key
-
-SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: [{{port: {port}}}]}}\n"
-
-
-def service(name: str, port: object = 80) -> str:
-    return SERVICE.format(name=name, port=port)
 
 
 def key(name: str) -> Key:

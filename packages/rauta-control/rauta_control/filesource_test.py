@@ -13,10 +13,9 @@ from rauta_control import filesource
 from rauta_control.filesource import FileSource
 from rauta_control.kinds import AnyResource
 from rauta_control.log import Log
+from rauta_control.samples_test import service
 from rauta_control.source import Fault
 from rauta_control.world import Key
-
-SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: [{{port: {port}}}]}}\n"
 
 
 class Memory:
@@ -59,7 +58,7 @@ class Memory:
 
 def put(path: Path, name: str, port: int = 80) -> None:
     new = path.with_name(f".{path.name}")
-    new.write_text(SERVICE.format(name=name, port=port))
+    new.write_text(service(name, port))
     new.rename(path)
 
 

@@ -20,6 +20,11 @@ spec: {ports: [{port: 80}]}
 """
 
 
+def service(name: str, port: object = 80) -> str:
+    """A Service, which may be wrong: with a port that is none."""
+    return f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: [{{port: {port}}}]}}\n"
+
+
 def endpoints(kind: str, address: str) -> str:
     """Where the Service has its one endpoint: a slice of this address type."""
     return f"""---

@@ -18,6 +18,7 @@ from rauta_control.messages import Bound
 from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.recorder import Recorder
 from rauta_control.routespec import Address, route
+from rauta_control.samples_test import GATEWAY
 from rauta_control.settings import Settings as Terms
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 from rauta_control.slices import finish
@@ -31,12 +32,9 @@ SETTINGS = Settings(
     routes=(route("/=web:80"), route("shop.example/api=10.0.0.1:81*90,[fd00::1]:81*10")),
 )
 ADDRESSES = {"web": ("10.0.0.1", "10.0.0.2"), "10.0.0.1": ("10.0.0.1",), "fd00::1": ("fd00::1",)}
-MANIFEST = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: gw}
-spec: {gatewayClassName: rauta, listeners: [{name: http, port: 80, protocol: HTTP}]}
----
+MANIFEST = (
+    f"{GATEWAY}---"
+    + """
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: web}
@@ -64,6 +62,7 @@ kind: Service
 metadata: {name: web}
 spec: {ports: [{port: 80}]}
 """
+)
 
 
 @pytest.fixture
