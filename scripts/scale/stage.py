@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,11 +35,12 @@ class Stage:
 
     async def create(self, numbers: Iterable[int]) -> None:
         """Create routes."""
-        await _parallel(self.api.request("POST", objects.ROUTES, objects.route(number)) for number in numbers)
+        await _parallel(partial(self.api.request, "POST", objects.ROUTES, objects.route(each)) for each in numbers)
 
     async def delete(self, numbers: Iterable[int]) -> None:
         """Delete routes."""
-        await _parallel(self.api.request("DELETE", f"{objects.ROUTES}/{objects.name(number)}") for number in numbers)
+        paths = (f"{objects.ROUTES}/{objects.name(each)}" for each in numbers)
+        await _parallel(partial(self.api.request, "DELETE", path) for path in paths)
 
     async def point(self, number: int, target: str) -> Object:
         """Point a route at the other Service; the object as it is then."""
@@ -61,12 +62,12 @@ class Stage:
             await until(settled, seconds)
 
 
-async def _parallel(requests: Iterable[Coroutine[None, None, object]]) -> None:
+async def _parallel(requests: Iterable[Callable[[], Awaitable[object]]]) -> None:
     turn = asyncio.Semaphore(PARALLEL)
 
-    async def one(request: Coroutine[None, None, object]) -> None:
+    async def one(request: Callable[[], Awaitable[object]]) -> None:
         async with turn:
-            await request
+            await request()
 
     await asyncio.gather(*map(one, requests))
 

@@ -1,1 +1,1 @@
-"""The MCP server of the RAUTA gateway."""
+"""Reserved for the MCP server of the RAUTA gateway."""
