@@ -61,17 +61,22 @@ class Client:
     async def _ask(self, number: int) -> str:
         if self._open is None:
             self._open = await asyncio.open_connection(self._address, 80)
-        reader, writer = self._open
-        close = "" if self._keep else "Connection: close\r\n"
-        writer.write(f"GET {objects.path(number)} HTTP/1.1\r\nHost: {objects.host(number)}\r\n{close}\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        body = await reader.readexactly(length)
-        if not self._keep or b"connection: close" in head.lower():
-            writer.close()
+        head, body = await ask(*self._open, number, "" if self._keep else "Connection: close\r\n")
+        if not self._keep or b"connection: close" in head:
+            self._open[1].close()
             self._open = None
         status = head.split(b" ", 2)[1]
         return "" if status == b"200" and body in (b"a", b"b") else f"{status.decode()} {body!r}"
+
+
+async def ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int, fields: str = ""
+) -> tuple[bytes, bytes]:
+    """Ask for a route; the head of the answer, in lower case, and its body. Raises ValueError and IndexError, too."""
+    writer.write(f"GET {objects.path(number)} HTTP/1.1\r\nHost: {objects.host(number)}\r\n{fields}\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+    return head, await reader.readexactly(length)
 
 
 async def main(address: str, routes: int) -> None:

@@ -12,6 +12,7 @@ import time
 from scripts.conformance.problem import ConformanceError
 
 from . import objects
+from .load import ask
 
 TRIES = 200  # connections after which every worker must have had one
 PAUSE = 0.0005  # seconds between two requests to a worker
@@ -60,11 +61,8 @@ class Probe:
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> bytes:
     """The body of a route's answer; empty if it has none of ours."""
-    writer.write(f"GET {objects.path(number)} HTTP/1.1\r\nHost: {objects.host(number)}\r\n\r\n".encode())
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-    body = await reader.readexactly(length)
-    return body if head.startswith(b"HTTP/1.1 200") else b""
+    head, body = await ask(reader, writer, number)
+    return body if head.startswith(b"http/1.1 200") else b""
 
 
 def _owner(port: int) -> int:
