@@ -13,7 +13,7 @@ from rauta_control.inherit import Role, Run
 
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
        rauta-control check PATH      say what is wrong with manifests (file, folder or -); 1 if requests would fail
-       rauta-control translate PATH  print what manifests mean to the data plane
+       rauta-control translate PATH  print what they mean to the data plane
 
 RAUTA, an API gateway: accepts HTTP and HTTPS requests and passes them to backends.
 
@@ -99,7 +99,7 @@ def _unusable(settings: config.Settings) -> list[str]:
 
 def _check(argv: list[str]) -> int:
     if len(argv) != 1:
-        return _fail(2, ["check takes one PATH, a file or folder of manifests"])
+        return _fail(2, ["check takes one PATH: a file or folder of manifests, or - for the standard input"])
     from rauta_control.manifests import run_check  # noqa: PLC0415 - only this command translates here
     from rauta_control.settings import Settings  # noqa: PLC0415
 
@@ -108,7 +108,7 @@ def _check(argv: list[str]) -> int:
 
 def _translate(argv: list[str]) -> int:
     if len(argv) != 1:
-        return _fail(2, ["translate takes one PATH, a file or folder of manifests"])
+        return _fail(2, ["translate takes one PATH: a file or folder of manifests, or - for the standard input"])
     from rauta_agent_api.errors import AgentApiError  # noqa: PLC0415 - only this command translates here
     from rauta_control import offline  # noqa: PLC0415
 
