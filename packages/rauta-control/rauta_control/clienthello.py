@@ -1,9 +1,9 @@
 """The first bytes of a TLS connection: which server name the client wants. Pure.
 
-Read before the handshake, without taking the bytes: the certificate, the authorities for clients and the part of the
-configuration a connection belongs to are known before OpenSSL sees it, a name that nobody serves is closed without an
-alert, and who speaks HTTP to an HTTPS port can be told so. Only what leads to the name is looked at: the rest is for
-the handshake to judge. RFC 8446 4.1.2, RFC 6066 3.
+Read before the handshake: the certificate, the authorities for clients and the part of the configuration a connection
+belongs to are known before OpenSSL sees it, a name that nobody serves is closed without an alert, and who speaks HTTP
+to an HTTPS port can be told so. Only what leads to the name is looked at: the rest is for the handshake to judge.
+RFC 8446 4.1.2, RFC 6066 3.
 """
 
 from __future__ import annotations
@@ -24,50 +24,43 @@ class NotTLSError(ValueError):
         self.plain = plain
 
 
-class UnfinishedError(ValueError):
-    """More is needed: so many bytes in all."""
+class ClientHello:
+    """What a client says first: `feed` it as it comes. `data` is everything that came, for the handshake."""
 
-    def __init__(self, size: int) -> None:
-        super().__init__(f"{size} bytes are needed")
-        self.size = size
+    __slots__ = ("_message", "_start", "data")
 
+    def __init__(self) -> None:
+        self.data = b""
+        self._message = b""  # what the records held that are complete
+        self._start = 0  # of the first that is not
 
-def server_name(data: bytes) -> str:
-    """Return the name in a ClientHello, lower case and without a dot at its end; empty if the client gave none.
+    def feed(self, data: bytes) -> str | None:
+        """Take more of it; return the name, lower case and without a dot at its end, once all is here, else None.
 
-    Raises UnfinishedError or NotTLSError.
-    """
-    hello = _hello(data)
-    try:
-        return _find(hello)
-    except IndexError:
-        raise NotTLSError(plain=False) from None
-
-
-def _hello(data: bytes) -> bytes:
-    """The ClientHello after its head, put together from its records."""
-    parts = b""
-    start = 0
-    while True:
-        head = data[start : start + _RECORD]
-        if head[:1] not in (b"", _HANDSHAKE):
-            raise NotTLSError(plain=not start and head[:1].isalpha())
-        if len(head) < _RECORD:
-            raise UnfinishedError(start + _RECORD)
-        if head[1] != 3:  # the major version of every one
-            raise NotTLSError(plain=False)
-        size = _number(head, 3, 2)
-        end = start + _RECORD + size
-        if not size or end > MAX_HELLO:
-            raise NotTLSError(plain=False)
-        if len(data) < end:
-            raise UnfinishedError(end)
-        parts += data[start + _RECORD : end]
-        start = end
-        if parts[0] != _CLIENT_HELLO:
-            raise NotTLSError(plain=False)
-        if len(parts) >= 4 and len(parts) >= 4 + _number(parts, 1, 3):
-            return parts[4 : 4 + _number(parts, 1, 3)]
+        Empty if the client gave none. No record is looked at twice: a client may put each byte into one of its own.
+        Raises NotTLSError.
+        """
+        self.data += data
+        while len(self._message) < 4 or len(self._message) < 4 + _number(self._message, 1, 3):
+            head = self.data[self._start : self._start + _RECORD]
+            if head[:1] not in (b"", _HANDSHAKE):
+                raise NotTLSError(plain=not self._start and head[:1].isalpha())
+            if len(head) < _RECORD:
+                return None
+            begin = self._start + _RECORD
+            end = begin + _number(head, 3, 2)
+            if head[1] != 3 or end == begin or end > MAX_HELLO:  # 3 is the major version of every one
+                raise NotTLSError(plain=False)
+            if len(self.data) < end:
+                return None
+            self._message += self.data[begin:end]
+            self._start = end
+            if self._message[0] != _CLIENT_HELLO:
+                raise NotTLSError(plain=False)
+        try:
+            return _find(self._message[4 : 4 + _number(self._message, 1, 3)])
+        except IndexError:
+            raise NotTLSError(plain=False) from None
 
 
 def _find(hello: bytes) -> str:

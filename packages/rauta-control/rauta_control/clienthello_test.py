@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rauta_control.clienthello import MAX_HELLO, NotTLSError, UnfinishedError, server_name
+from rauta_control import clienthello
+from rauta_control.clienthello import ClientHello, NotTLSError
 
 
 def hello(name: str | None, *, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
@@ -36,6 +36,16 @@ def split(data: bytes, *sizes: int) -> bytes:
 HELLO = hello("Shop.Example")
 
 
+def server_name(*pieces: bytes) -> str | None:
+    """What is known after the last of the pieces, and nothing before it."""
+    reader = ClientHello()
+    for piece in pieces[:-1]:
+        assert reader.feed(piece) is None
+    name = reader.feed(pieces[-1])
+    assert reader.data == b"".join(pieces)
+    return name
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_the_name_is_found(version: ssl.TLSVersion) -> None:
     assert server_name(hello("a.example", version=version)) == "a.example"
@@ -54,21 +64,29 @@ def test_without_extensions_there_is_no_name() -> None:
     assert server_name(b"\x16\x03\x01" + len(record).to_bytes(2) + record) == ""
 
 
-def test_a_part_says_how_much_is_needed() -> None:
-    for count in range(len(HELLO)):
-        with pytest.raises(UnfinishedError) as error:
-            server_name(HELLO[:count])
-        assert count < error.value.size <= len(HELLO)
+@pytest.mark.parametrize("sizes", [(), (1,), (3, 2), (100, 1, 1), (1,) * len(HELLO)])
+def test_a_hello_of_any_records_in_any_pieces(sizes: tuple[int, ...]) -> None:
+    several = split(HELLO, *sizes)
+    assert server_name(several) == "shop.example"
+    assert server_name(*(several[at : at + 1] for at in range(len(several)))) == "shop.example"
+    for at in range(1, len(several)):
+        assert server_name(several[:at], several[at:]) == "shop.example"
 
 
-def test_a_hello_of_several_records() -> None:
-    for sizes in ((1,), (3, 2), (100, 1, 1)):
-        several = split(HELLO, *sizes)
-        assert server_name(several) == "shop.example"
-        for count in range(len(several)):
-            with pytest.raises(UnfinishedError) as error:
-                server_name(several[:count])
-            assert count < error.value.size <= len(several)
+def test_no_record_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    number = clienthello._number
+
+    def counted(data: bytes, at: int, size: int) -> int:
+        looked.append(at)
+        return number(data, at, size)
+
+    monkeypatch.setattr(clienthello, "_number", counted)
+    several = split(HELLO, *(1 for _ in HELLO))
+    reader = ClientHello()
+    for at in range(len(several)):
+        reader.feed(several[at : at + 1])
+    assert len(looked) < 4 * len(several)
 
 
 @pytest.mark.parametrize(("data", "plain"), [(b"GET / HTTP/1.1\r\n", True), (b"P", True), (b"\x80\x2e\x01", False)])
@@ -95,12 +113,19 @@ def test_nonsense(data: bytes) -> None:
 
 
 @given(st.integers(0, len(HELLO) - 1), st.binary(min_size=1, max_size=8), st.integers(0, len(HELLO)))
-def test_whatever_comes_has_one_of_three_outcomes(at: int, junk: bytes, count: int) -> None:
-    data = (HELLO[:at] + junk + HELLO[at + len(junk) :])[:count]
-    needed = len(data) + 1
-    with suppress(NotTLSError):
-        try:
-            server_name(data)
-        except UnfinishedError as error:
-            needed = error.size
-    assert len(data) < needed <= MAX_HELLO
+def test_pieces_do_not_change_what_it_is(at: int, junk: bytes, cut: int) -> None:
+    data = HELLO[:at] + junk + HELLO[at + len(junk) :]
+    assert outcome(data) == outcome(data[:cut], data[cut:])
+
+
+def outcome(*pieces: bytes) -> str | None:
+    """The name, None if there is more to come, or `not TLS`."""
+    reader = ClientHello()
+    try:
+        for piece in pieces:
+            name = reader.feed(piece)
+            if name is not None:
+                break
+    except NotTLSError:
+        return "not TLS"
+    return name

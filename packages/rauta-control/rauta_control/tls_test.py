@@ -151,16 +151,20 @@ def test_http_on_the_port_is_told_so() -> None:
         assert proxy.vital(Vital.REASONS + Reason.PLAIN_HTTP.number) == 1
 
 
-def test_a_hello_in_pieces() -> None:
+@pytest.mark.parametrize("size", [1, 150])
+def test_a_hello_in_pieces(size: int) -> None:
     with serving(Site("*", (pair("a.example"),))) as proxy, proxy.client() as client:
         into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context().wrap_bio(into, out, server_hostname="a.example")
+        given = context()
+        given.set_alpn_protocols(["http/1.1", *(f"{number:0>200}" for number in range(3))])  # of a browser's size
+        tls = given.wrap_bio(into, out, server_hostname="a.example")
         with pytest.raises(ssl.SSLWantReadError):
             tls.do_handshake()
         first = out.read()
-        for piece in (first[:3], first[3:60], first[60:-1], first[-1:]):
-            client.send(piece)
-            time.sleep(0.02)
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(first), size):
+            client.send(first[at : at + size])
+            time.sleep(0.002)  # to be seen one by one
         shake(client, tls, into, out)
         client.send(out.read())
         tls.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")

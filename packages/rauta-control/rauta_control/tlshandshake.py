@@ -1,8 +1,7 @@
 """A client's connection to a TLS listener, until its handshake is over.
 
-First the ClientHello is looked at in the socket (MSG_PEEK, clienthello.py), then OpenSSL gets the connection with the
-context for that name. SO_RCVLOWAT spares turns of the loop while a long hello is not complete. One deadline holds for
-all of it; a failure is counted by its kind and closes the connection without an alert, which is what clients of the
+First the ClientHello is read (clienthello.py), then OpenSSL gets it with the context for that name. One deadline holds
+for all of it; a failure is counted by its kind and closes the connection without an alert, which is what clients of the
 Gateway API's conformance suite expect of a name that nobody serves.
 """
 
@@ -14,7 +13,7 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from rauta_control.clienthello import MAX_HELLO, NotTLSError, UnfinishedError, server_name
+from rauta_control.clienthello import MAX_HELLO, ClientHello, NotTLSError
 from rauta_control.leaving import FRESH_TIME
 from rauta_control.reasons import HandshakeFailure, Reason, answer
 from rauta_control.tlstransport import SecureTransport, serve
@@ -30,7 +29,7 @@ _NO_CERTIFICATE = frozenset({"CERTIFICATE_VERIFY_FAILED", "PEER_DID_NOT_RETURN_A
 class Handshake:
     """One connection. It is in the worker's sweep and among its open connections until it ends or a Downstream is."""
 
-    __slots__ = ("_address", "_number", "_seen", "_sock", "_task", "_worker", "deadline", "port")
+    __slots__ = ("_address", "_hello", "_number", "_sock", "_task", "_worker", "deadline", "port")
 
     def __init__(self, worker: Worker, port: Port, sock: socket.socket, address: str, number: int) -> None:
         self._worker = worker
@@ -38,7 +37,7 @@ class Handshake:
         self._sock = sock
         self._address = address
         self._number = number
-        self._seen = -1  # bytes of the hello
+        self._hello = ClientHello()
         self._task: asyncio.Task[None] | None = None  # while OpenSSL is at work
         self.deadline = worker.now + worker.limits.head_timeout
         sock.setblocking(False)
@@ -47,16 +46,11 @@ class Handshake:
 
     def _readable(self) -> None:
         try:
-            data = self._sock.recv(MAX_HELLO, socket.MSG_PEEK)
-            if len(data) == self._seen or not data:  # woken although there is nothing new: it is the end
+            data = self._sock.recv(MAX_HELLO)
+            if not data:
                 raise ConnectionResetError
-            self._seen = len(data)
-            name = server_name(data)
+            name = self._hello.feed(data)
         except BlockingIOError:
-            return
-        except UnfinishedError as unfinished:
-            with suppress(OSError):  # where it is not to be had, the loop is woken more often than it need be
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, unfinished.size)
             return
         except NotTLSError as error:
             self._refuse() if error.plain else self._fail(HandshakeFailure.NOT_TLS)
@@ -64,13 +58,13 @@ class Handshake:
         except OSError:
             self._fail(HandshakeFailure.CLIENT_CLOSED)
             return
+        if name is None:
+            return
         site = self.port.site(name)
         if site is None:
             self._fail(HandshakeFailure.UNKNOWN_NAME)
             return
         self._worker.loop.remove_reader(self._sock)
-        with suppress(OSError):
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         self._task = self._worker.start(self._shake(site, name))
 
     async def _shake(self, site: Site, name: str) -> None:
@@ -86,7 +80,7 @@ class Handshake:
         except asyncio.CancelledError:
             failure = HandshakeFailure.TIMEOUT
         else:
-            exchange = _Exchange(context, downstream, worker.loop.create_future())
+            exchange = _Exchange(context, self._hello.data, downstream, worker.loop.create_future())
             try:
                 await worker.loop.connect_accepted_socket(lambda: exchange, self._sock)
                 failure = await exchange.done
@@ -141,15 +135,21 @@ class _Exchange(asyncio.Protocol):
     _transport: asyncio.Transport | None = None
 
     def __init__(
-        self, context: ssl.SSLContext, downstream: Downstream, done: asyncio.Future[HandshakeFailure | None]
+        self,
+        context: ssl.SSLContext,
+        hello: bytes,
+        downstream: Downstream,
+        done: asyncio.Future[HandshakeFailure | None],
     ) -> None:
         self._session = serve(context)
+        self._hello = hello
         self._downstream = downstream
         self.done = done
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._transport = cast("asyncio.Transport", transport)
+        self.data_received(self._hello)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
