@@ -25,6 +25,7 @@ from rauta_control.ir import Secret
 
 MAX_CONTEXTS = 1_024  # kept by a worker; some 25 KiB each
 LIFETIME = 86_400.0  # seconds
+RETRY = 5.0  # seconds, where it could not be made: what was missing may have been memory or a descriptor
 CIPHERS = ":".join(
     f"ECDHE-{key}-{cipher}"
     for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
@@ -61,7 +62,12 @@ class Contexts:
         self._made[key] = made
         if len(self._made) > MAX_CONTEXTS:
             del self._made[next(iter(self._made))]
-        return await asyncio.shield(made.context)
+        try:
+            return await asyncio.shield(made.context)
+        except (OSError, ValueError):
+            if self._made.get(key) is made:
+                self._made[key] = made._replace(until=min(made.until, now + RETRY))
+            raise
 
     def __len__(self) -> int:
         return len(self._made)
