@@ -6,11 +6,18 @@ import sys
 import time
 
 from ..bench.machine import raise_file_limit
-from . import backends, certificates, clients, processes, resources
+from . import backends, certificates, clients, handshakes, processes, resources
 from .verdict import Fault, report
 
 FAULTS = sorted(
-    (*processes.FAULTS, *backends.FAULTS, *certificates.FAULTS, *clients.FAULTS, *resources.FAULTS),
+    (
+        *processes.FAULTS,
+        *backends.FAULTS,
+        *certificates.FAULTS,
+        *handshakes.FAULTS,
+        *clients.FAULTS,
+        *resources.FAULTS,
+    ),
     key=lambda each: each.number,
 )
 SMOKE = 0.02  # of the size, for those that make sense small

@@ -15,7 +15,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`number` is its place in the list of docs/chaos.md. `run(size)`: 1 is all of it, less for a smoke test."""
+    """`number` names it to `--faults`, and stays its own. `run(size)`: 1 is all of it, less for a smoke test."""
 
     number: int
     title: str
