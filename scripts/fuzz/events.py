@@ -1,12 +1,14 @@
 """The target `events`: clients, backends, gates, clocks and configurations do what the bytes say, in any order.
 
 What requests say is well formed: it is the order of things that is tried here, over rules that do everything. Each
-request carries a number, which whoever answers repeats, so that nothing can get mixed up unnoticed.
+request carries a number, which whoever answers repeats, so that nothing can get mixed up unnoticed. Two of three
+clients have TLS, and some say the same several times, so that what is remembered of it is used.
 """
 
 from __future__ import annotations
 
 import random
+import ssl
 
 from rauta_control.faketransport_test import End
 from rauta_control.fakewire_test import Wire
@@ -14,8 +16,9 @@ from rauta_control.gate import Answer
 from rauta_control.table import Rule
 
 from .judgement import judge_answers, judge_copies
-from .players import KINDS, Asked, Browser, Gate, Peer
+from .players import KINDS, PLAIN, Asked, Browser, Gate, Peer
 from .rules import CONFIGURATIONS, GATED, PATHS
+from .secure import CUTS, SecureEnd
 from .target import Rig
 
 METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"PATCH")
@@ -64,13 +67,13 @@ class Play:
 
     def step(self) -> None:
         """One event."""
-        match self.pick(13):
+        match self.pick(15):
             case 0 | 1:
                 self._ask()
             case 2:
                 self._send()
             case 3 | 4 | 5:
-                self._answer()
+                self._answer(self.pick(KINDS))
             case 6:
                 self.wire.wait(
                     *((0.01, 0.01), (0.03, 0.01), (0.3, 0.1), (1.1, 0.1), (6.0, 1.0), (70.0, 10.0))[self.pick(6)]
@@ -86,7 +89,10 @@ class Play:
             case 10:
                 self._connections()
             case 12:
-                self._drain()
+                if not self.pick(4):
+                    self._drain()
+            case 13:
+                self._repeat()
             case _:
                 self._flow()
         self.look()
@@ -104,7 +110,7 @@ class Play:
 
     def _ask(self) -> None:
         if len(self.browsers) < MAX_CLIENTS and (not self.browsers or self.pick(3) == 0):
-            self.browsers.append(Browser(self.wire.client(f"198.51.100.{len(self.browsers)}")))
+            self.browsers.append(Browser(self._connect_client(f"198.51.100.{len(self.browsers)}")))
         browser = self.browsers[self.pick(len(self.browsers))]
         number = len(self.asked) + 1
         method, path = METHODS[self.pick(len(METHODS))], PATHS[self.pick(len(PATHS))]
@@ -118,10 +124,34 @@ class Play:
         elif shape == 4:
             fields += b"Expect: 100-continue\r\n"
         line = b"%b %b/x?id=%d%b HTTP/1.%d\r\n" % (method, path.encode(), number, query, shape != 1)
-        asked = self.asked[number] = Asked(number, method, path, body, b"Upgrade" in extra)
-        browser.asked.append(asked)
-        browser.todo += b"%bHost: H%d:80\r\nX-Id: %d\r\n%b%b\r\n%b" % (line, number, number, extra, fields, framed)
+        message = b"%bHost: H%d:80\r\nX-Id: %d\r\n%b%b\r\n%b" % (line, number, number, extra, fields, framed)
+        self.asked[number] = Asked(number, method, path, body, b"Upgrade" in extra, message)
+        browser.ask(self.asked[number])
         self._say(browser)
+
+    def _repeat(self) -> None:
+        """Somebody says the same several times, and is answered each time, most often at once and well."""
+        if not self.browsers:
+            return
+        browser = self.browsers[self.pick(len(self.browsers))]
+        if not browser.asked or browser.asked[-1].body or self.pick(2):
+            number = len(self.asked) + 1
+            message = b"GET /plain/x?id=%d HTTP/1.1\r\nHost: H%d:80\r\nX-Id: %d\r\n\r\n" % (number, number, number)
+            self.asked[number] = Asked(number, b"GET", "/plain", b"", False, message)  # of PATHS, what is remembered
+            browser.ask(self.asked[number])
+        for _ in range(self.pick(6)):
+            self._say(browser)
+            self.look()
+            self._answer(PLAIN if self.pick(4) else self.pick(KINDS))
+            self.look()
+            browser.ask(browser.asked[-1])
+
+    def _connect_client(self, address: str) -> End | SecureEnd:
+        kind = self.pick(3)
+        if not kind:
+            return self.wire.client(address)
+        version = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)[kind - 1]
+        return SecureEnd(self.wire, address, version, CUTS[self.pick(len(CUTS))])
 
     def _send(self) -> None:
         if self.browsers:
@@ -133,11 +163,11 @@ class Play:
         if said and browser.end.open and not browser.done:
             browser.end.say(said)
 
-    def _answer(self) -> None:
+    def _answer(self, kind: int) -> None:
         busy = [peer for peer in self.peers if peer.end.open and (peer.copy or peer.rest)]
         if busy:
             peer = busy[self.pick(len(busy))]
-            peer.say(self.pick(KINDS))
+            peer.say(kind)
         elif idle := [peer for peer in self.peers if peer.end.open]:
             idle[self.pick(len(idle))].say(0)
 
@@ -176,8 +206,8 @@ class Play:
         self.wire.loop.connecting.clear()
         self.wire.loop.settle()
 
-    def _ends(self) -> list[End]:
-        ends = [*(browser.end for browser in self.browsers), *(peer.end for peer in self.peers)]
+    def _ends(self) -> list[End | SecureEnd]:
+        ends: list[End | SecureEnd] = [*(browser.end for browser in self.browsers), *(peer.end for peer in self.peers)]
         return [end for end in ends if not end.lost]
 
     def _drain(self) -> None:

@@ -59,7 +59,7 @@ def _judge_head(asked: Asked, head: h11.Response) -> None:
     if not own:
         assert fields[b"x-id"] == [b"%d" % asked.number], f"{fields} for {asked.number}"
         answers = [copy.answered for copy in asked.copies if copy.end.port not in SHADOWS]
-        assert answers[-1:] == [head.status_code], (asked, head)
+        assert head.status_code in (answers if asked.times > 1 else answers[-1:]), (asked, head)
     if asked.path in {"/edit", "/cors"} and not own:
         assert fields[b"x-version"] == ["é".encode()]
         assert fields[b"set-cookie"] == [b"c=3"]
@@ -92,7 +92,7 @@ def judge_copies(asked: Asked) -> None:
     rules = [rule for rule in RULES.values() if rule.path == asked.path]
     attempts = max(rule.retry.attempts if rule.retry else 1 for rule in rules)
     codes = {code for rule in rules if rule.retry for code in rule.retry.codes}
-    assert len(first) <= 1 + attempts, f"{len(first)} copies of {asked}"
-    for copy in first[:-1]:
+    assert len(first) <= asked.times * (1 + attempts), f"{len(first)} copies of {asked}"
+    for copy in first[:-1] if asked.times == 1 else ():
         assert copy.answered in codes or not copy.answered, copy
         assert copy.answered or asked.method in IDEMPOTENT, f"{asked.method!r} sent again: {asked.path}"

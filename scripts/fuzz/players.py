@@ -11,19 +11,24 @@ import h11
 from rauta_control.faketransport_test import End
 from rauta_control.gate import Inquiry, Verdict
 
+from .secure import SecureEnd
+
 KINDS = 16  # of what a backend may say
+PLAIN = 5  # of them: a whole answer, its length first
 _HEAD = b"X-Id: %d\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Type: x\r\nVary: Accept, Origin\r\n"
 
 
 @dataclass
 class Asked:
-    """A request that a client means to send; `copies` are what backends got of it."""
+    """A request that a client means to send, perhaps several `times`; `copies` are what backends got of it."""
 
     number: int
     method: bytes
     path: str
     body: bytes
     upgrade: bool
+    message: bytes
+    times: int = 0
     copies: list[Copy] = field(default_factory=list)
 
 
@@ -68,12 +73,18 @@ class Gate:
 class Browser:
     """A client: what it still has to say, and what it asked."""
 
-    def __init__(self, end: End) -> None:
+    def __init__(self, end: End | SecureEnd) -> None:
         self.end = end
         self.todo = b""
         self.done = False  # has said that no more comes, or left
         self.asked: list[Asked] = []
         self.heard = b""
+
+    def ask(self, asked: Asked) -> None:
+        """Mean to say it, for the first time or once more, byte by byte the same."""
+        asked.times += 1
+        self.asked.append(asked)
+        self.todo += asked.message
 
 
 class Peer:

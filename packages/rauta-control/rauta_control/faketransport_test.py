@@ -271,14 +271,19 @@ def patch_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have rawsocket look at Ends."""
 
     def read(transport: asyncio.Transport) -> bytes:
-        words = cast("End", transport).last_words
+        words = _end(transport).last_words
         return words.pop(0) if words else b""
 
     def reset(transport: asyncio.Transport) -> None:
-        cast("End", transport).reset = True
+        _end(transport).reset = True
         transport.abort()
 
-    monkeypatch.setattr(rawsocket, "unsent", lambda transport: len(transport.buffer))
-    monkeypatch.setattr(rawsocket, "unread", lambda transport: sum(map(len, filter(None, transport.inbox))))
+    monkeypatch.setattr(rawsocket, "unsent", lambda transport: len(_end(transport).buffer))
+    monkeypatch.setattr(rawsocket, "unread", lambda transport: sum(map(len, filter(None, _end(transport).inbox))))
     monkeypatch.setattr(rawsocket, "read", read)
     monkeypatch.setattr(rawsocket, "reset", reset)
+
+
+def _end(transport: asyncio.Transport) -> End:
+    """What is the socket of this one: with TLS it is beneath it."""
+    return cast("End", getattr(transport, "_socket", transport))
