@@ -7,13 +7,14 @@ import re
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from weakref import ref
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rauta_control import ir
+from rauta_control import downstream, ir
 from rauta_control.faketransport_test import patch_sockets
 from rauta_control.fakewire_test import CHUNKED, CONFIGURATION, GET, GET10, HEAD, MISSING, OK, Wire
 from rauta_control.fakewire_test import cluster as backends
@@ -36,6 +37,10 @@ HEADS = (
     MISSING,
     GET.replace(b"/ ", b"/none "),
     GET.replace(b"Host: h", b"Host: a b"),
+    GET.replace(b"/ ", b"http://h/ "),
+    GET.replace(b"\r\n\r\n", b"\r\nVia: 1.1 gw\r\n\r\n"),
+    GET.replace(b"\r\n\r\n", b"\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\n"),
+    GET.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 192.0.2.2, 198.51.100.8\r\nX-Forwarded-Host: x\r\n\r\n"),
 )
 REPLIES = (
     OK,
@@ -69,16 +74,46 @@ def play(wire: Wire, exchanges: list[tuple[bytes, bytes]], *, anew: bool) -> lis
     return seen
 
 
+@pytest.mark.parametrize("given_settings", [{}, {"trusted_proxies": ("198.51.100.0/24",)}, {"via": "gw"}])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(HEADS), st.sampled_from(REPLIES)), max_size=12), st.integers(1, 3))
 def test_requests_on_one_connection_are_what_each_would_be_on_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: list[tuple[bytes, bytes]], times: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given_settings: dict[str, Any],
+    exchanges: list[tuple[bytes, bytes]],
+    times: int,
 ) -> None:
     patch_sockets(monkeypatch)
     repeated = [exchange for exchange in exchanges for _ in range(times)]
     logs = tempfile.mkdtemp(dir=tmp_path)
-    with closing(Wire(f"{logs}/one")) as one, closing(Wire(f"{logs}/each")) as each:
+    one, each = (Wire(f"{logs}/{name}", **given_settings) for name in ("one", "each"))
+    with closing(one), closing(each):
         assert play(one, repeated, anew=False) == play(each, repeated, anew=True)
+        assert [told(line) for line in one.log()] == [told(line) for line in each.log()]
+
+
+def told(line: dict[str, object]) -> dict[str, object]:
+    """A line of the log without what always differs."""
+    ours = {"time", "duration_us", *(("request_id",) if line["request_id"] != "mine" else ())}
+    return {name: value for name, value in line.items() if name not in ours}
+
+
+def test_shares_are_drawn_anew_each_time(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    chances = iter((0.1, 0.9, 0.1, 0.9, 0.9, 0.1))
+    monkeypatch.setattr(downstream, "random", lambda: next(chances))
+    shares = (ir.ClusterWeight("c"), ir.ClusterWeight("d"))
+    rule = ir.Rule("r", "app", "l|*", "/", "prefix", shares, slot=0, epoch=1)
+    wire.publish(*(each for each in CONFIGURATION if each.key != "rule/r"), backends("d", 8002), rule)
+    client = wire.client()
+    asked = []
+    for _ in range(6):
+        client.say(GET)
+        busy = [end for end in wire.backends if end.heard()]
+        asked += [end.port for end in busy]
+        busy[0].say(OK)
+    assert asked == [8001, 8002, 8001, 8002, 8002, 8001]
+    assert wire.downstream(client).known is not None
 
 
 def test_a_head_that_comes_again_is_not_decided_again(wire: Wire) -> None:
