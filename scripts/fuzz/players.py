@@ -15,7 +15,7 @@ from .secure import SecureEnd
 
 KINDS = 16  # of what a backend may say
 PLAIN = 5  # of them: a whole answer, its length first
-_HEAD = b"X-Id: %d\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Type: x\r\nVary: Accept, Origin\r\n"
+_HEAD = b"Date: x\r\nX-Id: %d\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Type: x\r\nVary: Accept, Origin\r\n"
 
 
 @dataclass

@@ -13,7 +13,7 @@ from rauta_control.faketransport_test import patch_sockets
 from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire
 
 INPUTS = 100  # through one worker before the next; its log and counters grow
-HEAD_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+HEAD_OK = b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\n\r\n"
 _LARGE = 1 << 22
 
 

@@ -199,7 +199,7 @@ def test_once_the_client_has_heard_anything_there_is_no_other_attempt(wire: Wire
     assert asked(wire) == 1
     assert client.heard().endswith(BUSY)
     client.say(get("/broken"))
-    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 9\r\n\r\nx")
     wire.backend.break_off()
     wait(wire, SOON)
     assert asked(wire) == 1
@@ -317,7 +317,7 @@ def test_what_is_left_of_an_unwanted_response(wire: Wire, rest: tuple[bytes, ...
     client = wire.client()
     client.say(get("/retry"))
     first = wire.backend
-    first.say(b"HTTP/1.1 503 \r\n" + rest[0])
+    first.say(b"HTTP/1.1 503 \r\nDate: x\r\n" + rest[0])
     for piece in rest[1:]:
         assert wire.pool == []
         first.say(piece)
@@ -332,7 +332,7 @@ def test_an_unwanted_response_that_does_not_end_is_not_waited_for(wire: Wire) ->
     client = wire.client()
     client.say(get("/retry"))
     first = wire.backend
-    first.say(b"HTTP/1.1 503 \r\nContent-Length: 4\r\n\r\nbu")
+    first.say(b"HTTP/1.1 503 \r\nDate: x\r\nContent-Length: 4\r\n\r\nbu")
     wait(wire, SOON)
     assert wire.backend is not first
     wire.backend.say(OK)

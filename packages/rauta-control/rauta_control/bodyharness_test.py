@@ -18,7 +18,7 @@ from rauta_control.sharedmem import Vital
 SIZE = 24 << 20  # bytes: more than all buffers on the way hold
 PART = 4 << 20  # of it, sent at first
 BODY = (random.Random(5).randbytes(999_983) * 26)[:SIZE]  # noqa: S311 - just bytes, out of step with all buffers
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE
+HEAD = b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: %d\r\n\r\n" % SIZE
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % SIZE
 AFTER = b"GET /after HTTP/1.1\r\nHost: h\r\n\r\n"
 

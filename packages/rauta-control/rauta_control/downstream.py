@@ -356,13 +356,9 @@ class Downstream(ClientState):
 
     def _say(self, reason: Reason, response: bytes) -> None:
         """Give a whole answer of our own, for `reason`; it says when (RFC 9110 6.6.1)."""
-        worker = self.worker
-        second = int(monotonic() + worker.wall)
-        if second != worker.second:
-            worker.set_second(second)
         head, _, body = response.partition(b"\r\n\r\n")
         if b"\r\ndate:" not in head.lower():  # a filter or a gate may say something else
-            response = b"%b\r\nDate: %b\r\n\r\n%b" % (head, worker.date, body)
+            response = b"%b\r\nDate: %b\r\n\r\n%b" % (head, self.worker.today(), body)
         self.bytes_out += len(response)
         self.transport.write(response)
         record(self, reason)

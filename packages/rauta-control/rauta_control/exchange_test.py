@@ -98,14 +98,35 @@ def test_fields_of_responses_are_edited_and_framing_is_not(made: Make) -> None:
     wire = made(Filters(response=HeaderEdit((("X-Set", "new"),), (("X-Add", "b"),), ("X-Gone",))))
     client = wire.client()
     client.say(get("/"))
-    wire.backend.say(b"HTTP/1.1 200 OK\r\nx-set: old\r\nX-Add: a\r\nX-Gone: 1\r\nContent-Length: 2\r\n\r\n", b"ok")
-    assert client.heard() == (b"HTTP/1.1 200 OK\r\nX-Add: a\r\nContent-Length: 2\r\nX-Set: new\r\nX-Add: b\r\n\r\nok")
-    client.say(get("/"))  # both connections live on
-    wire.backend.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Gone: 1\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+    wire.backend.say(
+        b"HTTP/1.1 200 OK\r\nDate: x\r\nx-set: old\r\nX-Add: a\r\nX-Gone: 1\r\nContent-Length: 2\r\n\r\n", b"ok"
+    )
     assert client.heard() == (
-        b"HTTP/1.1 200 OK\r\nX-Set: new\r\nX-Add: b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nDate: x\r\nX-Add: a\r\nContent-Length: 2\r\nX-Set: new\r\nX-Add: b\r\n\r\nok"
+    )
+    client.say(get("/"))  # both connections live on
+    wire.backend.say(
+        b"HTTP/1.1 200 OK\r\nDate: x\r\nTransfer-Encoding: chunked\r\nX-Gone: 1\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    )
+    assert client.heard() == (
+        b"HTTP/1.1 200 OK\r\nDate: x\r\nX-Set: new\r\nX-Add: b\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
     )
     assert len(wire.backends) == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"), [(HeaderEdit((("date", "y"),)), b"date: y\r\n"), (HeaderEdit((), (), ("Date",)), b"")]
+)
+@pytest.mark.parametrize("date", [b"Date: x\r\n", b""])
+def test_a_date_of_ours_is_edited_like_one_of_the_backend(
+    made: Make, edit: HeaderEdit, said: bytes, date: bytes
+) -> None:
+    wire = made(Filters(response=edit))
+    client = wire.client()
+    client.say(get("/"))
+    wire.backend.say(b"HTTP/1.1 204 No Content\r\n%b\r\n" % date)
+    assert client.heard() == b"HTTP/1.1 204 No Content\r\n%b\r\n" % said
 
 
 def test_interim_responses_and_errors_of_our_own_are_not_edited(made: Make) -> None:
@@ -291,8 +312,10 @@ def test_responses_are_shared_as_the_rule_says(made: Make, origin: str, granted:
     client = wire.client()
     client.say(f"{method} / HTTP/1.1\r\nHost: h\r\nOrigin: {origin}\r\n\r\n".encode())
     assert f"origin: {origin}\r\n".encode() in wire.backend.heard().lower()
-    wire.backend.say(b"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: 2\r\n\r\nok")
-    assert client.heard() == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + granted + b"Vary: Origin\r\n\r\nok"
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: 2\r\n\r\nok")
+    assert (
+        client.heard() == b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\n" + granted + b"Vary: Origin\r\n\r\nok"
+    )
 
 
 def test_browsers_may_read_our_errors(made: Make) -> None:

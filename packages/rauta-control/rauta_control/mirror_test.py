@@ -88,7 +88,7 @@ def test_the_same_goes_to_all(made: Make) -> None:
     assert heard[8001] == heard[8002] == heard[8003]
     to(wire, 8001).say(OK)
     assert client.heard() == OK  # before any mirror has said anything
-    to(wire, 8002).say(b"HTTP/1.1 500 X\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbad\r\n")
+    to(wire, 8002).say(b"HTTP/1.1 500 X\r\nDate: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbad\r\n")
     to(wire, 8003).say(OK)
     to(wire, 8002).say(b"0\r\n\r\n")
     assert client.heard() == b""
@@ -105,7 +105,7 @@ def test_a_response_that_only_mirrors_were_asked_for_goes_on_as_it_came(made: Ma
     wire = made()
     client = wire.client()
     client.say(get("/"))
-    odd = b"HTTP/1.1 200 OK\r\nX-b:  1\r\nContent-Length: 2\r\n\r\nok"
+    odd = b"HTTP/1.1 200 OK\r\nDate: x\r\nX-b:  1\r\nContent-Length: 2\r\n\r\nok"
     to(wire, 8001).say(odd)
     assert client.heard() == odd
 

@@ -40,6 +40,8 @@ def response(upstream: Upstream, downstream: Downstream, head: ResponseHead, dat
     upstream.deadline = upstream.worker.now + upstream.worker.limits.stream_timeout
     upstream.chunked = head.length < 0 and not downstream.http10
     fields = head.fields or without(data[: start - 2], {b"connection"})
+    if head.fields is not None and not head.dated:
+        fields += b"Date: %b\r\n" % downstream.worker.today()
     out = _final_head(downstream, head, fields, upstream.chunked)
     downstream.bytes_out = len(out)
     downstream.transport.write(out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rauta_control import relay
@@ -16,10 +18,10 @@ from rauta_control.sharedmem import EndpointWord
     [
         OK,
         OK.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"),
-        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 500 \r\nContent-Length: 3\r\nX-Y: \xff\r\n\r\nbad",
-        b"HTTP/1.1 204 No Content\r\n\r\n",
-        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5000\r\nETag: x\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\nDate: x\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 500 \r\nDate: x\r\nContent-Length: 3\r\nX-Y: \xff\r\n\r\nbad",
+        b"HTTP/1.1 204 No Content\r\nDate: x\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nDate: x\r\nContent-Length: 5000\r\nETag: x\r\n\r\n",
         CHUNKED + b"2\r\nok\r\n0\r\n\r\n",
     ],
 )
@@ -50,6 +52,37 @@ def unchunked(response: bytes) -> bytes:
     return head + b"\r\n\r\n" + payload
 
 
+def test_a_response_that_does_not_say_when_gets_the_date_of_each(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = wire.client()
+    undated = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    for date in (b"one", b"two", b"three", b"four"):  # the same head again and again: no old date comes back
+        monkeypatch.setattr(wire.worker, "today", lambda date=date: date)
+        client.say(GET)
+        wire.backend.say(undated)
+        assert client.heard() == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: %b\r\n\r\nok" % date
+    client.say(GET)
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert len(wire.pool) == 1
+
+
+def test_every_final_response_has_a_date_and_no_interim_one(wire: Wire) -> None:
+    date = re.compile(rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n")
+    for head, response in (
+        (GET, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (GET, b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        (GET, b"HTTP/1.1 304 Not Modified\r\n\r\n"),
+        (GET10, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        (HEAD, b"HTTP/1.1 500 \r\n\r\n"),
+    ):
+        client = wire.client()
+        client.say(head)
+        wire.backend.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert b"Date" not in client.heard()
+        wire.backend.say(response)
+        assert len(date.findall(client.heard())) == 1
+
+
 def test_chunks_are_framed_anew_without_extensions_and_trailers(wire: Wire) -> None:
     client = wire.client()
     client.say(GET)
@@ -64,11 +97,14 @@ def test_a_body_until_the_close_is_chunked_for_1_1_and_closes_for_1_0(wire: Wire
     new.say(GET)
     old.say(GET10)
     for backend in wire.backends:
-        backend.say(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nab", b"c")
+        backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\nX: y\r\n\r\nab", b"c")
         backend.half_close()
-    assert new.heard() == b"HTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    assert (
+        new.heard()
+        == b"HTTP/1.1 200 OK\r\nDate: x\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    )
     assert new.open
-    assert old.heard() == b"HTTP/1.1 200 OK\r\nX: y\r\nConnection: close\r\n\r\nabc"
+    assert old.heard() == b"HTTP/1.1 200 OK\r\nDate: x\r\nX: y\r\nConnection: close\r\n\r\nabc"
     assert old.ended
     assert not wire.pool
     assert wire.statuses() == [(200, "")] * 2
@@ -78,7 +114,7 @@ def test_a_chunked_body_for_1_0_ends_with_the_connection(wire: Wire) -> None:
     client = wire.client()
     client.say(GET10)
     wire.backend.say(CHUNKED, b"2\r\nab\r\n", b"0\r\n\r\n")
-    assert client.heard() == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
+    assert client.heard() == b"HTTP/1.1 200 OK\r\nDate: x\r\nConnection: close\r\n\r\nab"
     assert client.ended
     assert len(wire.pool) == 1
 
@@ -86,9 +122,12 @@ def test_a_chunked_body_for_1_0_ends_with_the_connection(wire: Wire) -> None:
 @pytest.mark.parametrize(
     ("response", "relayed"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"),
-        (CHUNKED, b"HTTP/1.1 200 OK\r\n\r\n"),
-        (b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"),
+        (
+            b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 500\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 500\r\n\r\n",
+        ),
+        (CHUNKED, b"HTTP/1.1 200 OK\r\nDate: x\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nDate: x\r\nX: y\r\n\r\n", b"HTTP/1.1 200 OK\r\nDate: x\r\nX: y\r\n\r\n"),
     ],
 )
 def test_an_answer_to_head_has_no_body(wire: Wire, response: bytes, relayed: bytes) -> None:
@@ -104,7 +143,7 @@ def test_an_answer_to_head_has_no_body(wire: Wire, response: bytes, relayed: byt
 def test_a_backend_that_says_close_is_not_asked_again(wire: Wire) -> None:
     client = wire.client()
     client.say(GET)
-    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
     assert client.heard() == OK
     assert client.open
     assert wire.backend.lost
@@ -114,7 +153,7 @@ def test_a_backend_that_says_close_is_not_asked_again(wire: Wire) -> None:
 def test_a_backend_of_1_0_is_relayed_as_1_1(wire: Wire) -> None:
     client = wire.client()
     client.say(GET)
-    wire.backend.say(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    wire.backend.say(b"HTTP/1.0 200 OK\r\nDate: x\r\nContent-Length: 2\r\n\r\nok")
     assert client.heard() == OK
     assert wire.backend.lost
 
@@ -129,7 +168,7 @@ def test_there_is_one_connection_field_and_it_is_ours(wire: Wire, length: bytes,
         (GET10, b"close"),
     ):
         client.say(request_head)
-        wire.backend.say(b"HTTP/1.1 200 OK\r\n%b\r\n%b\r\n\r\nok" % (connection, length))
+        wire.backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\n%b\r\n%b\r\n\r\nok" % (connection, length))
         head = client.heard().partition(b"\r\n\r\n")[0].lower()
         assert b"x-hop" not in head
         fields = [line for line in head.split(b"\r\n") if line.startswith(b"connection")]
@@ -181,7 +220,8 @@ def test_too_many_interim_responses_and_an_upgrade_nobody_asked_for_are_502(wire
 
 @pytest.mark.parametrize("how", ["half_close", "break_off"])
 @pytest.mark.parametrize(
-    "said", [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", CHUNKED + b"3\r\nabc\r\n", CHUNKED + b"3\r\nab"]
+    "said",
+    [b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 10\r\n\r\nabc", CHUNKED + b"3\r\nabc\r\n", CHUNKED + b"3\r\nab"],
 )
 def test_a_body_that_breaks_off_is_cut_so_that_the_client_can_tell(wire: Wire, how: str, said: bytes) -> None:
     client = wire.client()
@@ -198,14 +238,14 @@ def test_a_body_that_breaks_off_is_cut_so_that_the_client_can_tell(wire: Wire, h
 def test_a_body_until_the_close_that_is_reset_is_cut(wire: Wire) -> None:
     client = wire.client()
     client.say(GET)
-    wire.backend.say(b"HTTP/1.1 200 OK\r\n\r\nabc")
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\n\r\nabc")
     wire.backend.break_off()
     assert client.heard().endswith(b"3\r\nabc\r\n")
     assert client.lost
     assert wire.statuses() == [(200, "upstream_reset")]
 
 
-@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\n\r\nabc", CHUNKED + b"3\r\nabc\r\n"])
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nDate: x\r\n\r\nabc", CHUNKED + b"3\r\nabc\r\n"])
 def test_for_1_0_only_a_reset_tells_that_a_body_is_cut(wire: Wire, said: bytes) -> None:
     client = wire.client()
     client.say(GET10)
@@ -219,7 +259,7 @@ def test_for_1_0_only_a_reset_tells_that_a_body_is_cut(wire: Wire, said: bytes) 
 def test_a_head_that_breaks_off_is_502(wire: Wire, how: str) -> None:
     client = wire.client()
     client.say(GET)
-    wire.backend.say(b"HTTP/1.1 200 OK\r\n")
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\n")
     getattr(wire.backend, how)()
     assert client.heard().startswith(BAD_GATEWAY)
     assert client.open
@@ -228,7 +268,7 @@ def test_a_head_that_breaks_off_is_502(wire: Wire, how: str) -> None:
 def test_an_answer_that_came_before_the_reset_counts(wire: Wire) -> None:
     client = wire.client()
     client.say(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
-    refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n"
+    refusal = b"HTTP/1.1 413 Content Too Large\r\nDate: x\r\nContent-Length: 3\r\n"
     wire.backend.break_off(refusal + b"\r\n", b"big")
     assert client.heard() == refusal + b"Connection: close\r\n\r\nbig"
     assert wire.statuses() == [(413, "")]
@@ -238,7 +278,7 @@ def test_an_answer_that_came_before_the_reset_counts(wire: Wire) -> None:
 def test_last_words_are_no_excuse_for_a_short_body(wire: Wire) -> None:
     client = wire.client()
     client.say(GET)
-    wire.backend.break_off(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", b"abc")
+    wire.backend.break_off(b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 10\r\n\r\n", b"abc")
     assert client.lost
     assert wire.statuses() == [(200, "upstream_reset")]
 

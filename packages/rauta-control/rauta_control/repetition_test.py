@@ -20,7 +20,7 @@ from rauta_control.fakewire_test import CHUNKED, CONFIGURATION, GET, GET10, HEAD
 from rauta_control.fakewire_test import cluster as backends
 from rauta_control.sharedmem import Vital
 
-LENGTH_3 = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
+LENGTH_3 = b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 3\r\n\r\nyes"
 OURS = re.compile(rb'(?<=X-Request-Id: )\S+|(?<=Date: )[^\r]+|(?<="request_id":")[^"]+')  # what always differs
 
 HEADS = (
@@ -46,9 +46,9 @@ REPLIES = (
     OK,
     LENGTH_3,
     OK[:-2] + b"no",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-    b"HTTP/1.1 204 No Content\r\n\r\n",
-    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\nDate: x\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nDate: x\r\nContent-Length: 2\r\n\r\n",
     CHUNKED + b"2\r\nok\r\n0\r\n\r\n",
     OK[:-2],  # the body comes by itself, if there is one to come
     OK + b"surplus",
@@ -171,10 +171,10 @@ def test_a_response_that_begins_with_something_else_is_another_one(wire: Wire) -
         wire.backend.say(OK)
     client.heard()
     client.say(GET)
-    wire.backend.say(b"HTTP/1.1 200 OK\r\nX-Begun: ")
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\nX-Begun: ")
     assert client.heard() == b""
     wire.backend.say(OK)
-    assert client.heard() == b"HTTP/1.1 200 OK\r\nX-Begun: " + OK
+    assert client.heard() == b"HTTP/1.1 200 OK\r\nDate: x\r\nX-Begun: " + OK
 
 
 def moved(route: str, port: int) -> tuple[ir.Resource, ...]:

@@ -174,7 +174,7 @@ def test_an_early_answer_can_be_read_and_then_the_connection_ends(wire: Wire, lo
     path = b"/none" if local else b"/"
     client.say(b"POST %b HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" % path + b"x" * 1000)
     if not local:
-        wire.backend.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        wire.backend.say(b"HTTP/1.1 413 Too Large\r\nDate: x\r\nContent-Length: 3\r\n\r\nbig")
         assert wire.backend.lost
     answer = client.heard()
     assert status(answer) == (500 if local else 413)
@@ -202,7 +202,7 @@ def test_a_slow_reader_of_an_early_answer_gets_all_of_it(wire: Wire) -> None:
     client = wire.client()
     client.say(post("Content-Length: 1000", body=b"x"))
     client.take(0)
-    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60_000)
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60_000)
     for _ in range(60):
         wire.wait(20)
         client.take(1_100)
@@ -212,14 +212,14 @@ def test_a_slow_reader_of_an_early_answer_gets_all_of_it(wire: Wire) -> None:
 def test_an_early_answer_says_close_and_nothing_else_of_the_connection(wire: Wire) -> None:
     client = wire.client()
     client.say(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nbody")
-    wire.backend.say(b"HTTP/1.1 413 Too Large\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n")
-    assert client.heard() == b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    wire.backend.say(b"HTTP/1.1 413 Too Large\r\nDate: x\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n")
+    assert client.heard() == b"HTTP/1.1 413 Too Large\r\nDate: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def test_a_body_that_is_complete_after_the_answer_began_goes_to_the_backend(wire: Wire) -> None:
     client = wire.client()
     client.say(post("Content-Length: 4", body=b"ab"))
-    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nAB")
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 4\r\n\r\nAB")
     client.say(b"cd")
     assert wire.backend.heard().endswith(b"abcd")
     wire.backend.say(b"CD")

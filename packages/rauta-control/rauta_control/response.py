@@ -3,6 +3,7 @@
 Pure. One pattern validates the whole head (stricter than httptools, which accepts `HTTP/2.0`, status 999 or NUL in the
 reason phrase), a second picks out the fields that decide framing or are hop-by-hop. A head whose only special fields
 are a Content-Length and `Connection: keep-alive` is passed on as it came: the latter is what we would say ourselves.
+One without a Date is not: it gets ours (RFC 9110 6.6.1).
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _SPECIAL = re.compile(
     rb"\n(con(?:nection|tent-length)|keep-alive|proxy-connection|t(?:railer|ransfer-encoding)|upgrade"
     rb"|x-rauta-[^:\r\n]*):[ \t]*([^\r]*)"
 )
-_KEEP_ALIVE = (b"connection", b"keep-alive")
 _SHORTEST = re.compile(rb"0|[1-9][0-9]{0,14}")
 _BODILESS = frozenset((204, 304))
+_DATE = b"\ndate:"
 _NAMELESS = frozenset((b"close", b"keep-alive", b"upgrade", b"content-length"))  # options that remove no other field
 
 
@@ -35,16 +36,18 @@ class ResponseHead:
     status: 100-599; length: body bytes, CHUNKED or UNTIL_CLOSE; keep_alive: whether the backend takes another request.
     fields: None if the head can be passed on as it came; otherwise status line and field lines for the client, without
     Transfer-Encoding and Connection. Where no body follows, a Content-Length stays only if it may (HEAD, 304).
-    upgrade, trailer: if `fields` is not None, what those fields say, in lower case.
+    upgrade, trailer: if `fields` is not None, what those fields say, in lower case. dated: whether one of them is Date.
     """
 
-    __slots__ = ("fields", "keep_alive", "length", "status", "trailer", "upgrade")
+    __slots__ = ("_date", "dated", "fields", "keep_alive", "length", "status", "trailer", "upgrade")
 
     def __init__(self) -> None:
         self.status = self.length = 0
         self.keep_alive = True
         self.fields: bytes | None = None
         self.upgrade = self.trailer = b""
+        self.dated = True
+        self._date = slice(0)  # where it was in the last head: most stand where that stood, which spares a search
 
     def read(self, data: bytes, end: int, *, no_body: bool) -> None:
         """Fill from the head in `data` whose blank line starts at `end`. `no_body`: it answers HEAD. Raise Refused."""
@@ -65,13 +68,23 @@ class ResponseHead:
                 break
         # RFC 9112 6.3: these end with their head, whatever it says; RFC 9110 8.6: 1xx and 204 may not give a length.
         bodiless = no_body or status < 200 or status in _BODILESS
-        if plain and (bodiless if length < 0 else status >= 200 and status != 204):
+        if (
+            plain
+            and (bodiless if length < 0 else status >= 200 and status != 204)
+            and (lowered[self._date] == _DATE or status < 200 or self._find_date(lowered))
+        ):
             self.length = 0 if bodiless else length
             self.keep_alive = True
             self.fields = None
         else:
+            self.dated = self._find_date(lowered)
             line = b"HTTP/1.1 %b%b\r\n" % (code, phrase or b" ")
             self.fields = line + self._read_special(data, lowered, special, http10=minor == b"0", bodiless=bodiless)
+
+    def _find_date(self, lowered: bytes) -> bool:
+        start = lowered.find(_DATE)
+        self._date = slice(start, start + len(_DATE))
+        return start >= 0
 
     def _read_special(
         self, data: bytes, lowered: bytes, special: list[tuple[bytes, bytes]], *, http10: bool, bodiless: bool
@@ -105,6 +118,8 @@ class ResponseHead:
             kept = b"Content-Length: %d\r\n" % length
         fields = _rebuild(data, lowered, kept)
         named = options - _NAMELESS
+        if b"date" in named:
+            self.dated = False
         return without(fields, named) if named else fields
 
 

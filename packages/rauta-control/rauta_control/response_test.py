@@ -101,7 +101,10 @@ def test_refused(data: bytes, no_body: bool) -> None:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What the gate must make of `data`. `fields`: status line and fields for the client; None: as it came."""
+    """What the gate must make of `data`. `fields`: status line and fields for the client; None: as it came.
+
+    Both with a Date behind the status line; without one, nothing but a 1xx is passed on as it came.
+    """
 
     name: str
     data: bytes
@@ -113,6 +116,7 @@ class Accepted:
 
 LINE = OK + b"\r\n"
 FIVE = b"Content-Length: 5\r\n"
+DATE = b"Date: x\r\n"
 ACCEPTED = [
     Accepted("CL", head(FIVE), None, 5),
     Accepted("CL 0", head(b"Content-Length: 0\r\n"), None, 0),
@@ -204,17 +208,54 @@ ACCEPTED = [
     Accepted("8-bit phrase", head(FIVE, b"HTTP/1.1 200 \xc3\xa4\t!"), None, 5),
     Accepted("status 599", head(FIVE, b"HTTP/1.1 599 X"), None, 5),
     Accepted("CLs", head(b"Content-Lengths: 4\r\nX-Content-Length: 6\r\n" + FIVE), None, 5),
-    Accepted("at the limit", head(FIVE + b"X: " + b"a" * (MAX_HEAD - len(head(FIVE + b"X: \r\n"))) + b"\r\n"), None, 5),
+    Accepted(
+        "at the limit", head(FIVE + b"X: " + b"a" * (MAX_HEAD - len(DATE + head(FIVE + b"X: \r\n"))) + b"\r\n"), None, 5
+    ),
 ]
 
 
 @pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case.name)
 @pytest.mark.parametrize("rest", [b"", b"HTTP/1.1 500 X\r\nContent-Length: 9\r\nConnection: close\r\n\r\n"])
 def test_accepted(case: Accepted, rest: bytes) -> None:
-    gate = read(case.data + rest, no_body=case.no_body)
-    assert gate.fields == case.fields
+    data = dated(case.data)
+    gate = read(data + rest, no_body=case.no_body)
+    assert gate.fields == (None if case.fields is None else dated(case.fields))
+    assert gate.dated or gate.fields is None
+    assert (gate.status, gate.length, gate.keep_alive) == (int(case.data[9:12]), case.length, case.keep_alive)
+    assert_client_agrees(gate, data, no_body=case.no_body)
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case.name)
+def test_a_head_without_a_date_says_so_and_nothing_else_changes(case: Accepted) -> None:
+    gate = read(case.data, no_body=case.no_body)
+    assert gate.dated == (gate.fields is None)
+    assert gate.fields == case.fields if case.fields or gate.status < 200 else gate.fields is not None
     assert (gate.status, gate.length, gate.keep_alive) == (int(case.data[9:12]), case.length, case.keep_alive)
     assert_client_agrees(gate, case.data, no_body=case.no_body)
+
+
+@pytest.mark.parametrize("date", [b"date:", b"DATE: x", b"X: y\r\nDate: Mon, 06 Jul 2026 05:04:03 GMT"])
+def test_a_head_with_a_date_goes_as_it_came(date: bytes) -> None:
+    gate = ResponseHead()
+    for data in (head(FIVE + date + b"\r\n"), head(DATE + FIVE), head(b"X: Date:\r\n" + FIVE + date + b"\r\n")):
+        gate.read(data, data.index(BLANK), no_body=False)
+        assert gate.fields is None
+
+
+@pytest.mark.parametrize(
+    "fields", [b"X-Date: x\r\n", b"Dates: x\r\n", b"X: date:\r\n", b"Date: x\r\nConnection: date\r\n"]
+)
+def test_what_is_no_date(fields: bytes) -> None:
+    gate = read(head(DATE + FIVE))
+    data = head(fields + FIVE)
+    gate.read(data, data.index(BLANK), no_body=False)
+    assert gate.fields is not None
+    assert not gate.dated
+
+
+def dated(data: bytes) -> bytes:
+    """Put a Date behind the status line."""
+    return data.replace(b"\r\n", b"\r\n" + DATE, 1)
 
 
 # -- properties
@@ -230,7 +271,16 @@ USUAL = {
     b"Upgrade": [b"h2c"],
     b"X-Rauta-Reason": [b"no_host"],
 }
-STATUS_LINES = [OK, OK, OK, b"HTTP/1.1 200", b"HTTP/1.0 200 OK", b"HTTP/1.1 204 ", b"HTTP/1.1 304 X", b"HTTP/1.1 100 X"]
+STATUS_LINES = [
+    OK,
+    OK + b"\r\nDate: x",
+    OK + b"\r\ndate:",
+    b"HTTP/1.1 200",
+    b"HTTP/1.0 200 OK",
+    b"HTTP/1.1 204 ",
+    b"HTTP/1.1 304 X",
+    b"HTTP/1.1 100 X",
+]
 
 
 @st.composite
@@ -277,7 +327,9 @@ def test_heads_passed_on_and_rebuilt_agree(data: bytes, no_body: bool, place: in
 
 
 def everything(gate: ResponseHead) -> list[object]:
-    names = set(ResponseHead.__slots__) - ({"upgrade", "trailer"} if gate.fields is None else set())
+    names = (
+        set(ResponseHead.__slots__) - {"_date"} - ({"upgrade", "trailer", "dated"} if gate.fields is None else set())
+    )
     return [getattr(gate, name) for name in sorted(names)]
 
 
@@ -296,14 +348,16 @@ def test_nothing_leaks_from_one_read_to_the_next(stream: list[tuple[bytes, bool]
 
 
 @pytest.mark.parametrize("before", ACCEPTED, ids=lambda case: case.name)
-@pytest.mark.parametrize("data", [head(FIVE), head(), head(b"TE: x\r\n" + FIVE), head(line=b"HTTP/1.1 304 X")])
+@pytest.mark.parametrize(
+    "data", [head(DATE + FIVE), head(FIVE), head(), head(b"TE: x\r\n" + FIVE), head(line=b"HTTP/1.1 304 X")]
+)
 def test_no_head_changes_what_the_next_one_means(before: Accepted, data: bytes) -> None:
     shared = read(before.data, no_body=before.no_body)
     shared.read(data, data.index(BLANK), no_body=False)
     assert everything(shared) == everything(read(data))
 
 
-@pytest.mark.parametrize("base", [b"HTTP/1.1 200 OK\r\nX-Y: z\r\nContent-Length: 5\r\n\r\n"])
+@pytest.mark.parametrize("base", [b"HTTP/1.1 200 OK\r\nDate: z\r\nContent-Length: 5\r\n\r\n"])
 def test_every_byte_in_every_place(base: bytes) -> None:
     """Each of 256 bytes put in each place of a head, and put instead of what is there: refused, or understood alike."""
     for at in range(len(base)):

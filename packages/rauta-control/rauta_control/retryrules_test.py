@@ -10,7 +10,7 @@ from rauta_control.fakewire_test import CONFIGURATION, Wire, cluster
 from rauta_control.table import Rule
 
 ALL = (500, 502, 503, 504)
-BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nDate: x\r\nContent-Length: 4\r\n\r\nbusy"
 SOON = 0.2  # seconds: longer than the longest first wait of these rules
 
 

@@ -198,8 +198,8 @@ def test_an_upgrade_with_a_body_is_refused(wire: Wire) -> None:
 def test_any_other_answer_is_a_response_like_all_others(wire: Wire) -> None:
     client = wire.client()
     client.say(ASK)
-    wire.backend.say(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")
-    assert client.heard() == b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"
+    wire.backend.say(b"HTTP/1.1 403 No\r\nDate: x\r\nContent-Length: 2\r\n\r\nno")
+    assert client.heard() == b"HTTP/1.1 403 No\r\nDate: x\r\nContent-Length: 2\r\n\r\nno"
     assert len(wire.pool) == 1
     client.say(GET)
     wire.backend.say(OK)
@@ -211,7 +211,7 @@ def test_what_was_meant_for_a_tunnel_is_not_read_as_a_request(wire: Wire) -> Non
     client.say(ASK + GET)
     wire.backend.heard()
     wire.backend.say(OK)
-    assert client.heard() == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+    assert client.heard() == b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
     assert wire.backend.heard() == b""
     assert client.ended
 

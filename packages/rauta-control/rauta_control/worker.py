@@ -89,7 +89,7 @@ class Worker:
         self.now = self._ticked = monotonic()
         self.wall = time() - self._ticked
         self.second = -1
-        self.second_text = self.date = b""  # for the log, and for our own answers
+        self.second_text = self.date = b""  # for the log, and for responses without one
         # x-request-id: 20 random hex digits of the process, then 12 that count.
         self.request_prefix = os.urandom(10).hex().encode()
         self.requests = 0
@@ -200,6 +200,13 @@ class Worker:
     def count_failure(self, endpoint: Endpoint) -> None:
         """Count a failure to connect, a reset, a timeout or an invalid response."""
         endpoint_counter(self, endpoint).words[EndpointWord.FAILURES] += 1
+
+    def today(self) -> bytes:
+        """Return what a Date field says now."""
+        second = int(monotonic() + self.wall)
+        if second != self.second:
+            self.set_second(second)
+        return self.date
 
     def set_second(self, second: int) -> None:
         """Prepare what is said of the time in a new second of wall-clock time."""
