@@ -14,7 +14,7 @@ from rauta_control.framing import BadChunkError, ChunkedDecoder, chunk
 from rauta_control.handshake import TRAILERS
 from rauta_control.head import CHUNKED, without
 from rauta_control.reasons import Reason
-from rauta_control.response import UNTIL_CLOSE
+from rauta_control.response import UNTIL_CLOSE, UPGRADE_REQUIRED
 
 if TYPE_CHECKING:
     from rauta_control.downstream import Downstream
@@ -58,6 +58,8 @@ def _final_head(downstream: Downstream, head: ResponseHead, fields: bytes, chunk
     if downstream.exchange is not None:
         fields = downstream.exchange.response_fields(fields)
     lines = [fields]
+    # RFC 9110 15.5.22: it says what the client must change to. Connection goes with it (7.8).
+    upgrade = b", Upgrade" if head.status == UPGRADE_REQUIRED and b"\r\nupgrade:" in fields.lower() else b""
     if chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
         if trailers and head.trailer:
@@ -65,9 +67,9 @@ def _final_head(downstream: Downstream, head: ResponseHead, fields: bytes, chunk
     elif head.length < 0:
         downstream.keep_alive = False
     if not downstream.keep_alive:
-        lines.append(b"Connection: close\r\n")
-    elif downstream.http10:
-        lines.append(b"Connection: keep-alive\r\n")
+        lines.append(b"Connection: close%b\r\n" % upgrade)
+    elif downstream.http10 or upgrade:
+        lines.append(b"Connection: keep-alive%b\r\n" % upgrade)
     lines.append(b"\r\n")
     return b"".join(lines)
 

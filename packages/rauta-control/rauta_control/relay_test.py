@@ -83,6 +83,44 @@ def test_every_final_response_has_a_date_and_no_interim_one(wire: Wire) -> None:
         assert len(date.findall(client.heard())) == 1
 
 
+@pytest.mark.parametrize(
+    ("request_", "connection"),
+    [
+        (GET, b"keep-alive, Upgrade"),
+        (GET10, b"close, Upgrade"),
+        (GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), b"close, Upgrade"),
+    ],
+)
+def test_426_says_what_to_change_to(wire: Wire, request_: bytes, connection: bytes) -> None:
+    client = wire.client()
+    client.say(request_)
+    required = b"HTTP/1.1 426 Upgrade Required\r\nDate: x\r\nUpgrade: HTTP/3.0, TLS/1.3\r\nContent-Length: 0\r\n"
+    wire.backend.say(required + b"Connection: upgrade\r\n\r\n")
+    assert client.heard() == required + b"Connection: %b\r\n\r\n" % connection
+    assert len(wire.pool) == 1
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 200 OK", b"HTTP/1.1 400 Bad Request", b"HTTP/1.1 501 X"])
+def test_any_other_response_says_nothing_of_an_upgrade(wire: Wire, line: bytes) -> None:
+    client = wire.client()
+    client.say(GET)
+    fields = b"\r\nDate: x\r\nContent-Length: 0\r\n"
+    wire.backend.say(line + fields + b"Upgrade: h2\r\nConnection: upgrade\r\n\r\n")
+    assert client.heard() == line + fields + b"\r\n"
+
+
+def test_a_426_that_does_not_say_to_what_goes_as_it_came(wire: Wire) -> None:
+    client = wire.client()
+    for response in (
+        OK.replace(b"Date", b"Upgrade: h2\r\nDate"),
+        b"HTTP/1.1 426 X\r\nDate: x\r\nContent-Length: 0\r\n\r\n",
+    ):
+        client.say(GET)
+        wire.backend.say(response)
+        heard = client.heard()
+    assert heard == response
+
+
 def test_chunks_are_framed_anew_without_extensions_and_trailers(wire: Wire) -> None:
     client = wire.client()
     client.say(GET)

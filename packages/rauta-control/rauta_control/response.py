@@ -14,6 +14,7 @@ from rauta_control.head import CHUNKED, connection_options, parse_length, withou
 from rauta_control.reasons import Reason, Refused
 
 MAX_HEAD = 65_536  # bytes, blank line included; more than a request may have: cookies are set one by one
+UPGRADE_REQUIRED = 426
 UNTIL_CLOSE = -2  # as a body length: the body ends with the connection (RFC 9112 6.3, rule 8)
 
 _HEAD = re.compile(
@@ -35,7 +36,8 @@ class ResponseHead:
 
     status: 100-599; length: body bytes, CHUNKED or UNTIL_CLOSE; keep_alive: whether the backend takes another request.
     fields: None if the head can be passed on as it came; otherwise status line and field lines for the client, without
-    Transfer-Encoding and Connection. Where no body follows, a Content-Length stays only if it may (HEAD, 304).
+    Transfer-Encoding, Connection and, unless it is a 426, Upgrade. Where no body follows, a Content-Length stays only
+    if it may (HEAD, 304).
     upgrade, trailer: if `fields` is not None, what those fields say, in lower case. dated: whether one of them is Date.
     """
 
@@ -116,21 +118,26 @@ class ResponseHead:
         kept = b""
         if lengths and self.status >= 200 and self.status != 204:
             kept = b"Content-Length: %d\r\n" % length
-        fields = _rebuild(data, lowered, kept)
+        fields = _rebuild(data, lowered, kept, says_upgrade=self.status == UPGRADE_REQUIRED)
         named = options - _NAMELESS
         if b"date" in named:
             self.dated = False
         return without(fields, named) if named else fields
 
 
-def _rebuild(data: bytes, lowered: bytes, length: bytes) -> bytes:
-    """Return the field lines, without the special ones but with the Content-Length line `length` in its place."""
+def _rebuild(data: bytes, lowered: bytes, length: bytes, *, says_upgrade: bool) -> bytes:
+    """Return the field lines, without the special ones but with the Content-Length line `length` in its place.
+
+    With `says_upgrade` Upgrade stays: there it is not of this hop alone, but all that the response is about.
+    """
     start = lowered.find(b"\n") + 1
     lines = []
     for match in _SPECIAL.finditer(lowered):
         lines.append(data[start : match.start() + 1])
         if match[1] == b"content-length":
             lines.append(length)
+        elif says_upgrade and match[1] == b"upgrade":
+            lines.append(data[match.start() + 1 : match.end() + 2])
         start = match.end() + 2
     lines.append(data[start : len(lowered)])
     return b"".join(lines)

@@ -175,6 +175,12 @@ ACCEPTED = [
     Accepted("Keep-Alive field", head(b"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n" + FIVE), LINE + FIVE, 5),
     Accepted("hop-by-hop", head(FIVE + b"Proxy-Connection: x\r\nTrailer: X\r\nUpgrade: h2c\r\n"), LINE + FIVE, 5),
     Accepted(
+        "426",
+        head(FIVE + b"UPGRADE:a\r\nX: y\r\n", b"HTTP/1.1 426 X"),
+        b"HTTP/1.1 426 X\r\n" + FIVE + b"UPGRADE:a\r\nX: y\r\n",
+        5,
+    ),
+    Accepted(
         "Connection names",
         head(b"X-Foo: 1\r\nConnection: x-foo\r\n" + FIVE + b"X: y\r\n"),
         LINE + FIVE + b"X: y\r\n",
@@ -280,6 +286,7 @@ STATUS_LINES = [
     b"HTTP/1.1 204 ",
     b"HTTP/1.1 304 X",
     b"HTTP/1.1 100 X",
+    b"HTTP/1.1 426 X",
 ]
 
 

@@ -43,7 +43,7 @@ def expected_fields(gate: ResponseHead, data: bytes) -> list[tuple[bytes, bytes]
         if name == b"content-length":
             if gate.status >= 200 and gate.status != 204:
                 expected.append((name, b"%d" % int(value)))
-        elif name not in options and not NEVER_PASSED_ON.fullmatch(name):
+        elif (name, gate.status) == (b"upgrade", 426) or (name not in options and not NEVER_PASSED_ON.fullmatch(name)):
             expected.append((name, value))
     return expected + ([(b"transfer-encoding", b"chunked")] if gate.length < 0 else [])
 
