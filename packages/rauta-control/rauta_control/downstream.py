@@ -152,7 +152,7 @@ class Downstream(ClientState):
                 worker.vitals[_MEMO_MISSES] += 1
                 rule = host.decide(method, head.path)
                 if rule is None:
-                    self.fail(Reason.NO_ROUTE)
+                    self.fail(host.missing())
                     return
             else:
                 worker.vitals[_MEMO_HITS] += 1

@@ -74,7 +74,7 @@ def test_a_request_id_of_the_client_is_kept_if_it_is_usable(wire: Wire) -> None:
 @pytest.mark.parametrize(
     ("request_head", "expected"),
     [
-        (b"GET / HTTP/1.1\r\nHost: nothing.example\r\n\r\n", Reason.NO_ROUTE),
+        (b"GET / HTTP/1.1\r\nHost: nothing.example\r\n\r\n", Reason.NO_HOST),
         (get("/none"), Reason.NO_BACKENDS),
         (get("/empty"), Reason.NO_ENDPOINTS),
     ],

@@ -79,9 +79,9 @@ def test_a_client_that_left_within_a_head_is_told_nothing_more(wire: Wire) -> No
     client.half_close()
     wire.wait(LIMITS.head_timeout + 1)
     client.take_all()
-    assert reason(client.heard()) == "no_route"
+    assert reason(client.heard()) == "no_host"
     assert client.lost
-    assert wire.statuses() == [(404, "no_route")]
+    assert wire.statuses() == [(404, "no_host")]
 
 
 def test_a_body_that_stops_is_408_and_the_backend_is_not_to_blame(wire: Wire) -> None:

@@ -145,6 +145,15 @@ class Host:
             self.memo[key] = decision
         return decision
 
+    def missing(self) -> Reason:
+        """Why `decide` has nothing: listeners have a host for their own name, whether a route is attached or not."""
+        host: Host | None = self
+        while host is not None:
+            if len(host.paths) or host.expressions:
+                return Reason.NO_ROUTE
+            host = host.fallback
+        return Reason.NO_HOST
+
     def falls_back_to(self, hosts: set[Host]) -> bool:
         """Whether one of `hosts` is asked where no rule of this one matches."""
         host = self.fallback

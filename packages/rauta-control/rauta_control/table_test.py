@@ -19,7 +19,7 @@ from rauta_control.choice import Choice
 from rauta_control.cluster import Clusters
 from rauta_control.draft import Draft
 from rauta_control.hostname import covers
-from rauta_control.reasons import Refused
+from rauta_control.reasons import Reason, Refused
 from rauta_control.slices import finish
 from rauta_control.table import Host, Memory, Routes, Rule, Table
 
@@ -292,6 +292,27 @@ def test_long_keys_and_misses_are_not_remembered() -> None:
     assert host.decide(b"GET", b"/a/" + b"x" * 1000) is not None
     assert host.decide(b"GET", b"/b") is None
     assert not host.memo
+
+
+def test_a_host_that_no_rule_is_for_is_told_from_a_path_that_none_is_for() -> None:
+    resources: list[ir.Resource] = [
+        ir.VirtualHost("l", "*.example.com"),
+        ir.VirtualHost("l", "a.example.com", "l|*.example.com"),
+        ir.VirtualHost("l", "b.example.com"),
+    ]
+    found = {}
+    for path_type in ("exact", "regex"):
+        wide = replace(rule("wide", "/x"), host="l|*.example.com", path_type=path_type)
+        names = build(site() | {each.key: each for each in (*resources, wide)}).listeners["l"].names
+        assert all(host.decide(b"GET", b"/") is None for host in names.values())
+        found[path_type] = {name: host.missing() for name, host in names.items()}
+    assert found["exact"] == found["regex"]
+    assert found["exact"] == {
+        b"*": Reason.NO_HOST,
+        b"*.example.com": Reason.NO_ROUTE,
+        b"a.example.com": Reason.NO_ROUTE,
+        b"b.example.com": Reason.NO_HOST,
+    }
 
 
 def test_weights_are_drawn_and_zero_gets_nothing() -> None:
