@@ -48,7 +48,8 @@ class Radix(Generic[V]):
     def match(self, path: bytes) -> list[V]:
         """Return the values of all keys that take the request path `path`: the exact one, then prefixes, longest first.
 
-        The hot path, about 0.5 us for three segments. What does not start with a slash (`*`) is taken by nothing.
+        The hot path, about 0.5 us for three segments. What does not start with a slash (`*`) is taken by nothing,
+        the empty path by the prefix `/` alone.
         """
         found = []
         node = self._root

@@ -176,6 +176,7 @@ def test_a_frozen_editor_refuses(use: Callable[[Editor[int]], object]) -> None:
         (b"/a//b", ["/a//b", "/"]),
         (b"/a/b", ["/"]),
         (b"*", []),
+        (b"", ["/"]),
     ],
 )
 def test_gateway_api_semantics(path: bytes, matched: list[str]) -> None:

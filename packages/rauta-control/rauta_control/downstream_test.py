@@ -90,6 +90,18 @@ def test_answers_of_its_own_keep_the_connection(wire: Wire, request_head: bytes,
     assert wire.vital(Vital.REASONS + expected.number) == 3
 
 
+def test_the_whole_server_is_asked_where_everything_goes(wire: Wire) -> None:
+    client = wire.client()
+    for _ in range(3):
+        client.say(get("*").replace(b"GET", b"OPTIONS"))
+        assert wire.backend.heard().startswith(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n")
+        wire.backend.say(OK)
+        assert client.heard() == OK
+    wire.publish(*(r for r in CONFIGURATION if r.name != "r"))
+    client.say(get("*").replace(b"GET", b"OPTIONS"))
+    assert reason(client.heard()) == "no_route"
+
+
 def test_no_host_is_no_host(wire: Wire) -> None:
     wire.publish(*(r for r in CONFIGURATION if r.name not in ("l|*", "r", "none", "empty")))
     client = wire.client()

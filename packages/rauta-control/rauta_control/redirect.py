@@ -31,10 +31,10 @@ class Redirection:
         is escaped, and the `*` that means the whole server is no path (RFC 9112 3.2.4). Raises Refused(BAD_HOST)
         without a host name, which requests of HTTP/1.0 can be.
         """
+        if self._path is not None:
+            target = self._path.apply(target)
         if target == b"*":
             target = b""
-        elif self._path is not None:
-            target = self._path.apply(target)
         target = _NO_URI.sub(_escape, target)
         return b"%b://%b%b%b" % (self._scheme, self._host or split_host(host), self._port, target)
 

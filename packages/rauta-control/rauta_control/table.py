@@ -37,6 +37,7 @@ SEEN_LIMIT = 4_096  # Host fields that a listener remembers before it starts ane
 CHOICE_LIMIT = 32  # rules in a decision that is remembered: with the limits above they are under 6 MiB
 
 _ANY = b"*"
+_SERVER = b"*"  # in the place of a path: OPTIONS asks the server itself (RFC 9110 9.3.7)
 _serials = count()
 
 
@@ -163,7 +164,7 @@ class Host:
 
     def tried(self, path: bytes) -> list[tuple[Rule, ...]]:
         """Return rules by path as they are tried: the exact one, expressions, then prefixes, longest first."""
-        groups = self.paths.match(path)
+        groups = self.paths.match(b"" if path == _SERVER else path)  # below which nothing is but the prefix `/`
         if self.expressions:
             groups.insert(1 if groups and groups[0][0].exact else 0, self.expressions)
         return groups

@@ -315,6 +315,20 @@ def test_a_host_that_no_rule_is_for_is_told_from_a_path_that_none_is_for() -> No
     }
 
 
+def test_the_whole_server_is_asked_by_the_rules_for_everything() -> None:
+    rules = [
+        rule("a", "/a"),
+        replace(rule("root", "/"), path_type="exact"),
+        replace(rule("any", "/.*"), path_type="regex"),
+    ]
+    asked = Asked("l", "h", "OPTIONS", "*")
+    assert fast(build(site(*rules)), asked) is None
+    assert fast(build(site(*rules, rule("all", "/"))), asked) == "all"
+    get = replace(rule("get", "/"), method="GET")
+    assert fast(build(site(*rules, get, rule("all", "/"))), asked) == "all"
+    assert fast(build(site(*rules, get)), asked) is None
+
+
 def test_weights_are_drawn_and_zero_gets_nothing() -> None:
     names = ["red", "blue", "none"]
     by_name = {name: Clusters().make(name) for name in names}

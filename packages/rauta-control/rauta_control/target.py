@@ -18,6 +18,8 @@ _PATH = re.compile(PATH)
 class PathChange:
     """One compiled PathEdit of a rule. Without a `prefix`, as where a rule matches exactly, it replaces the whole path.
 
+    `*` means the whole server, is no path (RFC 9112 3.2.4) and stays.
+
     By segments: the prefix ends where one ends, and so does its replacement, whether a slash was written there or not
     (the table of HTTPPathModifier.replacePrefixMatch).
     """
@@ -31,6 +33,8 @@ class PathChange:
 
     def apply(self, target: bytes) -> bytes:
         """Return `target`, path and query, as it is to be."""
+        if target == b"*":
+            return target
         path, mark, query = target.partition(b"?")
         rest = path[self._skip :] if self._skip >= 0 else b""
         return b"%b%b%b" % (self._new + rest or b"/", mark, query)

@@ -31,6 +31,7 @@ PREFIXES = [
     ("/foo?a=/foo/", "/foo", "/xyz", "/xyz?a=/foo/"),
     ("/foo?", "/foo", "", "/?"),
     ("/foo/bar?a?b", "/foo", "/xyz", "/xyz/bar?a?b"),
+    ("*", "/", "/xyz", "*"),
 ]
 
 
@@ -47,6 +48,7 @@ def test_prefixes(before: str, prefix: str, new: str, after: str) -> None:
         ("/foo", "/xyz/", "/xyz/"),
         ("/foo?a=b", "/xyz", "/xyz?a=b"),
         ("/foo?a", "", "/?a"),
+        ("*", "/xyz", "*"),
     ],
 )
 @pytest.mark.parametrize("prefix", [b"", b"/foo"])
