@@ -50,6 +50,7 @@ from rauta_control.saying import Saying
 from rauta_control.slices import Slices
 from rauta_control.slots import SlotsFullError
 from rauta_control.stepclock import StepClock
+from rauta_control.troubles import Troubles
 from rauta_control.turns import in_turns
 
 FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
@@ -94,7 +95,7 @@ class Control:
         self._saying = Saying(self._cluster)
         self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
-        self._problems: list[str] = []  # of those that were
+        self._troubles = Troubles(log)  # of those that were
         # -- what is published
         self._first_start = inherited.snapshot is None
         self._configuration = Configuration(state)
@@ -150,7 +151,7 @@ class Control:
             bound=self._binding.bound,
             problems=(
                 *self._refused,
-                *self._problems,
+                *self._troubles.present,
                 *self._pipeline.problems,
                 *(self._cluster.problems if self._cluster is not None else ()),
             ),
@@ -195,8 +196,13 @@ class Control:
         self._check_ready()
 
     def _check_ready(self) -> None:
-        """Ready once every worker follows the first configuration and every listener was bound, or refused for good."""
-        if (self._followed or not self._first_start) and self._binding.complete:
+        """Ready once every worker follows the first configuration and every listener was bound, or refused for good.
+
+        Those of the command line must be bound: nobody would see that there are fewer. A control that starts again
+        does not take back what its workers offer.
+        """
+        reachable = standalone.reachable(self._plan, self._binding.bound, every=self._first_start)
+        if (self._followed or not self._first_start) and self._binding.complete and reachable:
             self._publisher.complete()
         if self._publisher.ready and not self._ready:
             self._ready = True
@@ -261,8 +267,7 @@ class Control:
 
     def _bind(self) -> None:
         """Until sources have said what there is and that is published, what was published before stays wanted."""
-        wanted = [each for each in self._plan.resources.values() if isinstance(each, ir.Listener)]
-        wanted += self._pipeline.sockets
+        wanted = [*self._plan.listeners, *self._pipeline.sockets]
         if self._followed is None:
             wanted += (each for each in self._configuration.resources.values() if isinstance(each, ir.Listener))
         self._binding.want(wanted)
@@ -315,7 +320,10 @@ class Control:
                 problems.append(str(error))
                 self._followed = None
                 self._loop.call_later(SLOTS_RETRY, self._wake.set)
-        self._report([*problems, *self._resolver.names.problems, *self._certificates.problems])
+        self._troubles.report(
+            standalone.unbound(self._plan, self._binding.bound),
+            [*problems, *self._resolver.names.problems, *self._certificates.problems],
+        )
         await self._settle(complete=complete)
 
     async def _planned(self, plan: standalone.Plan, *, new: bool) -> dict[str, ir.Resource]:
@@ -351,15 +359,6 @@ class Control:
         if len(step.upserts) > MANY:
             gc.freeze()
         note("published", generation=step.generation, changed=len(step.upserts), deleted=len(step.deletes))
-
-    def _report(self, problems: list[str]) -> None:
-        for problem in problems:
-            if problem not in self._problems:
-                self._log.warn("configuration problem", problem=problem)
-        for problem in self._problems:
-            if problem not in problems:
-                self._log.info("configuration problem solved", problem=problem)
-        self._problems = problems
 
     def _host_moved(self, host: str) -> None:
         self._moved.add(host)

@@ -166,26 +166,55 @@ def test_a_refusal_is_shown(shared_words: SharedWords) -> None:
     run(gateway, body)
 
 
-def test_a_listener_that_cannot_be_bound_is_shown_and_tried_again(
-    shared_words: SharedWords, monkeypatch: pytest.MonkeyPatch
+def test_a_listener_of_a_flag_must_be_bound_and_is_tried_again(
+    shared_words: SharedWords, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(binding, "BIND_RETRY", 0.05)
-    gateway = two_workers(shared_words, "--to", "127.0.0.1:9001", "--from", "127.0.0.1:1", "--from", "127.0.0.1:2")
-    gateway.errors = {"standalone/127.0.0.1:1": "address already in use"}
+    flags = ("--to", "127.0.0.1:9001", "--from", "127.0.0.1:1", "--from", "127.0.0.1:2")
+    gateway = two_workers(shared_words, *flags)
+    gateway.errors["standalone/127.0.0.1:1"] = "cannot listen: address already in use"
+    problem = "--from 127.0.0.1:1: cannot listen: address already in use (set by --from or RAUTA_BIND_ADDR)"
 
     async def body() -> None:
-        await gateway.until_ready()
+        await gateway.until_generation(1)
+        await gateway.until(lambda: len(gateway.binds) > 2)
+        assert (await gateway.get("/readyz"))[0] == 503
         status = (await gateway.get("/api/v1/status"))[1]
-        assert status["status"] == "degraded"
-        assert status["listeners"][0]["message"] == "address already in use"
-        gateway.errors = {}
-
-        async def ok() -> bool:
-            return bool((await gateway.get("/api/v1/status"))[1]["status"] == "ok")
-
-        await gateway.until(ok)
+        assert status["listeners"][0]["bound"] is False
+        assert status["listeners"][0]["message"] == "cannot listen: address already in use"
+        assert status["problems"] == [problem]
+        assert capfd.readouterr().err.count(f' error control configuration problem problem="{problem}"') == 1
+        gateway.errors.clear()
+        await gateway.until_ready()
+        assert (await gateway.get("/api/v1/status"))[1]["problems"] == []
 
     run(gateway, body)
+
+
+@pytest.mark.parametrize(("failing", "ready"), [((1,), True), ((1, 2), False)])
+def test_a_restart_takes_readiness_back_only_where_nobody_is_reached(
+    shared_words: SharedWords, failing: tuple[int, ...], ready: bool
+) -> None:
+    flags = ("--to", "127.0.0.1:9001", "--from", "127.0.0.1:1", "--from", "127.0.0.1:2")
+    first = two_workers(shared_words, *flags)
+    run(first, first.until_ready)
+    again = two_workers(shared_words, *flags, after=first)
+    for port in failing:
+        del again.bound[f"standalone/127.0.0.1:{port}"]
+        again.errors[f"standalone/127.0.0.1:{port}"] = "cannot listen: address already in use"
+
+    async def body() -> None:
+        await again.until(lambda: sum(bool(bound.error) for bound in again.bound.values()) == len(failing))
+        if ready:
+            await again.until_ready()
+
+        async def shown() -> bool:
+            return len((await again.get("/api/v1/status"))[1]["problems"]) == len(failing)
+
+        await again.until(shown)
+        assert (await again.get("/readyz"))[0] == (200 if ready else 503)
+
+    run(again, body)
 
 
 def test_draining_turns_readiness_off(shared_words: SharedWords) -> None:

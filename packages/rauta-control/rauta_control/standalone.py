@@ -15,8 +15,9 @@ from typing import Literal
 import msgspec
 
 from rauta_common import hashing
-from rauta_control import balance, ir
+from rauta_control import balance, ir, options
 from rauta_control.config import Settings
+from rauta_control.messages import Bound
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
 from rauta_control.slices import Slices, finish
 
@@ -25,13 +26,14 @@ PREFIX = "standalone"  # of every name, where a namespace stands in Kubernetes
 
 @dataclass(slots=True)
 class Plan:
-    """What routes need: the `resources` by key, without the clusters.
+    """What routes need: the `resources` by key, without the clusters. `listeners` are among them.
 
     `clusters` are the backends of each cluster by name, `users` the names of the clusters by host name or address;
     `balance` is the policy of all clusters.
     """
 
     resources: dict[str, ir.Resource] = field(default_factory=dict)
+    listeners: list[ir.Listener] = field(default_factory=list)
     clusters: dict[str, tuple[BackendSpec, ...]] = field(default_factory=dict)
     users: dict[str, set[str]] = field(default_factory=dict)
     balance: ir.Balance = field(default_factory=ir.Balance)
@@ -50,13 +52,31 @@ def plan(settings: Settings, secrets: Sequence[ir.Secret] = ()) -> Slices[Plan]:
     made = Plan(balance=settings.balance)
     tls = (ir.ServerName("*", tuple(secret.name for secret in secrets)),) if secrets else ()
     binds = [(address, ()) for address in settings.bind] + [(address, tls) for address in settings.tls_bind if tls]
-    listeners = list(_listeners(binds, settings.addresses))
+    made.listeners = listeners = list(_listeners(binds, settings.addresses))
     made.resources.update((secret.key, secret) for secret in secrets)
     made.resources.update((listener.key, listener) for listener in listeners)
     for spec in settings.routes:
         _add_route(made, listeners, spec, settings.upgrades)
         yield
     return made
+
+
+def unbound(made: Plan, bound: Mapping[str, Bound]) -> list[str]:
+    """Say of each listener that could not be bound by which flag it was asked for, and why it could not."""
+    texts = []
+    for listener in made.listeners:
+        answer = bound.get(listener.name)
+        if answer is not None and answer.error:
+            flag = options.TLS_BIND if listener.tls else options.FROM
+            where = Address(listener.address, listener.port)
+            texts.append(f"{flag.name} {where}: {answer.error} (set by {flag.name} or {flag.variable})")
+    return texts
+
+
+def reachable(made: Plan, bound: Mapping[str, Bound], *, every: bool) -> bool:
+    """Whether clients reach listeners: with `every` each of them, otherwise at least one if there are any."""
+    failed = len(unbound(made, bound))
+    return not failed or (not every and failed < len(made.listeners))
 
 
 def clusters(

@@ -7,9 +7,10 @@ import pytest
 from rauta_common import maglev
 from rauta_control import ir, routespec
 from rauta_control.config import Settings
+from rauta_control.messages import Bound
 from rauta_control.routespec import Address
 from rauta_control.slices import finish
-from rauta_control.standalone import clusters, plan, translate
+from rauta_control.standalone import clusters, plan, reachable, translate, unbound
 
 ADDRESSES = {"10.0.0.1": ("10.0.0.1",), "10.0.0.2": ("10.0.0.2",), "web": ("10.1.0.1", "10.1.0.2"), "gone": ()}
 
@@ -65,6 +66,31 @@ def test_every_listener_has_every_route_and_they_share_the_route_name() -> None:
     ]
     assert {rule.route for rule in rules} == {"standalone/*/a"}
     assert ir.validate(resources) == []
+
+
+@pytest.mark.parametrize(
+    ("failing", "every", "reached"),
+    [((), True, True), ((0,), True, False), ((0,), False, True), ((0, 1), False, False)],
+)
+def test_listeners_that_are_not_bound_are_named_by_their_flag(
+    failing: tuple[int, ...], every: bool, reached: bool
+) -> None:
+    given = Settings(
+        bind=(Address("0.0.0.0", 80),), tls_bind=(Address("::", 443),), routes=(routespec.route("/a=10.0.0.1:80"),)
+    )
+    made = finish(plan(given, (ir.Secret("s", b"", b""),)))
+    errors = ["in use" if number in failing else "" for number in range(2)]
+    bound = {each.name: Bound(each.name, "", 0, error) for each, error in zip(made.listeners, errors, strict=True)}
+    assert reachable(made, bound, every=every) is reached
+    assert unbound(made, bound) == [
+        (
+            "--from 0.0.0.0:80: in use (set by --from or RAUTA_BIND_ADDR)",
+            "--tls-bind [::]:443: in use (set by --tls-bind or RAUTA_TLS_BIND)",
+        )[each]
+        for each in failing
+    ]
+    assert unbound(made, {}) == [], "not answered yet"
+    assert reachable(finish(plan(Settings())), {}, every=True), "routes come from elsewhere"
 
 
 @pytest.mark.parametrize("edited", ["/b=10.0.0.2:80", "/a=10.0.0.2:80", "/z=10.0.0.1:80"])

@@ -1,0 +1,28 @@
+"""What is wrong with the configuration now: logged when it begins and when it is over, not while it lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rauta_control.log import Log
+
+
+class Troubles:
+    """`present` is what was reported last, the failures first."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.present: list[str] = []
+
+    def report(self, failures: Iterable[str], warnings: Iterable[str]) -> None:
+        """These are all there are: `failures` that somebody must look at, and `warnings` of what is coped with."""
+        failures = list(failures)
+        present = [*failures, *warnings]
+        for problem in present:
+            if problem not in self.present:
+                write = self._log.error if problem in failures else self._log.warn
+                write("configuration problem", problem=problem)
+        for problem in self.present:
+            if problem not in present:
+                self._log.info("configuration problem solved", problem=problem)
+        self.present = present
