@@ -16,6 +16,8 @@ class Limits:
     check: float = 0.5  # between two looks at the heartbeats
     hung: float = 5.0  # without a heartbeat (at most 0.1 s apart in a healthy worker) until a worker is replaced
     first_beat: float = 10.0  # from the start until the first heartbeat: a big snapshot takes a while to load
+    control_hung: float = 15.0  # the same for control: nobody's request waits for it, and workers have the processors
+    control_first_beat: float = 30.0
     late: float = 1.5  # between two looks, from when on it was we who slept and nobody is judged
     healthy: float = 1.0  # of life after which a death counts as the first one: a crash loop crashes at once
     # Seconds until the start after each further death. The first five keep a lone worker's gap under 0.3 s.
@@ -42,37 +44,42 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """A worker as the detector sees it: when it started, and when it last turned its loop (0: not yet)."""
+    """A child as the detector sees it: when it started, and when it last turned its loop (0: not yet)."""
 
-    index: int
+    name: str
     started: float
     beat: float
+    control: bool = False  # which is judged by other limits
 
 
 class HangDetector:
-    """Finds workers that no longer turn their loop."""
+    """Finds children that no longer turn their loop."""
 
     def __init__(self, now: float, limits: Limits) -> None:
         self._limits = limits
         self._checked = now
         self._fair_since = now  # silence before this is not held against anybody
 
-    def hung(self, now: float, pulses: Iterable[Pulse]) -> dict[int, str]:
-        """Return the workers to replace and why.
+    def hung(self, now: float, pulses: Iterable[Pulse]) -> dict[str, str]:
+        """Return the names of the children to replace and why.
 
-        When this call itself comes late, the machine slept or was starved, and the workers with it: nobody is to blame.
+        When this call itself comes late, the machine slept or was starved, and they with it: nobody is to blame.
         """
         if now - self._checked > self._limits.late:
             self._fair_since = now
         self._checked = now
-        verdicts = ((pulse.index, self._verdict(now, pulse)) for pulse in pulses)
-        return {index: reason for index, reason in verdicts if reason}
+        verdicts = ((pulse.name, self._verdict(now, pulse)) for pulse in pulses)
+        return {name: reason for name, reason in verdicts if reason}
 
     def _verdict(self, now: float, pulse: Pulse) -> str:
+        limits = self._limits
+        hung, first_beat = limits.hung, limits.first_beat
+        if pulse.control:
+            hung, first_beat = limits.control_hung, limits.control_first_beat
         silent = now - max(pulse.beat or pulse.started, self._fair_since)
         if pulse.beat:
-            return f"hung for {silent:.1f} s" if silent > self._limits.hung else ""
-        return f"did not come up in {silent:.1f} s" if silent > self._limits.first_beat else ""
+            return f"hung for {silent:.1f} s" if silent > hung else ""
+        return f"did not come up in {silent:.1f} s" if silent > first_beat else ""
 
 
 def ending(exit_code: int) -> str:

@@ -36,6 +36,7 @@ from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters, blocks_used, drained
 from rauta_control.demo import Demo
 from rauta_control.filesource import FileSource
+from rauta_control.heartbeat import Heartbeat
 from rauta_control.inherit import Inherited
 from rauta_control.listening import local_addresses, place
 from rauta_control.log import Log
@@ -198,8 +199,7 @@ class Control:
     def _check_ready(self) -> None:
         """Ready once every worker follows the first configuration and every listener was bound, or refused for good.
 
-        Those of the command line must be bound: nobody would see that there are fewer. A control that starts again
-        does not take back what its workers offer.
+        Those of the command line must be bound, for a control that starts again one of them: its workers serve already.
         """
         reachable = standalone.reachable(self._plan, self._binding.bound, every=self._first_start)
         if (self._followed or not self._first_start) and self._binding.complete and reachable:
@@ -372,6 +372,7 @@ class Control:
 
 async def serve(inherited: Inherited, log: Log, demo: Demo | None = None) -> None:
     """Be the control process until the supervisor is gone."""
+    heartbeat = Heartbeat(inherited.words.words)
     control = Control(inherited, log, demo)
     admin = Admin(control.picture, log)
     await admin.serve(inherited.admin, inherited.probe)
@@ -389,6 +390,7 @@ async def serve(inherited: Inherited, log: Log, demo: Demo | None = None) -> Non
         await asyncio.wait((following,))
         admin.close()
         control.close()
+        heartbeat.stop()
 
 
 def run(inherited: Inherited, demo: Demo | None = None) -> int:

@@ -13,7 +13,7 @@ from rauta_control.messages import (
 from rauta_control.parts import join
 from rauta_control.recorder import Recorder
 from rauta_control.resolve import Resolver
-from rauta_control.sharedmem import RouteWord, SharedWords
+from rauta_control.sharedmem import CONTROL_HEARTBEAT, RouteWord, SharedWords
 from rauta_control.state import EMPTY
 
 
@@ -26,6 +26,9 @@ def test_a_first_start_publishes_to_all_and_becomes_ready(shared_words: SharedWo
             assert [(p.base, p.generation) for p in worker.received] == [(-1, 1)]
             assert rules(worker.state)["/"].epoch == 1
         assert gateway.snapshot is not None
+        beat = shared_words.words[CONTROL_HEARTBEAT]
+        assert beat
+        await gateway.until(lambda: shared_words.words[CONTROL_HEARTBEAT] > beat)
         status = (await gateway.get("/api/v1/status"))[1]
         assert (status["status"], status["generation"], status["problems"]) == ("ok", 1, [])
         assert status["listeners"][0]["port"] == 4711

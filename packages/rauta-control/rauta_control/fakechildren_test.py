@@ -24,6 +24,7 @@ import msgspec
 from rauta_control import channel, config, handover, messages, snapshotfd
 from rauta_control.children import Limits
 from rauta_control.config import Settings
+from rauta_control.heartbeat import Heartbeat
 from rauta_control.inherit import Inherited, Role, Run
 from rauta_control.sharedmem import Vital, worker_base
 from rauta_control.supervisor import Supervisor
@@ -189,6 +190,7 @@ class Control:
         loop = asyncio.get_running_loop()
         over = loop.create_future()
         channel.attach(self.channel, loop, self.told, lambda: over.set_result(None))
+        Heartbeat(self.inherited.words.words)
         server = await asyncio.start_server(self.serve, sock=self.inherited.admin[0])
         for index, link in self.links.items():
             await self.greet(index, link)
@@ -235,7 +237,15 @@ class Control:
                 self.links[order["worker"]].sendall(json.dumps(order).encode() + b"\n")
 
 
+def be_silent(inherited: Inherited) -> None:
+    """Do nothing for ever, if that is wanted."""
+    if os.path.exists(EVENTS + ".silent"):
+        note(inherited, "born silent")
+        signal.pause()
+
+
 def run_control(inherited: Inherited) -> int:
+    be_silent(inherited)
     note_birth(inherited)
     return asyncio.run(Control(inherited).run())
 
@@ -244,9 +254,7 @@ def run_worker(inherited: Inherited) -> int:
     if os.path.exists(EVENTS + ".crash"):
         note(inherited, "born to crash")
         return 7
-    if os.path.exists(EVENTS + ".silent"):
-        note(inherited, "born silent")
-        signal.pause()
+    be_silent(inherited)
     note_birth(inherited)
     return Worker(inherited).run()
 

@@ -25,7 +25,7 @@ from rauta_control.holdings import Holdings
 from rauta_control.inherit import Inherited, Role, Run
 from rauta_control.log import Log
 from rauta_control.messages import ControlLink, Drain, ToControl, ToSupervisor, WorkerGone, WorkerLink
-from rauta_control.sharedmem import Vital, worker_base
+from rauta_control.sharedmem import CONTROL_HEARTBEAT, Vital, worker_base
 
 CONTROL_NICENESS = 5  # workers go first: configuration may wait, requests may not
 
@@ -309,16 +309,24 @@ class Fleet:
         if child.role == "worker":
             self._holdings.words.clear_process_words(child.index)
             self.tell_all("control", WorkerGone(child.index, pid, reason))
+        elif child.role == "control":
+            self._holdings.words.words[CONTROL_HEARTBEAT] = 0
         return True
 
     def check(self, now: float) -> None:
-        """Find hanging workers and kill them."""
-        workers = {child.index: child for child in self.alive("worker") if not child.verdict}
-        words = self._holdings.words.words
-        beats = {index: words[worker_base(index) + Vital.HEARTBEAT] / 1e9 for index in workers}
-        pulses = [Pulse(index, worker.started, beats[index]) for index, worker in workers.items()]
-        for index, reason in self._detector.hung(now, pulses).items():
-            self._kill(workers[index], reason)
+        """Find children that hang and kill them. A demo has no heartbeat."""
+        judged = {child.name: child for child in self.alive("control", "worker") if not child.verdict}
+        pulses = [
+            Pulse(name, child.started, self._beat(child), control=child.role == "control")
+            for name, child in judged.items()
+        ]
+        for name, reason in self._detector.hung(now, pulses).items():
+            self._kill(judged[name], reason)
+
+    def _beat(self, child: Child) -> float:
+        """When a child last turned its loop; 0 if it did not yet."""
+        word = CONTROL_HEARTBEAT if child.role == "control" else worker_base(child.index) + Vital.HEARTBEAT
+        return float(self._holdings.words.words[word] / 1e9)
 
     def kill_doomed(self, now: float) -> None:
         """Kill those who had their time."""

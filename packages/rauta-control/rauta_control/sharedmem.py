@@ -1,12 +1,12 @@
 """The shared words: one sparse memfd of 64-bit words, where workers report and everybody reads.
 
-Each word has exactly one writer, the worker whose block it is in, so plain stores suffice: an aligned 8-byte store is
-one instruction on every platform we run on. Nobody waits and a killed worker leaves no lock behind. A worker
+Each word has exactly one writer, the worker whose block it is in or control, so plain stores suffice: an aligned 8-byte
+store is one instruction on every platform we run on. Nobody waits and a killed worker leaves no lock behind. A worker
 counts in local lists and copies what changed here every 100 ms (recorder.py); control adds up (counters.py).
 
 Layout, in words. Only touched pages take memory.
 
-    0                                    HEADER: magic, layout version
+    0                                    HEADER: magic, layout version; control's heartbeat
     HEADER_WORDS + i * WORKER_WORDS      the block of worker i:
         0    .. VITALS_WORDS                   heartbeat, generation, gauges (Vital)
         ROUTES    + slot * ROUTE_WORDS         counters of a route (RouteWord)
@@ -31,6 +31,7 @@ HEADER_WORDS = 512
 VITALS_WORDS = 512
 ROUTE_WORDS = 48
 ENDPOINT_WORDS = 16
+CONTROL_HEARTBEAT = 1  # monotonic ns of the last turn of a timer of control's loop; 0 before the first
 ROUTES = VITALS_WORDS
 ENDPOINTS = ROUTES + MAX_ROUTES * ROUTE_WORDS
 WORKER_WORDS = ENDPOINTS + MAX_ENDPOINTS * ENDPOINT_WORDS

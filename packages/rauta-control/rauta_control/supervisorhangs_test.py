@@ -13,6 +13,7 @@ import pytest
 from rauta_control.supervisorharness_test import Start, ask, ready
 
 QUICK = {"check": 0.05, "hung": 0.6, "first_beat": 1.0, "late": 0.5}
+QUICK_CONTROL = {"check": 0.05, "control_hung": 2.0, "control_first_beat": 2.0, "late": 0.5}
 
 
 def test_a_hanging_worker_is_replaced(start: Start) -> None:
@@ -44,6 +45,30 @@ def test_a_worker_that_never_comes_up_is_replaced(start: Start) -> None:
     silent.unlink()
     gone = gateway.wait_event("WorkerGone", times=2)[1]
     assert gone["message"]["reason"].startswith("did not come up in")
+
+
+def test_a_stopped_control_is_replaced_and_its_workers_are_not(start: Start) -> None:
+    gateway = start(limits=QUICK_CONTROL)
+    ready(gateway)
+    os.kill(gateway.pid("control"), signal.SIGSTOP)
+    [line] = gateway.wait_logged(" ended child=control ")
+    assert re.search(r'reason="hung for \d\.\d s"', line)
+    gateway.wait_event("greeted", "control", 4)
+    gateway.bind(web=("127.0.0.1", 0))
+    assert ask(gateway.port("web"))
+    assert [len(gateway.pids(child)) for child in ("control", "worker-0", "worker-1")] == [2, 1, 1]
+
+
+def test_a_control_that_never_comes_up_is_replaced(start: Start) -> None:
+    gateway = start(workers=1, limits=QUICK_CONTROL)
+    ready(gateway, 1)
+    silent = Path(f"{gateway.events_file}.silent")
+    silent.touch()
+    os.kill(gateway.pid("control"), signal.SIGKILL)
+    gateway.wait_event("born silent", "control")
+    silent.unlink()
+    assert 'reason="did not come up in' in gateway.wait_logged(" ended child=control ", 2)[1]
+    gateway.wait_event("greeted", "control", 2)
 
 
 def test_a_machine_that_slept_kills_nobody(start: Start) -> None:
