@@ -14,6 +14,7 @@ from rauta_control.log import Log
 from rauta_control.messages import Bind, Bound, ToControl
 
 BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
+ASK_RETRY = 0.5  # seconds until the supervisor, which did not read, is asked again
 
 
 class Binding:
@@ -60,4 +61,5 @@ class Binding:
         try:
             self._channel.send(Bind(self._wanted))
         except ChannelFullError as error:
-            self._log.error("the supervisor does not read", error=error)
+            self._log.error("the supervisor does not read", error=error, again_in=ASK_RETRY)
+            self._retry = asyncio.get_running_loop().call_later(ASK_RETRY, self._ask)

@@ -9,7 +9,7 @@ import pytest
 
 from rauta_control import binding
 from rauta_control.binding import Binding
-from rauta_control.channel import Channel
+from rauta_control.channel import Channel, ChannelFullError
 from rauta_control.ir import Listener
 from rauta_control.log import Log
 from rauta_control.messages import Bind, Bound, ToControl
@@ -49,6 +49,34 @@ def test_what_a_former_control_was_answered_counts_for_what_is_still_wanted() ->
     assert (set(sockets.bound), sockets.complete) == ({"a", "c"}, True)
     sockets.want(listeners("c", "a"))
     assert asked.names == [["a", "c"]], "nothing changed, so nothing is asked"
+
+
+def test_a_supervisor_that_does_not_read_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(binding, "ASK_RETRY", 0.0)
+
+    class Full(Asked):
+        left = 2
+
+        def send(self, message: Bind) -> None:
+            if self.left:
+                self.left -= 1
+                raise ChannelFullError("4096 messages wait to be read")
+            super().send(message)
+
+    async def main() -> None:
+        asked = Full()
+        sockets = of(asked)
+        sockets.want(listeners("a"))
+        while not asked.names:
+            await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert asked.names == [["a"]]
+
+    asyncio.run(main())
+    assert capfd.readouterr().err.count("the supervisor does not read") == 2
 
 
 def test_a_listener_that_was_refused_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:

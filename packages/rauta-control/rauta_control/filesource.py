@@ -34,11 +34,13 @@ GROUP = 50  # milliseconds that changes are gathered at most
 GRACE = 0.25  # seconds that a file must be gone
 RESCAN = 30.0  # seconds until everything is looked at, whatever was told
 POLL = 1.0  # the same where nothing can be told
+KEEP_RETRY = 0.5  # seconds until what could not be handed over is handed over again
 MAX_NAMED = 200  # changed paths that are looked at one by one
 MAX_LOGGED = 20  # lines about what is wrong, each time
 
-#: Is told whenever the last good objects of broken documents change, by file, to keep them over a restart.
-Keep: TypeAlias = Callable[[Mapping[str, Iterable[AnyResource]]], Awaitable[None]]
+#: Is told whenever the last good objects of broken documents change, by file, to keep them over a restart; says whether
+#: they are kept now.
+Keep: TypeAlias = Callable[[Mapping[str, Iterable[AnyResource]]], Awaitable[bool]]
 
 
 class FileSource:
@@ -48,7 +50,8 @@ class FileSource:
         self._sink = sink
         self._log = log
         self._keep = keep
-        self._kept: dict[str, tuple[AnyResource, ...]] = {}  # as `keep` was told last
+        self._kept: dict[str, tuple[AnyResource, ...]] = {}  # by `keep`
+        self._unkept = False  # whether it lacks what it was told last
         self._path: Path | None = None
         self._catalog = Catalog()
         self._stamps: dict[str, Stamp] = {}
@@ -99,7 +102,7 @@ class FileSource:
         """Look once; return for how long there is nothing to do unless something happens."""
         if self._path is None:
             await self._forget_all()
-            return RESCAN
+            return KEEP_RETRY if self._unkept else RESCAN
         self._keep_watch(self._path)
         now = time.monotonic()
         due = {name for name, since in self._missing.items() if now - since >= GRACE}
@@ -128,6 +131,8 @@ class FileSource:
             self._unseen &= only is not None
             if not self._unseen and not self._writing:
                 self._sink.synced()
+        elif self._unkept:
+            await self._hand_over()
         return self._patience()
 
     def _patience(self) -> float:
@@ -139,7 +144,7 @@ class FileSource:
             if self._watch is not None:
                 self._watch.fresh = False
             return POLL
-        return RESCAN
+        return KEEP_RETRY if self._unkept else RESCAN
 
     def _take(self, seen: Seen, due: Collection[str], now: float) -> Slices[None]:
         self._stamps.update(seen.stamps)
@@ -180,9 +185,7 @@ class FileSource:
         await self._tell()
 
     async def _tell(self) -> None:
-        if self._keep is not None and (kept := self._catalog.kept) != self._kept:
-            self._kept = kept
-            await self._keep(kept)
+        await self._hand_over()
         if edits := self._catalog.edits():
             self._sink.edit(edits)
         faults = (*self._of_path(), *self._catalog.faults())
@@ -191,6 +194,13 @@ class FileSource:
             self._sink.report(faults)
             _say(self._log.warn, "manifest", old, faults)
             _say(self._log.info, "manifest mended", faults, old)
+
+    async def _hand_over(self) -> None:
+        """Have `keep` know what is kept; where that fails it is tried again without another change."""
+        kept = self._catalog.kept
+        self._unkept = self._keep is not None and kept != self._kept and not await self._keep(kept)
+        if not self._unkept:
+            self._kept = kept
 
     def _of_path(self) -> Iterator[Fault]:
         """What is wrong with the path itself."""

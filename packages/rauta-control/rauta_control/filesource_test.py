@@ -27,6 +27,7 @@ class Memory:
         self.complete = 0
         self.edits = 0
         self.kept: dict[str, tuple[AnyResource, ...]] = {}
+        self.forgets = 0  # times that `keep` fails
         self._news = asyncio.Event()
 
     def edit(self, objects: Mapping[Key, AnyResource | None]) -> None:
@@ -46,8 +47,13 @@ class Memory:
         self.complete += 1
         self._news.set()
 
-    async def keep(self, documents: Mapping[str, Iterable[AnyResource]]) -> None:
+    async def keep(self, documents: Mapping[str, Iterable[AnyResource]]) -> bool:
+        self._news.set()
+        if self.forgets:
+            self.forgets -= 1
+            return False
         self.kept = {name: tuple(resources) for name, resources in documents.items()}
+        return True
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
@@ -139,6 +145,23 @@ def test_after_a_restart_broken_files_are_what_they_were_and_removed_ones_are_go
     (tmp_path / "b.yaml").unlink()
     follow(tmp_path, after, kept)
     follow(tmp_path / "none", away, kept)
+
+
+def test_what_could_not_be_kept_is_handed_over_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filesource, "KEEP_RETRY", 0.001)
+
+    async def story(_: FileSource, memory: Memory) -> None:
+        memory.forgets = 3
+        put(tmp_path / "a.yaml", "one", 99999)
+        await memory.until(lambda: bool(memory.kept))
+        assert [each.metadata.name for each in memory.kept["a.yaml"]] == ["one"]
+        assert memory.forgets == 0
+        memory.forgets = 3
+        put(tmp_path / "a.yaml", "one", 81)
+        await memory.until(lambda: not memory.kept)
+
+    put(tmp_path / "a.yaml", "one")
+    follow(tmp_path, story)
 
 
 def test_a_file_that_cannot_be_looked_at_keeps_what_it_gave(tmp_path: Path) -> None:

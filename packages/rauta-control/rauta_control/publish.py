@@ -45,18 +45,18 @@ class Archive:
     async def add(self, state: State, step: Publish) -> None:
         """Hand over the `step` to `state`; the first one is a snapshot itself. One at a time."""
         whole = step.base == EMPTY.generation
-        await self._send(Snapshot(state.generation) if whole else Since(state.generation), step)
+        handed = await self._send(Snapshot(state.generation) if whole else Since(state.generation), step)
         self._state = state
-        if whole:
+        if whole and handed:
             return
         if self._task is not None:
             self._meanwhile.append(step)
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, self._start)
 
-    async def keep(self, objects: Mapping[str, Iterable[AnyResource]]) -> None:
-        """Hand over the last good objects of broken documents, by file, in place of those before."""
-        await in_turns(self._handing(Keep(), keepsake.written(objects)))
+    async def keep(self, objects: Mapping[str, Iterable[AnyResource]]) -> bool:
+        """Hand over the last good objects of broken documents, by file, instead of those before; say whether it did."""
+        return await in_turns(self._handing(Keep(), keepsake.written(objects)))
 
     def close(self) -> None:
         """Make no more snapshots."""
@@ -71,21 +71,21 @@ class Archive:
 
     async def _snapshot(self) -> None:
         state = self._state
-        await self._send(Snapshot(state.generation), diff(EMPTY, state))
+        handed = await self._send(Snapshot(state.generation), diff(EMPTY, state))
         # A snapshot stands for all that came before it: what came while it was made has to come again.
         meanwhile, self._meanwhile, self._task = self._meanwhile, [], None
-        for step in meanwhile:
+        for step in meanwhile if handed else ():
             finish(self._sending(Since(step.generation), step))
-        if meanwhile:
+        if meanwhile or not handed:
             self._timer = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, self._start)
 
-    async def _send(self, message: Since | Snapshot, publish: Publish) -> None:
-        await in_turns(self._sending(message, publish))
+    async def _send(self, message: Since | Snapshot, publish: Publish) -> bool:
+        return await in_turns(self._sending(message, publish))
 
-    def _sending(self, message: Since | Snapshot, publish: Publish) -> Slices[None]:
-        yield from self._handing(message, split(publish))
+    def _sending(self, message: Since | Snapshot, publish: Publish) -> Slices[bool]:
+        return self._handing(message, split(publish))
 
-    def _handing(self, message: Since | Snapshot | Keep, pieces: Iterable[bytes]) -> Slices[None]:
+    def _handing(self, message: Since | Snapshot | Keep, pieces: Iterable[bytes]) -> Slices[bool]:
         try:
             fd = yield from snapshotfd.creating("rauta-configuration", pieces)
             try:
@@ -94,6 +94,8 @@ class Archive:
                 os.close(fd)
         except (OSError, ChannelFullError) as error:  # the workers are told all the same
             self._log.error("the supervisor could not be given a configuration", error=error)
+            return False
+        return True
 
 
 def kept(documents: int | None) -> dict[str, list[AnyResource]]:

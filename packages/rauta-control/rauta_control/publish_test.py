@@ -3,14 +3,14 @@
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
 
 from rauta_control import channel as channel_module
 from rauta_control import publish, snapshotfd
-from rauta_control.channel import Channel, control_end, supervisor_end
+from rauta_control.channel import Channel, ChannelFullError, Message, control_end, supervisor_end
 from rauta_control.frames import frame
 from rauta_control.log import Log
 from rauta_control.messages import PROTOCOL_VERSION, Ack, Hello, Since, Snapshot, ToControl
@@ -92,6 +92,41 @@ def test_the_supervisor_gets_each_step_at_once_and_seldom_a_snapshot(monkeypatch
         assert taken() == [Since(5)]
 
     with_channel(test)
+
+
+def test_what_found_no_room_is_handed_over_again_without_another_change(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(publish, "SNAPSHOT_INTERVAL", 0.01)
+
+    async def test(channel: Channel[ToControl], taken: Callable[[], list[Since | Snapshot]]) -> None:
+        send, left = channel.send, 2
+
+        def full(message: Message, fds: Sequence[int] = ()) -> None:
+            nonlocal left
+            if left:
+                left -= 1
+                raise ChannelFullError("4096 messages wait to be read")
+            send(message, fds)
+
+        monkeypatch.setattr(channel, "send", full)
+        archive = Archive(EMPTY, channel, LOG)
+        state = EMPTY.change(1, {"key": b"one"})
+        await archive.add(state, diff(EMPTY, state))
+        later: list[Since | Snapshot] = []
+
+        def more() -> bool:
+            later.extend(taken())
+            return bool(later)
+
+        await until(more)
+        assert later == [Snapshot(1)]
+        left = 2
+        assert [await archive.keep({}) for _ in range(3)] == [False, False, True]
+        archive.close()
+
+    with_channel(test)
+    assert capfd.readouterr().err.count("could not be given a configuration") == 4
 
 
 def test_a_full_channel_is_logged_and_nothing_else(
