@@ -140,7 +140,7 @@ Where no request comes in at all, `rauta metrics handshake` and `rauta listeners
 A redirect has the status of its filter, and what a gate answers has the gate's. 499 is never sent: the client is gone.
 An upgraded connection that ended for a reason was answered with 101 before.
 
-TLS connections that came to nothing get no answer; `rauta_tls_handshake_failures_total` counts them.
+TLS connections that came to nothing get no answer, or an alert; `rauta_tls_handshake_failures_total` counts them.
 
 | Reason | What happened |
 | --- | --- |

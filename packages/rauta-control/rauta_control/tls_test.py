@@ -84,9 +84,19 @@ def test_old_versions_and_weak_ciphers_fail() -> None:
             context(version=ssl.TLSVersion.TLSv1_2, ciphers="AES128-GCM-SHA256"),
             context(version=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-RSA-AES128-SHA256"),
         ):
-            with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            with pytest.raises(ssl.SSLError, match=r"(?i)alert.handshake.failure"):
                 SecureClient(proxy.port, "a.example", given)
         eventually(lambda: failures(proxy, HandshakeFailure.PROTOCOL) == 2)
+
+
+def test_a_record_that_is_none_is_answered_with_an_alert() -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy, SecureClient(proxy.port, "a.example") as client:
+        assert client.ask("a.example")[0] == 200
+        with socket.socket(fileno=client.sock.fileno()) as raw:
+            raw.sendall(b"\x17\x03\x03\0\x20" + bytes(32))
+            raw.detach()
+        with pytest.raises(ssl.SSLError, match=r"(?i)alert.bad.record.mac"):
+            client.sock.recv(1)
 
 
 def test_misdirected_requests_get_421_and_unknown_hosts_404() -> None:
@@ -125,10 +135,17 @@ def test_client_certificates(tmp_path: Path) -> None:
         for signer in ("Good CA", BARE):
             with SecureClient(proxy.port, "a.example", context(certificate=files[signer])) as client:
                 assert client.ask("a.example")[0] == 200
-        for given in (context(), context(certificate=files["Bad CA"])):
-            with pytest.raises((OSError, AssertionError)), SecureClient(proxy.port, "a.example", given) as client:
-                client.ask("a.example")
-        eventually(lambda: failures(proxy, HandshakeFailure.CLIENT_CERTIFICATE) == 2)
+        for version, file, alert in (
+            (ssl.TLSVersion.TLSv1_3, None, "certificate.required"),
+            (ssl.TLSVersion.TLSv1_2, None, "handshake.failure"),
+            (ssl.TLSVersion.TLSv1_3, files["Bad CA"], "unknown.ca"),
+            (ssl.TLSVersion.TLSv1_2, files["Bad CA"], "unknown.ca"),
+        ):
+            given = context(version=version, certificate=file)
+            refused = pytest.raises(ssl.SSLError, match=f"(?i)alert.{alert}")
+            with refused, SecureClient(proxy.port, "a.example", given) as client:
+                client.sock.recv(1)
+        eventually(lambda: failures(proxy, HandshakeFailure.CLIENT_CERTIFICATE) == 4)
         with SecureClient(proxy.port, "b.example", context(certificate=files["Bad CA"])) as client:
             assert client.ask("b.example")[0] == 200, "asked for nothing"
 

@@ -15,7 +15,7 @@ import pytest
 
 from rauta_control.pki_test import authority_pem, pair
 from rauta_control.proxyharness_test import PATIENCE, ROOM, Backend, Client, Proxy, answer, echo, eventually, read_body
-from rauta_control.reasons import Reason
+from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.sharedmem import Vital
 from rauta_control.tlsharness_test import MIB, SecureClient, Site, context, serving, shake
 
@@ -82,6 +82,15 @@ def test_keys_are_renewed_when_the_client_wants_that() -> None:
             client.await_text(b"KEYUPDATE")
         client.say(GET % 9)
         client.await_text(b"/9 0")
+
+
+@openssl
+def test_a_version_that_is_too_old_is_answered_with_an_alert() -> None:
+    with serving(SITE) as proxy:
+        with terminal(proxy, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0") as client:
+            client.await_text(b"alert protocol version")
+        eventually(lambda: proxy.vital(Vital.TLS_FAILURES + HandshakeFailure.PROTOCOL.number) == 1)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
 
 
 @openssl

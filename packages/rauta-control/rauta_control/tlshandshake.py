@@ -1,8 +1,9 @@
 """A client's connection to a TLS listener, until its handshake is over.
 
 First the ClientHello is read (clienthello.py), then OpenSSL gets it with the context for that name. One deadline holds
-for all of it; a failure is counted by its kind and closes the connection without an alert, which is what clients of the
-Gateway API's conformance suite expect of a name that nobody serves.
+for all of it; a failure is counted by its kind and closes the connection. Where OpenSSL found it that is after its
+alert, as far as the socket takes that at once; otherwise without one, which is what clients of the Gateway API's
+conformance suite expect of a name that nobody serves.
 """
 
 from __future__ import annotations
@@ -71,29 +72,26 @@ class Handshake:
         """Let OpenSSL do it."""
         worker = self._worker
         downstream = worker.downstream(site.port, self._address, self._number)
-        failure: HandshakeFailure | None = None
+        exchange: _Exchange | None = None
+        failure: HandshakeFailure | None
         try:
             context = await site.context(worker.contexts, name, worker.now)
-        except (OSError, ValueError) as error:
-            worker.complain(f"the certificates of listener {site.port.name} for {site.name.hostname}", error)
-            failure = HandshakeFailure.CERTIFICATE
+            made = exchange = _Exchange(context, self._hello.data, downstream, worker.loop.create_future())
+            await worker.loop.connect_accepted_socket(lambda: made, self._sock)
+            failure = await made.done
         except asyncio.CancelledError:
             failure = HandshakeFailure.TIMEOUT
-        else:
-            exchange = _Exchange(context, self._hello.data, downstream, worker.loop.create_future())
-            try:
-                await worker.loop.connect_accepted_socket(lambda: exchange, self._sock)
-                failure = await exchange.done
-            except OSError:
-                failure = HandshakeFailure.CLIENT_CLOSED
-            except asyncio.CancelledError:
-                failure = HandshakeFailure.TIMEOUT
-            if failure is not None:
-                exchange.abort()
-        if failure is not None:
-            self._fail(failure)
-        else:
+        except (OSError, ValueError) as error:
+            failure = HandshakeFailure.CLIENT_CLOSED
+            if exchange is None:
+                worker.complain(f"the certificates of listener {site.port.name} for {site.name.hostname}", error)
+                failure = HandshakeFailure.CERTIFICATE
+        if failure is None:
             worker.shaken(self)
+            return
+        if exchange is not None:
+            exchange.abort()
+        self._fail(failure)
 
     # -- the end
 
@@ -162,6 +160,7 @@ class _Exchange(asyncio.Protocol):
             self._transport.write(session.outgoing.read())
             return
         except ssl.SSLError as error:
+            self._transport.write(session.outgoing.read())  # an alert; what the socket does not take goes with `abort`
             self._end(_kind(error))
             return
         secure = SecureTransport(self._transport, session, self._downstream)
