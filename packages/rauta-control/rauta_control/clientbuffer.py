@@ -32,18 +32,18 @@ def gather(downstream: Downstream, data: bytes) -> None:
         downstream.buffer = b""
         downstream.phase = IDLE
     elif data[0] == 13 and len(data) > 1:
-        downstream.refuse(Reason.BAD_REQUEST_LINE)
+        downstream.refuse(Reason.BAD_REQUEST_LINE, data)
     elif data.find(b"\r\n\r\n", before) >= 0:
         downstream.buffer = b""
         downstream.phase = IDLE
         downstream.data_received(data)
     elif len(data) > downstream.worker.limits.max_head_bytes:
-        downstream.refuse(Reason.HEAD_TOO_LARGE if b"\n" in data else Reason.TARGET_TOO_LONG)
+        downstream.refuse(Reason.HEAD_TOO_LARGE if b"\n" in data else Reason.TARGET_TOO_LONG, data)
     else:
         try:
             check_unfinished(data, before)
         except Refused as refused:
-            downstream.refuse(refused.reason)
+            downstream.refuse(refused.reason, data)
             return
         downstream.buffer = data
         if downstream.phase == IDLE:
@@ -66,7 +66,7 @@ def take_next(downstream: Downstream) -> None:
         downstream.queued += 1
         if downstream.queued >= downstream.worker.limits.max_pipelined:
             downstream.started = monotonic()
-            downstream.refuse(Reason.PIPELINED_TOO_DEEP)
+            downstream.refuse(Reason.PIPELINED_TOO_DEEP, downstream.buffer)
             return
         data, downstream.buffer = downstream.buffer, b""
         downstream.data_received(data)

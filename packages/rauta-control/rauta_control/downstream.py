@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from rauta_control import clientbuffer, largebody, leaving, policy, rawsocket, requestbody
 from rauta_control.attempts import Attempts
 from rauta_control.choice import Choice
+from rauta_control.claim import claimed
 from rauta_control.clientstate import BODY, CLOSED, HEAD, IDLE, NEVER, WAIT, ClientState
 from rauta_control.gate import enter
 from rauta_control.handshake import TRAILERS, change
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from rauta_control.upstream import Upstream
 
 DEFAULT_HIGH_WATER = 65_536  # of transports: bytes not taken by the peer above which we are told to pause
-
-MAX_LOGGED_METHOD = 32  # bytes; the longest registered one has 17
 
 _MEMO_HITS, _MEMO_MISSES = int(Vital.MEMO_HITS), int(Vital.MEMO_MISSES)  # see ledger.py
 
@@ -123,8 +122,7 @@ class Downstream(ClientState):
             routes = self.port.routes
             found = routes.seen.get(head.host) or routes.find(head.host)
         except Refused as refused:
-            self.method = head.method[:MAX_LOGGED_METHOD]
-            self.refuse(refused.reason)
+            self.refuse(refused.reason, data)
             return
         self.method = method = head.method
         self.target = target = head.target
@@ -323,9 +321,10 @@ class Downstream(ClientState):
         self.phase = CLOSED
         self.reset()
 
-    def refuse(self, reason: Reason) -> None:
-        """The bytes are not a request we accept: say so, forward nothing, close."""
+    def refuse(self, reason: Reason, head: bytes) -> None:
+        """The bytes, `head` or a part of one first, are no request we accept: say so, forward nothing, close."""
         self.phase = BODY  # whatever follows is not read as a request
+        self.method, self.host, self.target = claimed(head, reason)
         self.fail(reason)
 
     def fail(self, reason: Reason) -> None:

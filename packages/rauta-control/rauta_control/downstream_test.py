@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rauta_control import clientstate, downstream, ledger
+from rauta_control import claim, clientstate, ledger
 from rauta_control.fakewire_test import CONFIGURATION, GET, LIMITS, MISSING, OK, OK_CLOSE, Wire, get, reason, status
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import RouteWord, Vital
@@ -266,7 +266,7 @@ def test_an_endless_method_is_not_logged_whole(wire: Wire) -> None:
     client = wire.client()
     client.say(b"A" * 10_000 + b" / HTTP/1.1\r\nHost: h\r\n\r\n")
     assert status(client.heard()) >= 400
-    assert len(wire.log()[-1]["method"]) <= downstream.MAX_LOGGED_METHOD
+    assert len(wire.log()[-1]["method"]) <= claim.MAX_METHOD
 
 
 # -- HTTP/1.0

@@ -37,7 +37,7 @@ CHUNKED = -1  # as a body length
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 # Groups: method, target, its path if it is in origin-form, minor version. A target has no fragment and no 8-bit byte.
-_REQUEST_LINE = re.compile(
+REQUEST_LINE = re.compile(
     rb"(" + _TOKEN + rb") ((/[\x21\x22\x24-\x3e\x40-\x7e]*+)?[\x21\x22\x24-\x7e]*+) HTTP/1\.([01])\r\n"
 )
 _OTHER_VERSION = re.compile(_TOKEN + rb" [/h][\x21\x22\x24-\x7e]*+ HTTP/[0-9](?:\.[0-9])?\r\n")
@@ -70,7 +70,7 @@ _REQUEST_ID = re.compile(rb"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _HOST = re.compile(rb"(?:([a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::([0-9]{0,5}))?")
 
 # Bound here, which spares the hot path 0.1 us.
-_match_line = _REQUEST_LINE.match
+_match_line = REQUEST_LINE.match
 _find_special = _SPECIAL.findall
 
 
@@ -85,7 +85,7 @@ class RequestHead:
     wish: if `fields` is not None, the protocol that the client would change to (lower case), or TRAILERS, or empty.
     request_id: the client's own x-request-id if it sent a usable one, else empty.
 
-    After Refused only `method` is about this head, and empty if its request line is not valid.
+    After Refused nothing is about this head (claim.py).
     """
 
     __slots__ = (
@@ -127,7 +127,6 @@ class RequestHead:
         """Fill from the head in `data` whose blank line (CRLF CRLF) starts at `end`, ignore the rest; raise Refused."""
         line = _match_line(data)
         if line is None:
-            self.method = b""
             raise _bad_line(data)
         self.method, target, path, minor = line.groups()
         if len(target) > self.max_target:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rauta_control import head as head_module
-from rauta_control.head import MAX_HOST, RequestHead, split_host
+from rauta_control.head import MAX_HOST, split_host
 from rauta_control.headjudge_test import (
     HOST,
     LIMITS,
@@ -21,7 +21,7 @@ from rauta_control.headjudge_test import (
     verdict,
 )
 from rauta_control.headparts_test import BLANK
-from rauta_control.reasons import Reason, Refused
+from rauta_control.reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -262,17 +262,6 @@ def test_every_byte_in_every_place(base: bytes) -> None:
                     assert reason is None or reason in SEMANTIC or DISGUISED.search(data), data
                 else:
                     assert reason is not None, data
-
-
-def test_method_is_never_that_of_another_request() -> None:
-    gate = RequestHead(LIMITS)
-    gate.read(head(line=b"HEAD / HTTP/1.1"), head(line=b"HEAD / HTTP/1.1").index(BLANK))
-    with pytest.raises(Refused):
-        gate.read(b"\0\r\n\r\n", 1)
-    assert gate.method == b""
-    with pytest.raises(Refused):
-        gate.read(head(b"", b"PUT / HTTP/1.1"), len(b"PUT / HTTP/1.1"))
-    assert gate.method == b"PUT"
 
 
 @pytest.mark.parametrize(

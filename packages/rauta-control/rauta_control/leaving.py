@@ -76,7 +76,7 @@ def expire(downstream: Downstream) -> None:
     phase = downstream.phase
     worker = downstream.worker
     if phase == HEAD:
-        downstream.refuse(Reason.HEAD_TIMEOUT)
+        downstream.refuse(Reason.HEAD_TIMEOUT, downstream.buffer)
     elif phase >= LINGER or downstream.blocked:
         unsent = rawsocket.unsent(downstream.transport)
         if unsent and unsent != downstream.unsent:  # slow, but not dead

@@ -43,7 +43,7 @@ class Proxied(Downstream):
             end = data.find(b"\r\n\r\n")
             if end >= 0 and not self._hear(data[: end + 2]):
                 self.started = monotonic()
-                self.refuse(Reason.LOOP)
+                self.refuse(Reason.LOOP, data)
                 return
         super().data_received(data)
 
