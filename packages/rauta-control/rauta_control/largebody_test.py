@@ -209,9 +209,10 @@ def test_a_client_that_ends_its_request_early_is_told(proxy: Proxy, behind: Put,
 
 
 def test_a_client_that_breaks_off_its_request_is_gone(proxy: Proxy, behind: Put, pipes: Pipes) -> None:
-    gone = threading.Event()
+    begun, gone = threading.Event(), threading.Event()
 
     def rest(connection: Client) -> bool:
+        begun.set()
         connection.rest()
         gone.set()
         return False
@@ -221,6 +222,7 @@ def test_a_client_that_breaks_off_its_request_is_gone(proxy: Proxy, behind: Put,
     client = proxy.client()
     client.send(POST + BODY[:PART])
     pipes.appear()
+    assert begun.wait(PATIENCE), "a reset would overtake what the kernel still holds"
     reset(client)
     assert gone.wait(PATIENCE)
     eventually(lambda: ended(proxy, Reason.CLIENT_CLOSED) == before + 1)
