@@ -16,7 +16,6 @@ from rauta_control.certificate import resource_name, secret_output
 from rauta_control.derive import Graph
 from rauta_control.listeners import Facts, Section, served
 from rauta_control.output import Output, Slot
-from rauta_control.settings import settings
 from rauta_control.world import Key
 
 MAX_SOCKET = 240  # characters of a listener's name, so that a host name of 253 fits behind it
@@ -66,7 +65,7 @@ def sockets_output(q: Graph, gateway: Key) -> Output:
             ir.Listener(
                 socket.name,
                 socket.address,
-                targets.get(socket.port) or settings(q).ports.get(socket.port, socket.port),
+                targets.get(socket.port) or socket.port,
                 socket.port,
                 "HTTPS" if socket.protocol == "HTTPS" else "HTTP",
                 (gateway.path,),

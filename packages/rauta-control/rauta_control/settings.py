@@ -36,8 +36,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wildcard: str = "0.0.0.0"
     #: Addresses of this machine, which a Gateway may ask for by value; statuses name them where `wildcard` is bound.
     local: tuple[str, ...] = ()
-    #: The port to bind where it is not the one of the listener, as behind a Service.
-    ports: Mapping[int, int] = field(default_factory=dict)
     #: How each Gateway gets a Service of its own, with ports of its own behind it; None: it gets addresses.
     services: Terms | None = None
     #: The policy of Services without an annotation about it (backends.py).
