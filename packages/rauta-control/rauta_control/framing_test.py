@@ -15,6 +15,7 @@ from rauta_control.framing import (
     MAX_OVERHEAD,
     BadChunkError,
     ChunkedDecoder,
+    ChunkOverheadError,
     chunk,
 )
 
@@ -54,6 +55,46 @@ def relay(wire: bytes, sizes: Iterator[int] | None = None) -> tuple[bytes, bytes
         size = next(sizes) if sizes else len(wire)
         out += decoder.relay(wire[at : at + size])
         at += size
+    return out, decoder.rest + wire[at:], decoder.done
+
+
+class Elsewhere:
+    """Bytes that a decoder walks over; `keen`: no more than one at a time."""
+
+    def __init__(self, data: bytes, keen: bool) -> None:
+        self.data, self.keen = data, keen
+
+    def skip(self, size: int) -> int:
+        return len(self.read(size))
+
+    def read(self, size: int) -> bytes:
+        assert self.data
+        taken = self.data[: 1 if self.keen else size]
+        self.data = self.data[len(taken) :]
+        return taken
+
+
+def walk(wire: bytes, sizes: Iterator[int], looks: int, keen: bool = False) -> tuple[bytes, bytes, bool]:
+    """As `relay`; but from within the first chunk that is cut on, as much as possible is walked over."""
+    decoder = ChunkedDecoder()
+    out = b""
+    at = gone = 0  # what has come, and what went on
+    while at < len(wire) and not decoder.done:
+        end = min(at + next(sizes), len(wire))
+        if decoder.coarse and (decoder.ahead or gone < at):
+            there = Elsewhere(wire[gone:end], keen)
+            plain, left = decoder.walk(end - gone, looks, there.skip, there.read)
+            assert 0 <= left <= looks
+            out += wire[gone : gone + plain]
+            gone += plain
+            if decoder.coarse:
+                assert not there.data
+                at = end
+                continue
+        out += decoder.relay(wire[gone:end])
+        at = gone = end
+    if gone < at:
+        out += decoder.relay(wire[gone:at])
     return out, decoder.rest + wire[at:], decoder.done
 
 
@@ -267,6 +308,70 @@ def test_what_is_not_plain_is_relayed_in_our_own_words() -> None:
     assert huge.relay(b"fffffffffffffff\r\nabc") == b"3\r\nabc\r\n"
 
 
+def walked(before: bytes, wire: bytes, looks: int = 100, overhead: int = 0) -> tuple[ChunkedDecoder, int]:
+    """A decoder that has relayed `before` and walked over `wire`, and how much of that goes on."""
+    decoder = ChunkedDecoder(overhead)
+    assert decoder.relay(before) == before
+    there = Elsewhere(wire, keen=False)
+    return decoder, decoder.walk(len(wire), looks, there.skip, there.read)[0]
+
+
+@pytest.mark.parametrize(
+    ("wire", "goes", "coarse"),
+    [
+        (b"345\r\n5\r\n12345", 13, True),
+        (b"345\r\n5\r\n12345\r\n5\r\n12345\r\n5\r\n1", 29, True),
+        (b"345\r\n5\r\n12345\r\n5\r", 15, True),
+        (b"345\r\nffffffff\r\n12345", 20, True),
+        (b"345\r\nfffffffff\r\n12345", 5, False),
+        (b"345\r\n05\r\n12345", 5, False),
+        (b"345\r\n5\r\n12345\r\n0\r\n\r\n", 15, False),
+        (b"345\r\n5\r\n12345\r\n5;\r\n12345", 15, False),
+        (b"345\r\n5\r\n12345\r\n\r\n5\r\n12345", 15, False),  # as the line before, but for one line end too many
+        (b"345\r\n5\r\n1234\r\n5\r\n12345", 13, False),
+        (b"345\r\n5\r\n12345\r\r5\r\n12345", 13, False),
+    ],
+)
+def test_how_far_a_walk_goes(wire: bytes, goes: int, coarse: bool) -> None:
+    decoder, plain = walked(b"5\r\n12", wire)
+    assert (plain, decoder.coarse) == (goes, coarse)
+
+
+def test_chunks_as_long_as_the_last_one_are_known_by_their_lines() -> None:
+    wire = b"345\r\n" + chunk(bytes(20)) * 5
+    for odd in (b"14\n", b"014\r\n", b"\r\n14\r\n", b"1", b"14", b"14\r", b"f\r\n", b"0\r\n", b"14;\r\n"):
+        decoder, plain = walked(b"5\r\n12", wire + odd + bytes(20))
+        plainest = {b"f\r\n": 3 + 15}.get(odd, 0)
+        assert (plain, decoder.coarse) == (len(wire) + plainest, False)
+        decoder, plain = walked(b"5\r\n12", wire + odd)
+        assert plain == len(wire) + (3 if plainest else 0)
+        assert decoder.coarse is (odd in (b"1", b"14", b"14\r", b"f\r\n"))
+
+
+def test_a_walk_ends_after_so_many_looks() -> None:
+    for payload in (b"12345", b"12345" * 4):
+        wire = b"345\r\n" + chunk(payload) * 10
+        for looks in range(5):
+            decoder, plain = walked(b"5\r\n12", wire, looks)
+            assert not decoder.coarse
+            assert plain < 26 * (looks + 1)
+            assert decoder.relay(wire[plain:] + LAST_CHUNK) == wire[plain:] + LAST_CHUNK
+            assert decoder.done
+
+
+def test_a_walk_pays_as_reading_does() -> None:
+    """Chunks of one byte cost ten and pay six: 256 are too many for 1,024, however they are passed on."""
+    tiny = b"\r\n1\r\nx" * 300
+    decoder, plain = walked(b"1\r\nx", tiny, looks=1000, overhead=1024)
+    assert 253 * 6 < plain < 258 * 6
+    assert not decoder.coarse
+    with pytest.raises(ChunkOverheadError):
+        decoder.relay(tiny[plain:])
+    paid = b"\r\n1\r\nx" * 200 + b"\r\n400\r\n" + bytes(1024)
+    decoder, plain = walked(b"1\r\nx", paid * 5, looks=1000, overhead=1024)
+    assert (plain, decoder.coarse) == (5 * len(paid), True)
+
+
 def test_many_tiny_chunks_take_linear_time() -> None:
     """A quadratic decoder would take hours for these: no clock is needed."""
     count = 50_000
@@ -289,6 +394,7 @@ def test_after_the_end_everything_is_rest() -> None:
 
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 READS = st.lists(st.integers(1, 12), min_size=1)
+LOOKS = st.sampled_from([0, 1, 2, 3, 100])
 EXTENSIONS = st.sampled_from([b"", b"", b";", b";a", b";a=b", b';a="b c"', b";a;b=c"])
 
 
@@ -323,15 +429,26 @@ def canonical(wire: bytes) -> bytes:
 
 
 @settings(deadline=None)
-@given(bodies(), READS, st.binary(max_size=10))
-def test_any_body_in_any_reads(body: tuple[bytes, bytes], sizes: list[int], rest: bytes) -> None:
+@given(bodies(), READS, st.binary(max_size=10), LOOKS, st.booleans())
+def test_any_body_in_any_reads(
+    body: tuple[bytes, bytes], sizes: list[int], rest: bytes, looks: int, keen: bool
+) -> None:
     wire, payload = body
     assert decode(wire + rest, cycle(sizes)) == (payload, rest, True)
     assert decode(wire + rest) == (payload, rest, True)
-    for reads in (None, cycle(sizes)):
-        sent, left, done = relay(wire + rest, reads)
+    for relayed in (relay(wire + rest), relay(wire + rest, cycle(sizes)), walk(wire + rest, cycle(sizes), looks, keen)):
+        sent, left, done = relayed
         assert (left, done) == (rest, True)
         assert canonical(sent) == payload
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([1, 5, 16, 17, 300]), min_size=1, max_size=20), READS, st.sampled_from([1, 7, 100]))
+def test_plain_chunks_are_walked_over_as_they_are(lengths: list[int], sizes: list[int], times: int) -> None:
+    """Many are as long as the last one: that is a way of its own."""
+    wire = b"".join(chunk(bytes(length)) for length in lengths) + LAST_CHUNK
+    reads = cycle([size * times for size in sizes])
+    assert walk(wire, reads, looks=1000) == (wire, b"", True)
 
 
 @settings(deadline=None)
@@ -362,8 +479,8 @@ def mutated_bodies(draw: st.DrawFn) -> bytes:
 
 
 @settings(deadline=None, max_examples=500)
-@given(mutated_bodies(), READS)
-def test_mutations_are_refused_or_understood_alike(wire: bytes, sizes: list[int]) -> None:
+@given(mutated_bodies(), READS, LOOKS)
+def test_mutations_are_refused_or_understood_alike(wire: bytes, sizes: list[int], looks: int) -> None:
     """Whatever the cuts, one verdict; what we and another parser take to be whole bodies, have the same payload."""
     try:
         verdict = decode(wire)
@@ -372,12 +489,14 @@ def test_mutations_are_refused_or_understood_alike(wire: bytes, sizes: list[int]
             decode(wire, cycle(sizes))
         with pytest.raises(BadChunkError):
             relay(wire, cycle(sizes))
+        with pytest.raises(BadChunkError):
+            walk(wire, cycle(sizes), looks)
         return
     assert decode(wire, cycle(sizes)) == verdict
     payload, rest, done = verdict
-    sent, left, relayed = relay(wire, cycle(sizes))
-    assert (left, relayed) == (rest, done)
-    assert not done or canonical(sent) == payload
+    for sent, left, relayed in (relay(wire, cycle(sizes)), walk(wire, cycle(sizes), looks)):
+        assert (left, relayed) == (rest, done)
+        assert not done or canonical(sent) == payload
     if done:
         whole = wire[: len(wire) - len(rest)]
         for theirs in (h11_payload(whole), llhttp_payload(whole)):
