@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rauta_control import ir
-from rauta_control.bodyharness_test import Pipes
+from rauta_control.bodyharness_test import CHUNKS, LENGTH, Kind, Pipes
 from rauta_control.faketransport_test import patch_sockets
 from rauta_control.fakewire_test import CONFIGURATION, MakeWire, Wire
 from rauta_control.messages import Ack, Hello
@@ -64,6 +64,13 @@ def behind(shared: Shared) -> Iterator[Put]:
     assert isinstance(shared.proxy.publish(site(shared.backend.port)), Ack)
     for backend in made:
         backend.__exit__()
+
+
+@pytest.fixture(params=[LENGTH, CHUNKS], ids=["length", "chunks"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """How a large body is sent."""
+    kind: Kind = request.param
+    return kind
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from rauta_control.claim import claimed
 from rauta_control.clientstate import BODY, CLOSED, HEAD, IDLE, NEVER, WAIT, ClientState
 from rauta_control.gate import enter
 from rauta_control.handshake import TRAILERS, change
-from rauta_control.largebody import LEAST
+from rauta_control.largebody import LEAST, READ
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason, Refused, answer
 from rauta_control.repetition import MAX_REPEATED, Repetition
@@ -262,8 +262,10 @@ class Downstream(ClientState):
         """Take bytes outside of IDLE. In LINGER and CLOSED nobody wants them."""
         phase = self.phase
         if phase == BODY:
-            if self.left < LEAST or self.upstream is None or not largebody.upload(self.upstream, self, data):
-                requestbody.more(self, data)
+            if requestbody.more(self, data):
+                large = self.left >= LEAST if self.decoder is None else len(data) >= READ
+                if not large or not largebody.upload(self):
+                    requestbody.send(self)
         elif phase == HEAD:
             clientbuffer.gather(self, data)
         elif phase == WAIT:

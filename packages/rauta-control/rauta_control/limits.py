@@ -62,7 +62,7 @@ class Limits:
         64 << 20,
         "bytes",
         "Bytes that wait for a slow client or a slow backend before the other side is not read any more; what one read "
-        "brings, at most 256,000 bytes, comes on top. Up to 1 MiB of a body that the kernel moves waits in its pipe.",
+        "brings, at most 256,000 bytes, comes on top. So does up to 1 MiB of a body that the kernel moves.",
     )
     # -- how long it may take: the head's time is absolute, as HAProxy's `timeout http-request`; the others are near
     # nginx's client_body_timeout 60, send_timeout 60 and keepalive_timeout 75, and Envoy's idle timeout of an hour

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rauta_control import handshake, tunnel
+from rauta_control import handshake, largebody, tunnel
 from rauta_control.backendstate import CHUNKS, CLOSED, LENGTH, STREAM
 from rauta_control.clientstate import BODY
 from rauta_control.framing import BadChunkError, ChunkedDecoder, chunk
 from rauta_control.handshake import TRAILERS
 from rauta_control.head import CHUNKED, without
+from rauta_control.largebody import READ
 from rauta_control.reasons import Reason
 from rauta_control.response import UNTIL_CLOSE, UPGRADE_REQUIRED
 
@@ -107,6 +108,9 @@ def body(upstream: Upstream, downstream: Downstream, data: bytes) -> None:
         data = chunk(data)
     if data:
         downstream.bytes_out += len(data)
+        large = len(data) >= READ and decoder is not None and upstream.chunked
+        if large and largebody.download(upstream, downstream, data):
+            return
         downstream.transport.write(data)
     if decoder is not None and decoder.done:
         upstream.keep_alive = upstream.keep_alive and not decoder.rest

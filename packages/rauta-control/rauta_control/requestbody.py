@@ -36,13 +36,14 @@ def begin(request: Downstream, length: int, data: bytes) -> bool:
     return not data or _take(request, data)
 
 
-def more(request: Downstream, data: bytes) -> None:
-    """Pass on what came of it in the phase BODY."""
+def more(request: Downstream, data: bytes) -> bool:
+    """Take what came of it in the phase BODY, to be sent. False: it was malformed and is refused."""
     request.deadline = request.worker.now + request.worker.limits.body_timeout
-    if _take(request, data):
-        if request.exchange is not None:
-            request.exchange.copy_body(request.outgoing[-1], last=request.phase == WAIT)
-        send(request)
+    if not _take(request, data):
+        return False
+    if request.exchange is not None:
+        request.exchange.copy_body(request.outgoing[-1], last=request.phase == WAIT)
+    return True
 
 
 def send(request: Downstream) -> None:

@@ -1,0 +1,314 @@
+"""The engine of spliced chunked bodies over real sockets: what goes on was looked at, what is odd is read."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import random
+import socket
+import stat
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from rauta_control.chunksplice import WARY, ChunkSplice
+from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, chunk
+from rauta_control.sidepipe import SidePipe
+from rauta_control.splice import PIPE, RETRY, Allowance
+from rauta_control.spliceharness_test import Body, Wires, wired
+
+LARGE = chunk(os.urandom(100_003))
+FIRST, REST = LARGE[:1000], LARGE[1000:]  # the first was read before a splice begins
+SMALL = chunk(b"small")
+
+
+class Reader:
+    """What reads the source where it is not spliced; `read` is how many bytes each time."""
+
+    def __init__(self) -> None:
+        self.decoder = ChunkedDecoder()
+        assert self.decoder.relay(FIRST) == FIRST
+        self.read: list[int] = []
+        self.refused = asyncio.get_running_loop().create_future()
+
+    def relay(self, data: bytes) -> bytes:
+        """Return what goes on."""
+        self.read.append(len(data))
+        try:
+            return self.decoder.relay(data)
+        except BadChunkError as error:
+            self.refused.set_result(error)
+            return b""
+
+
+def chunked(test: Callable[[Wires, Reader], Awaitable[None]]) -> None:
+    """As `wired`, for a chunked body of which FIRST was read."""
+    readers: list[Reader] = []
+
+    def make(loop: asyncio.AbstractEventLoop, allowance: Allowance, body: Body) -> ChunkSplice:
+        readers.append(Reader())
+        return ChunkSplice(loop, allowance, body, readers[-1].decoder)
+
+    async def run(wires: Wires) -> None:
+        wires.source.relay = readers[-1].relay
+        await test(wires, readers[-1])
+
+    wired(run, make)
+
+
+async def pass_on(wires: Wires, rest: bytes) -> None:
+    """Splice, and see that FIRST and `rest`, of which everything is plain, arrive as they are."""
+    assert wires.begin(FIRST)
+    (_, taken) = await asyncio.gather(wires.send(rest), wires.take(len(FIRST + rest)))
+    assert taken == FIRST + rest
+    assert await wires.body.over == "given back"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chunks_of_all_sizes_arrive_as_they_are(seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311 - just sizes and bytes
+    sizes = [draw.choice((draw.randint(1, 20), 4096, 16_384, 65_536, draw.randint(1, 1 << 21))) for _ in range(60)]
+    wire = REST + b"".join(chunk(draw.randbytes(size)) for size in sizes) + LAST_CHUNK
+
+    async def test(wires: Wires, reader: Reader) -> None:
+        await pass_on(wires, wire)
+        assert reader.decoder.done
+        assert sum(reader.read) == len(LAST_CHUNK)
+        assert wires.body.moved == len(wire) - len(LAST_CHUNK)
+
+    chunked(test)
+
+
+def test_a_line_waits_for_its_end_wherever_it_is_cut() -> None:
+    line, payload = b"\r\nABCDE\r\n", bytes(0xABCDE)
+
+    async def test(wires: Wires, reader: Reader) -> None:
+        assert wires.begin(FIRST)
+        assert await wires.take(len(FIRST)) == FIRST
+        before = REST[:-2]
+        for cut in range(1, len(line)):
+            goes = 2 if cut >= 2 else 0  # the end of the chunk before
+            (_, taken) = await asyncio.gather(wires.send(before + line[:cut]), wires.take(len(before) + goes))
+            assert taken == before + line[:goes]
+            await wires.send(line[cut:])
+            assert await wires.take(len(line) - goes) == line[goes:]
+            before = payload
+        rest = payload + b"\r\n" + LAST_CHUNK
+        (_, taken) = await asyncio.gather(wires.send(rest), wires.take(len(rest)))
+        assert taken == rest
+        assert sum(reader.read) == len(LAST_CHUNK)
+
+    chunked(test)
+
+
+@pytest.mark.parametrize(
+    ("odd", "payload"),
+    [
+        (b"5;a=b\r\nhello\r\n" + LAST_CHUNK, b"hello"),
+        (b"0000000000005\r\nhello\r\n" + LAST_CHUNK, b"hello"),
+        (b"05\r\nhello\r\n" + SMALL + LAST_CHUNK, b"hellosmall"),
+        (b"0\r\nTrailer: x\r\n\r\n", b""),
+        (b"0;a=b\r\n\r\n", b""),
+        (b"00\r\n\r\n", b""),
+    ],
+)
+def test_what_is_not_plain_is_read_and_put_in_our_own_words(odd: bytes, payload: bytes) -> None:
+    async def test(wires: Wires, reader: Reader) -> None:
+        assert wires.begin(FIRST)
+        plain = REST + LARGE * 20
+        (_, taken) = await asyncio.gather(wires.send(plain + odd), wires.take(len(FIRST + plain)))
+        assert taken == FIRST + plain
+        told = bytearray()
+        while not told.endswith(LAST_CHUNK):
+            told += await wires.take(1)
+        assert ChunkedDecoder().feed(bytes(told)) == payload
+        assert b"Trailer" not in told
+        assert reader.decoder.done
+        assert sum(reader.read) == len(odd)
+
+    chunked(test)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"5 \r\nhello\r\n",
+        b"5\nhello\r\n",
+        b"\r\n5\r\nhello\r\n",
+        b"g\r\n",
+        b"123456789abcdef01\r\n",
+        b"5\r\nhelloo\r\n",
+        b"5\r\nhello\r5\r\nhello\r\n",
+        b"186a3\r\n" + LARGE[7:-2] + b"186a3\r\n" + LARGE[7:],  # no line end after the first
+        LARGE[:-2] + b"\r\r186a3\r\n" + LARGE[7:],
+    ],
+)
+def test_nothing_goes_on_that_is_malformed(bad: bytes) -> None:
+    async def test(wires: Wires, reader: Reader) -> None:
+        assert wires.begin(FIRST)
+        plain = REST + LARGE * 20
+        sending = asyncio.ensure_future(wires.send(plain + bad))
+        arrived = await wires.take(len(FIRST + plain))
+        assert isinstance(await reader.refused, BadChunkError)
+        wires.sink.transport.close()
+        arrived += await wires.take(1 << 20)
+        assert arrived.startswith(FIRST + plain)
+        assert bad.startswith(arrived[len(FIRST + plain) :])  # its plain beginning may have gone
+        assert len(arrived) < len(FIRST + plain + bad)
+        await sending
+
+    chunked(test)
+
+
+def test_small_chunks_are_read_instead() -> None:
+    small = SMALL * 10_000 + LAST_CHUNK
+
+    async def test(wires: Wires, reader: Reader) -> None:
+        await pass_on(wires, REST + LARGE * 20 + small)
+        assert len(small) - 200 * len(SMALL) < sum(reader.read) <= len(small)
+        assert not reader.decoder.coarse
+
+    chunked(test)
+
+
+def test_who_takes_nothing_holds_it_up_and_little_waits_for_him_up_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = REST + LARGE * 100 + chunk(bytes(64)) * 20_000 + LAST_CHUNK
+    real = os.splice
+    wanted: list[int] = []
+
+    def count(source: int, sink: int, size: int, *places: None, flags: int = os.SPLICE_F_NONBLOCK) -> int:
+        if stat.S_ISSOCK(os.fstat(source).st_mode):
+            wanted.append(size)
+        return real(source, sink, size, flags=flags)
+
+    async def test(wires: Wires, reader: Reader) -> None:
+        wires.taker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        assert wires.begin(FIRST)
+        sending = asyncio.ensure_future(wires.send(wire))
+        while "held up" not in wires.body.said:
+            await asyncio.sleep(0.001)
+        assert wanted.pop(0) == PIPE
+        before = len(wanted)
+        assert await wires.take(len(FIRST + wire)) == FIRST + wire
+        await sending
+        assert reader.decoder.done
+        assert wires.body.said[-1] == "flows"
+        assert wanted[before] == WARY  # the next one
+        assert WARY == 256_000  # bytes that a transport reads at most
+
+    monkeypatch.setattr(os, "splice", count)
+    chunked(test)
+
+
+@pytest.mark.parametrize(
+    ("number", "again"), [(errno.EINVAL, False), (errno.ENOSYS, False), (errno.EPERM, False), (errno.ENOMEM, True)]
+)
+def test_a_kernel_or_sandbox_without_tee_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, number: int, again: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "not here")
+
+    async def test(wires: Wires, reader: Reader) -> None:
+        await pass_on(wires, REST + LARGE * 80 + LAST_CHUNK)
+        assert sum(reader.read) > 60 * len(LARGE)
+        assert wires.allowance.looks is again
+        assert wires.allowance.since == 0  # others may go on
+        assert wires.splice.begin(b"", 0.0) is again
+
+    monkeypatch.setattr(SidePipe, "share", refuse)
+    chunked(test)
+
+
+def test_a_look_that_fails_ends_it_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    real = os.read
+
+    def refuse(descriptor: int, size: int) -> bytes:
+        if size <= 12:
+            calls.append(size)
+            if len(calls) == 10:
+                raise OSError(errno.EIO, "broken")
+        return real(descriptor, size)
+
+    async def test(wires: Wires, reader: Reader) -> None:
+        await pass_on(wires, REST + LARGE * 80 + LAST_CHUNK)
+        assert sum(reader.read) > 60 * len(LARGE)
+
+    monkeypatch.setattr(os, "read", refuse)
+    chunked(test)
+
+
+def test_what_has_failed_another_one_is_not_used() -> None:
+    async def test(wires: Wires, reader: Reader) -> None:
+        assert wires.begin(FIRST)
+        assert await wires.take(len(FIRST)) == FIRST
+        wires.allowance.close_side(OSError(errno.EIO, "broken"))
+        wire = REST + LARGE * 80 + LAST_CHUNK
+        (_, taken) = await asyncio.gather(wires.send(wire), wires.take(len(wire)))
+        assert taken == wire
+        assert reader.decoder.done
+
+    chunked(test)
+
+
+def test_without_a_second_pipe_there_is_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EPERM, "too many pages")
+
+    async def test(wires: Wires, reader: Reader) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(fcntl, "fcntl", refuse)
+            assert not wires.begin()
+        assert not wires.splice.begin(b"", RETRY / 2)
+        assert wires.splice.begin(b"", RETRY)
+
+    chunked(test)
+
+
+@pytest.mark.parametrize("end", [b"", b"\r", b"\r\n", b"\r\nff", b"\r\nff\r", b"\r\n1000\r\nabc"])
+def test_an_end_too_early_is_found_by_the_transport(end: bytes) -> None:
+    async def test(wires: Wires, reader: Reader) -> None:
+        assert wires.begin(FIRST)
+        await wires.send(REST[:-2] + end)
+        wires.sender.close()
+        assert await wires.source.lost is None
+        wires.sink.transport.close()
+        arrived = await wires.take(1 << 20)
+        assert (FIRST + REST[:-2] + end).startswith(arrived)
+        assert len(arrived) >= len(FIRST + REST[:-2])
+        assert not reader.decoder.done
+
+    chunked(test)
+
+
+def test_peers_that_are_gone_are_found_by_the_transports() -> None:
+    async def source(wires: Wires, reader: Reader) -> None:
+        assert wires.begin(FIRST)
+        assert await wires.take(len(FIRST)) == FIRST
+        wires.sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        wires.sender.close()
+        await wires.source.lost
+
+    async def sink(wires: Wires, reader: Reader) -> None:
+        wires.sink.transport.pause_reading()
+        wires.taker.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        wires.taker.close()
+        assert wires.begin(FIRST)
+        assert await wires.body.over == "given back"
+        assert isinstance(await wires.sink.lost, OSError)
+
+    chunked(source)
+    chunked(sink)
+
+
+def test_where_none_is_allowed_nothing_is_opened() -> None:
+    async def test(wires: Wires, reader: Reader) -> None:
+        wires.allowance.open = wires.allowance.most
+        assert not wires.begin(FIRST)
+        assert wires.allowance.side is None
+        wires.allowance.open = 0
+
+    chunked(test)
