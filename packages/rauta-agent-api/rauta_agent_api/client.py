@@ -7,6 +7,7 @@ decided by the pure `decode`. No redirects, no proxies, no retries: a gateway th
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -15,6 +16,7 @@ import msgspec
 
 from rauta_agent_api import DEFAULT_TIMEOUT, DEFAULT_URL
 from rauta_agent_api.errors import STATUSES, AgentApiError
+from rauta_agent_api.explanation import Explanation
 from rauta_agent_api.rest import JSON, PROBLEM, Response
 from rauta_agent_api.selection import find_route
 from rauta_agent_api.snapshot import (
@@ -92,9 +94,16 @@ class RestClient:
         """See GatewayQuery."""
         return self._get(list[MetricSnapshot], "/api/v1/metrics", name=name_filter)
 
-    def _get(self, kind: type[T], path: str, /, **parameters: str | None) -> T:
+    def explain(self, method: str, url: str, headers: Sequence[str] = (), listener: str = "") -> Explanation:
+        """See GatewayQuery."""
+        return self._get(
+            Explanation, "/api/v1/explain", method=method, url=url, header=headers, listener=listener or None
+        )
+
+    def _get(self, kind: type[T], path: str, /, **parameters: str | Sequence[str] | None) -> T:
         given = {name: value for name, value in parameters.items() if value is not None}
-        query = urlencode(given, errors="surrogateescape")  # an argument that is not UTF-8 goes out as it came
+        # An argument that is not UTF-8 goes out as it came.
+        query = urlencode(given, doseq=True, errors="surrogateescape")
         target = f"{path}?{query}" if query else path
         try:
             response = self._exchange(self._endpoint.prefix + target)

@@ -58,6 +58,7 @@ def test_the_client_gives_what_the_gateway_gives() -> None:
         assert client.list_findings("error") == fake.list_findings()[:1]
         assert client.cache_stats() == fake.cache_stats()
         assert client.metrics_snapshot("uptime") == fake.metrics_snapshot("uptime")
+        assert client.explain("get", "http://h/%zz?a&b", ["a: ä", "c: d"]) == fake.explain("GET", "http://h/%zz?a&b")
         assert failure(lambda: client.get_route("no such & route")).code == "not_found"
 
 

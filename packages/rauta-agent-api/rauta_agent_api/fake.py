@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
+from rauta_agent_api.explanation import EndpointShare, Explanation, HostTrial, ListenerTrial, Outcome, RuleTrial
 from rauta_agent_api.selection import filter_findings, filter_metrics, filter_objects, filter_routes, find_route
 from rauta_agent_api.snapshot import (
     BackendSnapshot,
@@ -130,6 +133,46 @@ FINDINGS = (
     ),
 )
 
+EXPLANATION = Explanation(
+    verdict="forwarded to standalone/v1 (1 endpoint), by standalone/route-1",
+    generation=3,
+    method="GET",
+    url="http://shop.example.com:8080/health",
+    host="shop.example.com:8080",
+    path="/health",
+    listeners=(
+        ListenerTrial(name="http", address="0.0.0.0", port=8080, protocol="HTTP", chosen=True, why="port 8080"),
+    ),
+    hosts=(HostTrial(hostname="shop.example.com", chosen=True, why="the exact name"),),
+    rules=(
+        RuleTrial(
+            name="standalone/route-1",
+            route="standalone/route-1",
+            hostname="shop.example.com",
+            method="GET",
+            pattern="/health",
+            path_type="exact",
+            matches=True,
+            chosen=True,
+            why="the only one that matches",
+        ),
+    ),
+    route="standalone/route-1",
+    rule="standalone/route-1",
+    retry_attempts=1,
+    outcomes=(
+        Outcome(
+            action="forwarded",
+            cluster="standalone/v1",
+            weight=1,
+            balance="maglev",
+            host="shop.example.com:8080",
+            target="/health",
+            endpoints=(EndpointShare(address="127.0.0.1", port=9001, share=1.0),),
+        ),
+    ),
+)
+
 METRICS = (
     MetricSnapshot(
         name="rauta_requests_total",
@@ -160,7 +203,9 @@ class FakeGateway:
         metrics: Sequence[MetricSnapshot] = METRICS,
         objects: Sequence[ObjectSnapshot] = OBJECTS,
         findings: Sequence[FindingSnapshot] = FINDINGS,
+        explanation: Explanation = EXPLANATION,
     ) -> None:
+        self._explanation = explanation
         self._objects = objects
         self._findings = findings
         self._snapshot = snapshot
@@ -198,3 +243,7 @@ class FakeGateway:
     def metrics_snapshot(self, name_filter: str | None = None) -> list[MetricSnapshot]:
         """See GatewayQuery."""
         return filter_metrics(self._metrics, name_filter)
+
+    def explain(self, method: str, url: str, headers: Sequence[str] = (), listener: str = "") -> Explanation:  # noqa: ARG002
+        """See GatewayQuery. Every request gets the same, but says what was asked."""
+        return replace(self._explanation, method=method.upper(), url=url)

@@ -7,8 +7,10 @@ one request away. Every method may raise `AgentApiError`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from rauta_agent_api.explanation import Explanation
 from rauta_agent_api.snapshot import (
     CacheStats,
     FindingSnapshot,
@@ -56,4 +58,13 @@ class GatewayQuery(Protocol):
 
     def metrics_snapshot(self, name_filter: str | None = None) -> list[MetricSnapshot]:
         """Return the metrics by name, or those that `filter_metrics` would keep."""
+        ...
+
+    def explain(self, method: str, url: str, headers: Sequence[str] = (), listener: str = "") -> Explanation:
+        """Return what a request would get, and why; nothing is sent anywhere.
+
+        `method` is taken in any case; `url` is as a client would send it, http unless it says https; `headers` are
+        `name: value`. `listener` is the name of one, or a Gateway as `namespace/name`; empty: those of the URL's port.
+        Raises `usage` for what no client could send, `not_found` for a listener that does not exist.
+        """
         ...

@@ -2,8 +2,10 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from rauta_agent_api.fake import METRICS, ROUTES, SNAPSHOT, FakeGateway
+from rauta_agent_api.explanation import Explanation
+from rauta_agent_api.fake import EXPLANATION, METRICS, ROUTES, SNAPSHOT, FakeGateway
 from rauta_agent_api.query import GatewayQuery
 from rauta_agent_api.rest import PATHS, respond
 from rauta_agent_api.snapshot import GatewaySnapshot, MetricSnapshot, RouteSnapshot
@@ -27,7 +29,29 @@ def problem(target: str) -> dict[str, Any]:
 
 
 def test_every_path_answers() -> None:
-    assert all(respond(GATEWAY, path).status == 200 for path in PATHS)
+    needs = {"/api/v1/explain": "?url=http://h/"}
+    assert all(respond(GATEWAY, path + needs.get(path, "")).status == 200 for path in PATHS)
+
+
+def test_a_request_to_explain_is_taken_from_the_parameters() -> None:
+    asked: list[tuple[object, ...]] = []
+
+    class Recording(FakeGateway):
+        def explain(self, *question: Any) -> Explanation:
+            asked.append(question)
+            return super().explain(*question)
+
+    target = "/api/v1/explain?url=http%3A%2F%2Fh%2F%253f%26a&header=a%3A+b&method=POST&header=c:d&listener=http"
+    assert respond(Recording(), target).status == 200
+    assert respond(Recording(), "/api/v1/explain?url=/").status == 200
+    assert asked == [("POST", "http://h/%3f&a", ["a: b", "c:d"], "http"), ("GET", "/", (), "")]
+    assert answer("/api/v1/explain?url=x", Explanation) == replace(EXPLANATION, url="x")
+    assert problem("/api/v1/explain")["detail"] == "url: missing"
+
+
+def test_a_parameter_that_is_given_twice_is_refused() -> None:
+    members = problem("/api/v1/routes?method=GET&method=POST")
+    assert members["detail"] == "/api/v1/routes has parameter 'method' 2 times"
 
 
 def test_snapshots_survive_the_wire() -> None:

@@ -170,6 +170,49 @@ def translate(
 
 
 @app.command()
+def explain(
+    context: typer.Context,
+    request: Annotated[
+        list[str], typer.Argument(metavar="[METHOD] URL", help="As a client would send it; GET by default.")
+    ],
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header field; repeatable.")
+    ] = None,
+    listener: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="A listener, or a Gateway as NAMESPACE/NAME. Default: by the URL's port."),
+    ] = "",
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file", "-f", metavar="PATH", help="Ask manifests instead of a gateway; - is the standard input."
+        ),
+    ] = None,
+    gateway_class: GatewayClass = DEFAULT_CLASS,
+) -> str:
+    """Say what a request would get, and why; nothing is sent. With --file it needs rauta-control."""
+    if len(request) > 2:
+        raise AgentApiError("usage", f"[METHOD] URL: {len(request)} words", "quote a URL that has blanks or `&`")
+    method, url = ("GET", *request)[-2:]
+    headers = header or []
+    if file is None:
+        source = context.get_parameter_source("gateway_class")
+        if source is not None and source.name == "COMMANDLINE":
+            raise AgentApiError(
+                "usage", "--gateway-class: a running gateway has its own", "leave it out, or give --file"
+            )
+        return _answer(
+            context,
+            lambda gateway: gateway.explain(method, url, headers, listener),
+            render.explanation,
+            hints.for_explanation,
+        )
+    session = _session(context)
+    data = offline.load().explain(file, gateway_class, method, url, headers, listener)
+    return session.answer(data, render.explanation, hints.for_explanation(data))
+
+
+@app.command()
 def cache(context: typer.Context) -> str:
     """Show how often the route cache helps."""
     return _answer(context, lambda gateway: gateway.cache_stats(), render.cache, hints.for_cache)
@@ -243,9 +286,11 @@ def _judge(session: Session, findings: Sequence[FindingSnapshot], fail_on: Sever
 
 
 def _generation(gateway: GatewayQuery, data: object) -> int:
+    from rauta_agent_api.explanation import Explanation  # noqa: PLC0415 - needs msgspec
     from rauta_agent_api.snapshot import GatewaySnapshot  # noqa: PLC0415 - needs msgspec
 
-    return (data if isinstance(data, GatewaySnapshot) else gateway.snapshot()).generation
+    said = data.generation if isinstance(data, GatewaySnapshot | Explanation) else None
+    return gateway.snapshot().generation if said is None else said
 
 
 def _fail(session: Session, error: AgentApiError) -> int:

@@ -1,6 +1,7 @@
 """The program run in this process: commands, formats and exit codes over a FakeGateway."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,17 @@ from rauta_agent_api.query import GatewayQuery
 from rauta_cli import hints, offline
 from rauta_cli.app import run
 
-QUESTIONS = ["status", "routes list", "routes get /api", "listeners", "objects", "findings", "cache", "metrics"]
+QUESTIONS = [
+    "status",
+    "routes list",
+    "routes get /api",
+    "listeners",
+    "objects",
+    "findings",
+    "cache",
+    "metrics",
+    "explain http://shop.example.com:8080/health",
+]
 ILL = replace(
     SNAPSHOT,
     ready=False,
@@ -65,6 +76,7 @@ def test_every_question_is_answered_in_every_format(rauta: Program, question: st
     assert answer["data"] == json.loads(plain)
     assert answer["error"] is None
     assert " ".join(question.split()[:2]).startswith(answer["_meta"]["command"])
+    assert answer["_meta"]["generation"] == (None if question == "version" else 3)
 
 
 def test_json_is_what_a_pipe_gets(rauta: Program) -> None:
@@ -252,6 +264,52 @@ def test_manifests_are_translated_without_a_gateway(rauta: Program, manifests: P
     assert list(json.loads(rauta(f"translate -f {manifests}")[1])) == ["ir", "statuses", "findings"]
     manifests.write_text("kind: [")
     assert "Error " in json.loads(rauta(f"translate -f {manifests}")[1])["documents"][0]
+
+
+def test_a_request_is_explained(rauta: Program) -> None:
+    code, out, _ = rauta("explain post http://h:8080/health -H 'a: b' --header 'c: d' --listener http --format table")
+    assert code == 0
+    assert out.startswith("Verdict   forwarded to standalone/v1 (1 endpoint), by standalone/route-1\n")
+    assert "Request   POST http://h:8080/health\n" in out
+    assert json.loads(rauta("explain http://h/")[1])["method"] == "GET"
+
+
+@pytest.mark.parametrize(
+    "words", ["", "GET http://h/ more", "GET http://h/ -H", "--file", "http://h/ --gateway-class x"]
+)
+def test_a_request_that_is_none_is_a_wrong_argument(rauta: Program, words: str) -> None:
+    code, _, err = rauta(f"explain {words} --format table")
+    assert code == 2
+    assert "fix: " in err
+
+
+def test_a_request_is_explained_from_manifests_without_a_gateway(rauta: Program, manifests: Path) -> None:
+    code, out, err = rauta(f"explain http://h/cart -f {manifests} --format table")
+    assert (code, err) == (0, "")
+    assert out.startswith("Verdict   answered with 500 backend_invalid: BackendNotFound: Service default/web does not ")
+    assert "Rule      prefix / of default/web: the only one that matches\n" in out
+    answer = rauta.agent(f"explain DELETE http://h/cart --file {manifests} -H 'x: y'")
+    assert answer["_hints"]["urgent"]
+    assert (answer["_meta"]["gateway"], answer["_meta"]["generation"], answer["data"]["method"]) == (
+        None,
+        None,
+        "DELETE",
+    )
+    assert rauta(f"explain http://h/ -f {manifests} --listener default/gw")[0] == 0
+    assert rauta(f"explain http://h/ -f {manifests} --listener default/none")[0] == 3
+    assert rauta(f"explain nonsense -f {manifests}")[0] == 2
+    assert rauta(f"explain http://h/ -f {manifests}.none")[0] == 3
+    assert rauta.asked == []
+
+
+def test_the_examples_of_the_documentation_are_what_it_says(rauta: Program, tmp_path: Path) -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    file = tmp_path / "gateway.yaml"
+    file.write_text((docs / "routing.md").read_text().partition("```yaml\n")[2].partition("```")[0])
+    examples = re.findall(r"```\n\$ rauta (.*)\n((?:.*\n)*?)```", (docs / "explain.md").read_text())
+    assert len(examples) == 2
+    for line, said in examples:
+        assert rauta(f"{line.replace(file.name, str(file))} --format table") == (0, said, "")
 
 
 def test_without_the_gateways_package_they_say_what_to_install(

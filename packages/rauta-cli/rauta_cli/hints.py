@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rauta_agent_api.errors import AgentApiError
 
 if TYPE_CHECKING:  # only names in annotations: a run that ends in an error need not load msgspec
+    from rauta_agent_api.explanation import Explanation
     from rauta_agent_api.snapshot import (
         CacheStats,
         FindingCounts,
@@ -143,6 +144,18 @@ def for_validation(validation: ValidationSnapshot) -> Hints:
 def for_translation(_: object) -> Hints:
     """There is nothing to judge: that is what validating is for."""
     return Hints("what the data plane would be told", actions=(Action("routes list", "see what a gateway serves"),))
+
+
+def for_explanation(explanation: Explanation) -> Hints:
+    """Urgent when a share of such requests gets an error of the gateway's, or no answer."""
+    bad = [each for each in explanation.outcomes if each.action == "closed" or (each.status or 0) >= 400]
+    summary = "; ".join([f"{explanation.method} {explanation.url}: {explanation.verdict}", *explanation.suggestions])
+    actions = [Action("routes list", "see every match, and what it asks for")]
+    if any(each.action == "closed" for each in bad):
+        actions.insert(0, Action("listeners", "see what listens where"))
+    if bad and explanation.route:
+        actions.insert(0, Action("findings", "see which field is wrong, and what to do"))
+    return Hints(summary, bool(bad), tuple(actions))
 
 
 def for_cache(cache: CacheStats) -> Hints:

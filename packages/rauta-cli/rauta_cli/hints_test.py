@@ -2,7 +2,8 @@ import pytest
 from msgspec.structs import replace
 
 from rauta_agent_api.errors import CODES, AgentApiError
-from rauta_agent_api.fake import FINDINGS, OBJECTS, ROUTES, SNAPSHOT
+from rauta_agent_api.explanation import Outcome
+from rauta_agent_api.fake import EXPLANATION, FINDINGS, OBJECTS, ROUTES, SNAPSHOT
 from rauta_agent_api.snapshot import (
     CacheStats,
     ConditionSnapshot,
@@ -105,3 +106,17 @@ def test_findings_lead_to_their_object_and_errors_are_urgent() -> None:
     ill = hints.for_status(replace(SNAPSHOT, findings=FindingCounts(error=2)))
     assert ill.urgent
     assert ill.actions[0].cmd == "findings --severity error"
+
+
+def test_an_explanation_is_urgent_where_requests_get_nothing_good() -> None:
+    assert not hints.for_explanation(EXPLANATION).urgent
+    bad = Outcome(action="answered", status=503)
+    advice = hints.for_explanation(replace(EXPLANATION, outcomes=(*EXPLANATION.outcomes, bad)))
+    assert advice.urgent
+    assert advice.actions[0].cmd == "findings"
+    closed = replace(EXPLANATION, route="", outcomes=(Outcome(action="closed"),), suggestions=("try this",))
+    advice = hints.for_explanation(closed)
+    assert (advice.urgent, advice.actions[0].cmd) == (True, "listeners")
+    assert advice.summary.endswith("; try this")
+    moved = replace(EXPLANATION, outcomes=(Outcome(action="redirected", status=301),))
+    assert not hints.for_explanation(moved).urgent

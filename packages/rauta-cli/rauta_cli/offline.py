@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 from rauta_agent_api.errors import AgentApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rauta_agent_api.explanation import Explanation
     from rauta_agent_api.snapshot import ValidationSnapshot
 
 MODULE = "rauta_control.offline"
@@ -22,6 +25,12 @@ class Offline(Protocol):
 
     def translate(self, path: str, gateway_class: str) -> dict[str, object]:
         """Return what the data plane would be told, statuses and findings, as plain data."""
+        ...
+
+    def explain(
+        self, path: str, gateway_class: str, method: str, url: str, headers: Sequence[str] = (), listener: str = ""
+    ) -> Explanation:
+        """Explain what a request would get; raises as GatewayQuery."""
         ...
 
     def readable(self, translation: dict[str, object]) -> str:

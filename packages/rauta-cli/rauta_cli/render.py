@@ -13,6 +13,7 @@ from rauta_cli.hints import about, count, severities
 
 if TYPE_CHECKING:  # only names in annotations: `rauta --help` need not load msgspec
     from rauta_agent_api.errors import AgentApiError
+    from rauta_agent_api.explanation import Explanation, HostTrial, RuleTrial
     from rauta_agent_api.snapshot import (
         BackendSnapshot,
         CacheStats,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # only names in annotations: `rauta --help` need not load msg
     )
 
 GAP = "  "
+OTHER_PATHS = 5  # rules with another path that an explanation shows
 
 
 def status(snapshot: GatewaySnapshot) -> str:
@@ -166,6 +168,76 @@ def findings(findings: Sequence[FindingSnapshot]) -> str:
 def validation(validation: ValidationSnapshot) -> str:
     """The objects, then what was found."""
     return f"{objects(validation.objects)}\n\n{findings(validation.findings)}"
+
+
+def explanation(explanation: Explanation) -> str:
+    """The verdict, how it came about, what each share of the requests gets, and how the other rules fared."""
+    facts = [
+        ("Verdict", explanation.verdict),
+        ("Request", f"{explanation.method} {explanation.url}"),
+        *(("Listener", f"{each.name} ({each.protocol}): {each.why}") for each in explanation.listeners if each.chosen),
+        *(("Or", f"{each.name}: {each.why}") for each in explanation.listeners if not each.chosen),
+        *(("Host", f"{each.hostname}: {each.why}") for each in _asked(explanation)),
+        *(("Rule", f"{_match(each)} of {_origin(each)}: {each.why}") for each in explanation.rules if each.chosen),
+        *((("Timeouts", said),) if (said := _timeouts(explanation)) else ()),
+        *((("Retries", said),) if (said := _retries(explanation)) else ()),
+        *(("Note", note) for note in explanation.notes),
+        *(("Try", suggestion) for suggestion in explanation.suggestions),
+    ]
+    parts = [_facts(facts)]
+    steps = [(f"{one.share:.1%}", step.filter, step.effect) for one in explanation.outcomes for step in one.steps]
+    if steps:
+        parts.append(_table((">SHARE", "FILTER", "WHAT IT DOES"), steps, ""))
+    endpoints = [
+        (f"{each.share:.1%}", _address(each.address, each.port), one.cluster, one.balance, one.host + one.target)
+        for one in explanation.outcomes
+        for each in one.endpoints
+    ]
+    if endpoints:
+        parts.append(_table((">SHARE", "ENDPOINT", "CLUSTER", "BALANCE", "GETS"), endpoints, ""))
+    if losers := _losers(explanation):
+        parts.append(losers)
+    return "\n\n".join(parts)
+
+
+def _asked(explanation: Explanation) -> Sequence[HostTrial]:
+    """The hosts as far as the one that the request's rule was found on; all if there was none."""
+    names = [each.hostname for each in explanation.hosts]
+    found = [names.index(each.hostname) for each in explanation.rules if each.chosen and each.hostname in names]
+    return explanation.hosts[: found[0] + 1] if found else explanation.hosts
+
+
+def _losers(explanation: Explanation) -> str:
+    """The rules that did not get the request; of those that have another path only the first few."""
+    lost = [each for each in explanation.rules if not each.chosen]
+    others = [each for each in lost if each.lost_by == "path"]
+    hidden = {id(each) for each in others[OTHER_PATHS:]}
+    rows = [(_origin(each), each.hostname, _match(each), each.why) for each in lost if id(each) not in hidden]
+    left = len(hidden) + explanation.rules_omitted
+    more = f"\n... and {count(left, 'rule')} more whose path does not match" if left else ""
+    return _table(("LOST", "HOST", "MATCH", "WHY"), rows, "") + more if rows or left else ""
+
+
+def _match(rule: RuleTrial) -> str:
+    return " ".join((*((rule.method,) if rule.method != "ALL" else ()), rule.path_type, rule.pattern, *rule.conditions))
+
+
+def _origin(rule: RuleTrial) -> str:
+    return f"{rule.route}/{rule.section}" if rule.section else rule.route
+
+
+def _timeouts(explanation: Explanation) -> str:
+    named = (("request", explanation.request_timeout_seconds), ("backend", explanation.backend_timeout_seconds))
+    return ", ".join(
+        f"{name} {seconds:g} s" if seconds else f"{name} none" for name, seconds in named if seconds is not None
+    )
+
+
+def _retries(explanation: Explanation) -> str:
+    if explanation.retry_attempts is None:
+        return ""
+    codes = ", ".join(map(str, explanation.retry_codes))
+    return f"{explanation.retry_attempts} at most" + (f", on failures and on {codes}" if codes else ", on failures")
 
 
 def cache(cache: CacheStats) -> str:

@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from rauta_agent_api.errors import AgentApiError
-from rauta_agent_api.fake import FINDINGS, METRICS, OBJECTS, ROUTES, SNAPSHOT
+from rauta_agent_api.explanation import Explanation, ListenerTrial, Outcome, RuleTrial, Step
+from rauta_agent_api.fake import EXPLANATION, FINDINGS, METRICS, OBJECTS, ROUTES, SNAPSHOT
 from rauta_agent_api.snapshot import (
     CacheStats,
     FindingCounts,
@@ -163,3 +164,53 @@ def test_findings() -> None:
     assert lines[0].split() == ["SEVERITY", "CODE", "OBJECT", "FIELD", "WHAT", "WHAT", "TO", "DO"]
     assert lines[1].startswith("error     RAUTA-CFG-020  HTTPRoute default/shop  spec.rules[0].backendRefs[0]  Service")
     assert lines[2].startswith("warning   RAUTA-CFG-071  Deployment cart.yaml#2  kind ")
+
+
+def test_explanation() -> None:
+    assert render.explanation(EXPLANATION) == text(
+        """
+        Verdict   forwarded to standalone/v1 (1 endpoint), by standalone/route-1
+        Request   GET http://shop.example.com:8080/health
+        Listener  http (HTTP): port 8080
+        Host      shop.example.com: the exact name
+        Rule      GET exact /health of standalone/route-1: the only one that matches
+        Retries   1 at most, on failures
+
+         SHARE  ENDPOINT        CLUSTER        BALANCE  GETS
+        100.0%  127.0.0.1:9001  standalone/v1  maglev   shop.example.com:8080/health
+        """
+    )
+
+
+def test_an_explanation_tells_what_lost_and_of_other_paths_only_a_few() -> None:
+    lost = [RuleTrial(name=f"r{n}", route="ns/r", method="ALL", pattern=f"/{n}", lost_by="path") for n in range(8)]
+    by_method = RuleTrial(
+        name="m", route="ns/m", section="two", method="PUT", pattern="/", lost_by="method", why="method is GET"
+    )
+    explanation = Explanation(
+        verdict="answered with 404 no_route",
+        method="GET",
+        url="http://h/",
+        listeners=(ListenerTrial(name="other", port=1, why="closed"),),
+        rules=(*lost, by_method),
+        rules_omitted=2,
+        request_timeout_seconds=1.5,
+        backend_timeout_seconds=0,
+        retry_attempts=2,
+        retry_codes=(502, 503),
+        outcomes=(Outcome(action="answered", steps=(Step(filter="cors", effect="nothing"),)),),
+        notes=("a note",),
+        suggestions=("with method PUT it would go to ns/m",),
+    )
+    lines = render.explanation(explanation).splitlines()
+    assert lines[2:7] == [
+        "Or        other: closed",
+        "Timeouts  request 1.5 s, backend none",
+        "Retries   2 at most, on failures and on 502, 503",
+        "Note      a note",
+        "Try       with method PUT it would go to ns/m",
+    ]
+    assert lines[9:10] == ["100.0%  cors    nothing"]
+    assert len([line for line in lines if line.startswith("ns/r ")]) == render.OTHER_PATHS
+    assert lines[-2].split() == ["ns/m/two", "PUT", "/", "method", "is", "GET"]
+    assert lines[-1] == "... and 5 rules more whose path does not match"

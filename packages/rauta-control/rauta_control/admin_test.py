@@ -138,6 +138,10 @@ def test_the_api_on_admin_only(served: Served) -> None:
         assert json.loads((await served.ask("/api/v1/status"))[2])["generation"] == 1
         assert json.loads((await served.ask("/api/v1/cache"))[2])["hits"] == 0
         assert len(json.loads((await served.ask("/api/v1/metrics?name=rauta_ready"))[2])) == 1
+        told = json.loads((await served.ask("/api/v1/explain?url=http://shop.example:8080/a&header=x:y"))[2])
+        assert (told["route"], told["generation"]) == ("standalone/shop.example/", 1)
+        made = problem(await served.ask("/api/v1/explain?url=ftp://h/"))
+        assert (made["status"], made["detail"]) == (400, "url: 'ftp' is neither http nor https")
         assert problem(await served.ask("/api/v1/routes?nonsense=1"))["status"] == 400
         made = problem(await served.ask("/api/v1/routes", probe=True))
         assert made["status"] == 404

@@ -179,8 +179,9 @@ def test_the_program_serves_https_and_follows_its_files(tmp_path: Path) -> None:
         secret = renewed.key.splitlines()[1].decode()
         told = [program.log(), program.status(), (tmp_path / "access.log").read_text()]
         admin = program.port("admin listening")
-        for path in rest.PATHS:
-            with urllib.request.urlopen(f"http://127.0.0.1:{admin}{path}") as answer:
+        for path, taken in rest.PATHS.items():
+            query = f"?url=https://a.example:{port}/" if "url" in taken.parameters else ""
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}{path}{query}") as answer:
                 told.append(answer.read().decode())
         assert not [text for text in told if secret in text or "PRIVATE KEY" in text]
         assert json.loads(program.status())

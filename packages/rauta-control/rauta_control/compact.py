@@ -22,7 +22,6 @@ from rauta_control.translate import Translation
 
 #: Conditions that are good news when they are False.
 _NEGATIVE = frozenset({"Conflicted", "PartiallyInvalid"})
-_PATHS = {"exact": 0, "regex": 1, "prefix": 2}
 
 
 def compact(translation: Translation) -> dict[str, Any]:
@@ -71,12 +70,6 @@ def status(given: Status) -> Any:
             return {**_conditions(given.conditions), "listeners": _listeners(given.listeners)}
 
 
-def tried(rule: ir.Rule) -> tuple[Any, ...]:
-    """Sorts rules as the data plane tries them: exact paths, expressions, longer prefixes; then precedence."""
-    path = "" if rule.path_type == "regex" else rule.path
-    return _PATHS[rule.path_type], -len(rule.path) if rule.path_type == "prefix" else 0, path, rule.precedence
-
-
 def _listener(each: ir.Listener) -> Any:
     bound = f"{each.protocol} {each.address}:{each.port}" + (
         "" if each.port == each.spec_port else f" for {each.spec_port}"
@@ -93,7 +86,7 @@ def _server_name(name: ir.ServerName) -> Iterator[str]:
 
 
 def _host(host: ir.VirtualHost, rules: Mapping[str, list[ir.Rule]]) -> Any:
-    listed = {_label(each): _rule(each) for each in sorted(rules.get(host.name, ()), key=tried)}
+    listed = {_label(each): _rule(each) for each in sorted(rules.get(host.name, ()), key=lambda rule: rule.tried)}
     head = {"section": host.section} | ({"fallback": host.fallback.rpartition("|")[2]} if host.fallback else {})
     return head | listed
 

@@ -159,6 +159,7 @@ class Control:
             statuses=dict(self._pipeline.statuses),
             findings=(*self._pipeline.findings, *self._pipeline.outdated(datetime.now(UTC))),
             counters=self._counters(),
+            limits=self._settings.limits,
             steps=dict(self._steps.longest),
         )
 

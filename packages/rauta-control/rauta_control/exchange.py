@@ -7,7 +7,6 @@ those of treatment.py.
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from random import random
 from typing import TYPE_CHECKING
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from rauta_control.mirror import Mirror
     from rauta_control.treatment import Treatment
 
-_HOST = re.compile(rb"(?mi)^host:[^\n]*\n")
 _LINES = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus}
 
 
@@ -85,7 +83,7 @@ def treat(
     if request.attempts is not None:
         request.attempts.cluster = cluster
     fields = b"%b%b%bX-Request-Id: %b\r\n" % (own, request.forwarded, forwarded_host, request.request_id)
-    message = copied = _edited(request, treatment, fields)
+    message = copied = treatment.edited(request.method, request.target, fields)
     if head.fields is not None and head.wish:
         message = request.grant(head.wish, message)
     if treatment.mirrors:
@@ -123,16 +121,6 @@ def _respond(request: Downstream, reason: Reason, status: int, fields: bytes) ->
         fields = request.exchange.response_fields(fields)
     head = b"%bContent-Length: 0\r\nx-rauta-reason: %b\r\n" % (fields, reason.code_bytes)
     request.respond(reason, status, head)
-
-
-def _edited(request: Downstream, treatment: Treatment, fields: bytes) -> bytes:
-    """Return the head for the backend: request line and `fields` as the rule wants them."""
-    target = request.target if treatment.path is None else treatment.path.apply(request.target)
-    if treatment.host:
-        fields = treatment.host + _HOST.sub(b"", fields)
-    for edit in treatment.request:
-        fields = edit.apply(fields)
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, target, fields)
 
 
 def _dispatch_and_copy(

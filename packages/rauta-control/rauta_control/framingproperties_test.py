@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import h11
 import httptools
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -30,6 +30,7 @@ from rauta_control.slices import Slices, finish
 
 MAX_NAME = 512  # bytes; names are log fields and metric labels
 Place: TypeAlias = tuple[int, int, str, int]
+_PATHS = {"exact": 0, "regex": 1, "prefix": 2}
 
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -186,6 +187,12 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, tag="rule"):
     def precedence(self) -> tuple[Place, str]:
         """Sorts the rules of one path: by `order`, then the older route, its name, and the place within it."""
         return (self.order, self.created, self.route, self.index), self.name
+
+    @property
+    def tried(self) -> tuple[int, int, str, tuple[Place, str]]:
+        """Sorts the rules of a host as they are tried: exact paths, expressions, longer prefixes; then precedence."""
+        path = {"exact": self.path, "regex": "", "prefix": self.path.removesuffix("/")}[self.path_type]
+        return _PATHS[self.path_type], -len(path) if self.path_type == "prefix" else 0, path, self.precedence
 
 
 class Balance(msgspec.Struct, frozen=True, array_like=True):

@@ -1,10 +1,11 @@
-"""Manifests judged and translated without a gateway: what `rauta validate` and `rauta translate` are made of.
+"""Manifests judged, translated and asked without a gateway: for `rauta validate`, `translate` and `explain --file`.
 
 A shell: it reads files and the clock. `rauta` imports it by name, so its signatures are an interface.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ from typing import Any
 import yaml
 
 from rauta_agent_api.errors import AgentApiError
+from rauta_agent_api.explanation import Explanation
 from rauta_agent_api.selection import filter_findings
 from rauta_agent_api.snapshot import ValidationSnapshot
 from rauta_control import objectview
 from rauta_control.check import Manifests, judged, load
 from rauta_control.compact import compact
+from rauta_control.explain import explain as explained
 from rauta_control.manifests import read
 from rauta_control.pipeline import of_fault
+from rauta_control.question import question
 from rauta_control.settings import Settings
 from rauta_control.translate import Translation
 
@@ -37,6 +41,15 @@ def translate(path: str, gateway_class: str) -> dict[str, Any]:
     manifests, translation = _translated(path, gateway_class)
     faults = [str(fault) for fault in manifests.faults]
     return compact(translation) | ({"documents": faults} if faults else {})
+
+
+def explain(
+    path: str, gateway_class: str, method: str, url: str, headers: Sequence[str] = (), listener: str = ""
+) -> Explanation:
+    """Explain what a request would get from the manifests at `path`; raises as `validate` and as GatewayQuery."""
+    asked = question(method, url, headers)
+    _, translation = _translated(path, gateway_class)
+    return explained(translation.resources, asked, listener=listener)
 
 
 def readable(translation: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from rauta_control.condition import Status
 from rauta_control.counters import Counters
 from rauta_control.finding import Finding
 from rauta_control.ir import Resource
+from rauta_control.limits import Limits
 from rauta_control.messages import Bound
 from rauta_control.world import Key
 
@@ -42,6 +43,7 @@ class Picture:
     bound: Mapping[str, Bound]  # by listener
     problems: tuple[str, ...]
     counters: Counters
+    limits: Limits = field(default_factory=Limits)
     statuses: Mapping[Key, Status] = field(default_factory=dict)  # of the objects of sources
     findings: tuple[Finding, ...] = ()  # in no order
     steps: Mapping[str, float] = field(default_factory=dict)  # control's longest, CPU time, by task

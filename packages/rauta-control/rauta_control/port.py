@@ -16,7 +16,7 @@ from typing import NamedTuple, cast
 from weakref import WeakValueDictionary
 
 from rauta_control import servername
-from rauta_control.ir import Listener, Resource, Secret, ServerName, VirtualHost
+from rauta_control.ir import Listener, Resource, Secret, ServerName
 from rauta_control.table import Routes, SectionRoutes, Table
 from rauta_control.tlscontext import Contexts
 
@@ -123,8 +123,7 @@ class Port:
         name = servername.entry(self._named, wanted)
         if name is None:
             return None
-        host = self._resources.get(f"host/{self.name}|{name.hostname}")
-        section = host.section if isinstance(host, VirtualHost) else ""
+        section = servername.section(self._resources, self.name, name)
         port = self._sections.get(section)
         if port is None:
             port = self._sections[section] = Port(self.name, None, secure=True, owner=self)

@@ -124,9 +124,11 @@ An answer with `x-rauta-reason` is RAUTA's own, one without it is the backend's.
 
 1. The code stands in the table below; if it is one of a limit, [limits.md](limits.md) names the flag.
 2. The `request_id` of the body leads to the line of the access log: which route, which endpoint, how many attempts.
-3. `rauta routes list` shows every match of that route and what it asks for, `rauta routes get` its endpoints with their
+3. `rauta explain URL` says what such a request gets and why: which rule takes it, why each of the others does not, what
+   its filters make of it ([explain.md](explain.md)).
+4. `rauta routes list` shows every match of that route and what it asks for, `rauta routes get` its endpoints with their
    failures, and why a share of its requests is answered with 500.
-4. `rauta findings` says what is wrong with manifests, by object and field; `rauta status` what else is: listeners that
+5. `rauta findings` says what is wrong with manifests, by object and field; `rauta status` what else is: listeners that
    are not bound, names that do not resolve, a reload that was refused.
 
 Where no request comes in at all, `rauta metrics handshake` and `rauta listeners` tell why.

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from rauta_control import ir
 from rauta_control.admit import Admitted, admit
-from rauta_control.compact import tried
 from rauta_control.hostname import closest
 from rauta_control.kinds import AnyResource
 from rauta_control.settings import Settings
@@ -193,7 +192,7 @@ def by_ir(resources: dict[str, ir.Resource], request: Request) -> tuple[str, int
     while name:
         host = hosts[name]
         rules = [each for each in resources.values() if isinstance(each, ir.Rule) and each.host == host.name]
-        for rule in sorted(rules, key=tried):
+        for rule in sorted(rules, key=lambda rule: rule.tried):
             if applies(rule, request):
                 index, number = divmod(rule.index, 128)
                 return rule.route.partition("/")[2], index, number

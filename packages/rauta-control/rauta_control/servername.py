@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rauta_control import hostname
-from rauta_control.ir import Secret, ServerName
+from rauta_control.ir import Resource, Secret, ServerName, VirtualHost
 
 
 def entry(names: Mapping[str, ServerName], wanted: str) -> ServerName | None:
@@ -19,6 +19,12 @@ def entry(names: Mapping[str, ServerName], wanted: str) -> ServerName | None:
         return names.get(hostname.ANY)
     found = hostname.closest(wanted, names)
     return None if found is None else names[found]
+
+
+def section(resources: Mapping[str, Resource], listener: str, name: ServerName) -> str:
+    """The section (ir.VirtualHost) of the connections to a listener that this entry answers."""
+    host = resources.get(f"host/{listener}|{name.hostname}")
+    return host.section if isinstance(host, VirtualHost) else ""
 
 
 def choose(secrets: Iterable[Secret], wanted: str) -> tuple[Secret, ...]:

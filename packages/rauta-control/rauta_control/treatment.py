@@ -13,6 +13,7 @@ The order is the same whatever it is in the manifest (docs/filters.md):
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rauta_control.gate import Gate
 
 _NOTHING = Filters()
+_HOST = re.compile(rb"(?mi)^host:[^\n]*\n")
 
 
 class Treatment:
@@ -102,3 +104,13 @@ class Treatment:
     def draw(self, chance: float) -> tuple[Cluster | None, Treatment]:
         """Return one of `shares` by weight for a random `chance` in [0, 1)."""
         return self.shares[min(bisect_right(self._bounds, chance * self._bounds[-1]), len(self.shares) - 1)]
+
+    def edited(self, method: bytes, target: bytes, fields: bytes) -> bytes:
+        """Return the head for the backend: request line and `fields` as the rule wants them."""
+        if self.path is not None:
+            target = self.path.apply(target)
+        if self.host:
+            fields = self.host + _HOST.sub(b"", fields)
+        for edit in self.request:
+            fields = edit.apply(fields)
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, fields)

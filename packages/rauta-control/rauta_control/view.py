@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import lcm
 
+from rauta_agent_api.explanation import Explanation
 from rauta_agent_api.selection import filter_findings, filter_metrics, filter_objects, filter_routes, find_route
 from rauta_agent_api.snapshot import (
     ANY_METHOD,
@@ -25,9 +26,12 @@ from rauta_agent_api.snapshot import (
 from rauta_control import metrics, objectview
 from rauta_control.action import UNSET
 from rauta_control.counters import total
+from rauta_control.explain import explain
 from rauta_control.ir import Cluster, Endpoint, Listener, Rule
 from rauta_control.picture import Picture
+from rauta_control.question import question
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
+from rauta_control.trials import conditions
 
 
 class ControlQuery:
@@ -91,6 +95,18 @@ class ControlQuery:
     def metrics_snapshot(self, name_filter: str | None = None) -> list[MetricSnapshot]:
         """See GatewayQuery."""
         return filter_metrics(metrics.snapshots(self._picture), name_filter)
+
+    def explain(self, method: str, url: str, headers: Sequence[str] = (), listener: str = "") -> Explanation:
+        """See GatewayQuery."""
+        picture = self._picture
+        return explain(
+            picture.resources,
+            question(method, url, headers),
+            listener=listener,
+            bound=picture.bound,
+            limits=picture.limits,
+            generation=max(0, picture.generation),
+        )
 
 
 def shares(pools: Sequence[tuple[int, Sequence[int]]]) -> list[list[int]]:
@@ -182,7 +198,7 @@ def _route(picture: Picture, rules: Sequence[Rule], name: str) -> RouteSnapshot:
         method=first.method or ANY_METHOD,
         pattern=first.path,
         path_type=first.path_type,
-        conditions=tuple(_conditions(first)),
+        conditions=tuple(conditions(first)),
         hostnames=tuple(hostnames),
         listener=", ".join(dict.fromkeys(listener for listener, _, _ in places)),
         backends=tuple(_backends(picture, first)),
@@ -195,12 +211,6 @@ def _route(picture: Picture, rules: Sequence[Rule], name: str) -> RouteSnapshot:
         requests_total=words[RouteWord.REQUESTS],
         errors_total=words[RouteWord.STATUS_1XX + 4],
     )
-
-
-def _conditions(rule: Rule) -> Iterable[str]:
-    for field, predicates in (("header", rule.headers), ("query", rule.query)):
-        for each in predicates:
-            yield f"{field} {each.name}{'~' if each.regex else '='}{each.value}"
 
 
 def _faults(rule: Rule) -> Iterable[str]:
