@@ -1,8 +1,9 @@
 """Which addresses each Gateway is served on. Pure.
 
 Two Gateways never see each other's routes, so each has its own address of the pool; where there are more Gateways than
-addresses, one address serves several as long as no two of them want the same port. An address once given is kept: what
-a Gateway had before comes first, then what it asks for, then what is free; among equals the older Gateway wins.
+addresses, one address serves several as long as no two of them want the same port. An address once given is kept: where
+a Gateway is served comes first, then what its status says it had, what it asks for, and what is free; among equals the
+older Gateway wins.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def _places(q: Graph) -> dict[Key, Place]:
     gateways.sort(key=lambda each: each.seniority)
     terms, claims = settings(q), _Claims()
     pool = terms.pool or (terms.wildcard,)
-    kept = {each.key: _keep(each, pool, terms.local, claims) for each in gateways}
+    # A status can be late, and of a Gateway that is served nowhere: nobody who is served gives way to it.
+    served_first = sorted(gateways, key=lambda each: not each.served)
+    kept = {each.key: _keep(each, pool, terms.local, claims) for each in served_first}
     static = {each.key: _ask(each, pool, terms.local, claims) for each in gateways}
     settled = {each.key: _settle(each, kept[each.key], static[each.key], pool, claims) for each in gateways}
     return {each.key: _extend(each, settled[each.key], claims) for each in gateways}
@@ -94,6 +97,7 @@ class _Claimant(msgspec.Struct, frozen=True):
     extra: tuple[int, ...]  # ports that only its ListenerSets have
     wanted: tuple[str, ...]  # by value
     any: bool  # whether one of the gateway's choice is wanted
+    served: bool  # where it had its addresses; else a status says so
     had: tuple[str, ...]
 
 
@@ -105,7 +109,8 @@ def _claimant(q: Graph, key: Key) -> _Claimant | None:
     if gateway_refused(q, gateway):
         return None
     asked = gateway.spec.addresses
-    had = held(q, key.path) or tuple(each.value for each in gateway.status.addresses if each.type == "IPAddress")
+    serving = held(q, key.path)
+    had = serving or tuple(each.value for each in gateway.status.addresses if each.type == "IPAddress")
     own = {listener.port for listener in gateway.spec.listeners}
     extra = {each.port for each in q.get(facts, key) if not each.refused} - own
     return _Claimant(
@@ -115,6 +120,7 @@ def _claimant(q: Graph, key: Key) -> _Claimant | None:
         tuple(sorted(extra)),
         tuple(_canonical(each.value) for each in asked if each.value is not None),
         not asked or any(each.value is None for each in asked),
+        bool(serving),
         tuple(map(_canonical, had)),
     )
 

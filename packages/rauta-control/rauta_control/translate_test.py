@@ -14,7 +14,7 @@ from rauta_control.addresses import held_by
 from rauta_control.admit import Admitted, admit
 from rauta_control.condition import Status
 from rauta_control.documents import documents
-from rauta_control.gateway import GatewayStatus
+from rauta_control.gateway import GatewayStatus, GatewayStatusAddress
 from rauta_control.golden_test import filled
 from rauta_control.httproute import RouteStatus
 from rauta_control.kinds import AnyResource
@@ -280,3 +280,12 @@ def test_addresses_are_kept_over_a_restart(translator: Translator) -> None:
     swapped = {"infra/a": held["infra/b"], "infra/b": held["infra/a"]}
     again = translate(everything().values(), msgspec.structs.replace(BASE, held=swapped), NOW)
     assert held_by(again.resources.values()) == swapped
+
+
+def test_who_is_served_does_not_give_way_to_what_an_older_gateway_had() -> None:
+    key = Key("Gateway", "infra", "a")
+    status = GatewayStatus(addresses=(GatewayStatusAddress(value="10.9.0.2"),))  # late: it is not served there now
+    late = msgspec.structs.replace(OBJECTS[key][0], status=status)
+    terms = msgspec.structs.replace(BASE, held={"infra/b": ("10.9.0.2",)})
+    translation = translate((everything() | {key: late}).values(), terms, NOW)
+    assert held_by(translation.resources.values()) == {"infra/a": ("10.9.0.1",), "infra/b": ("10.9.0.2",)}
