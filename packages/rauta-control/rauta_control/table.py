@@ -33,7 +33,7 @@ from rauta_control.treatment import Treatment
 
 MEMO_LIMIT = 8_192  # decisions that a worker remembers before it starts anew; as many older ones stay readable
 MEMO_KEY = 256  # bytes of method and path, longer ones are decided each time: 16,384 entries are under 8 MiB
-SEEN_LIMIT = 4_096  # Host fields that a listener remembers before it starts anew; split_host bounds their length
+SEEN_LIMIT = 4_096  # Host fields that a listener remembers beside one a name; split_host bounds their length
 CHOICE_LIMIT = 32  # rules in a decision that is remembered: with the limits above they are under 6 MiB
 
 _ANY = b"*"
@@ -106,10 +106,12 @@ Decision: TypeAlias = Rule | Choice
 class Host:
     """The paths of one host name, and what was decided lately. `section` as in ir.VirtualHost.
 
-    `expressions` are the rules whose path is one; where no rule of this host matches, `fallback` is asked.
+    `always` is the rule that takes whatever comes, if there is nothing else to look at, as for most hosts with a route
+    of their own: nothing is to be decided then. `expressions` are the rules whose path is one; where no rule of this
+    host matches, `fallback` is asked.
     """
 
-    __slots__ = ("expressions", "fallback", "memo", "memory", "older", "paths", "section")
+    __slots__ = ("always", "expressions", "fallback", "memo", "memory", "older", "paths", "section")
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class Host:
         self.expressions = expressions
         self.fallback = fallback
         self.section = section
+        self.always = None if expressions else _for_everything(paths)
         self.memory = memory
         self.memo: dict[bytes, Decision] = {}  # by method and path: `GET/index.html`
         self.older: dict[bytes, Decision] = {}
@@ -184,6 +187,14 @@ class Host:
         return found
 
 
+def _for_everything(paths: Radix[tuple[Rule, ...]]) -> Rule | None:
+    """Return the rule that takes every request, if the paths are just the prefix `/` and it asks for nothing more."""
+    for rules in paths.match(b"") if len(paths) == 1 else ():
+        if rules[0].conditions is None and not rules[0].method:
+            return rules[0]
+    return None
+
+
 class Memory:
     """What the hosts of a worker remember, in two generations: when the newer is full, the older is forgotten."""
 
@@ -234,7 +245,7 @@ class Routes:
         host = self._search(split_host(field) if field else b"")
         if host is None:
             return None
-        if len(self.seen) >= SEEN_LIMIT:
+        if len(self.seen) >= SEEN_LIMIT + len(self.names):
             self.seen = {}
         found = self.seen[field] = (host, b"X-Forwarded-Host: %b\r\n" % field if field else b"")
         return found

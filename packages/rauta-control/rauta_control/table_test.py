@@ -186,8 +186,9 @@ def fast(built: Table, asked: Asked) -> str | None:
     if found is None:
         return ""
     host, _ = found
-    key = (asked.method + asked.path).encode()
-    rule = host.memo.get(key) or host.decide(asked.method.encode(), asked.path.encode())
+    method, path = asked.method.encode(), asked.path.encode()
+    assert host.always in {None, host.decide(method, path)}
+    rule = host.always or host.memo.get(method + path) or host.decide(method, path)
     if isinstance(rule, Choice):
         rule = rule.choose(asked.head, asked.target.encode())
     return None if rule is None else rule.order[1]
@@ -268,7 +269,7 @@ def test_what_is_remembered_of_host_fields_is_bounded(monkeypatch: pytest.Monkey
     routes = build(site(rule("r", "/"))).listeners["l"]
     for number in range(100):
         assert routes.find(b"h%d" % number) is not None
-        assert len(routes.seen) <= 10
+        assert len(routes.seen) <= 10 + len(routes.names)
 
 
 def test_what_all_hosts_remember_is_bounded_and_recent_decisions_stay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,3 +364,20 @@ def site(*rules: ir.Rule, hostname: str = "*") -> dict[str, ir.Resource]:
         *(replace(rule, host=f"l|{hostname}") for rule in rules),
     ]
     return {resource.key: resource for resource in resources}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [rule("r", "/a")],
+        [replace(rule("r", "/"), path_type="exact")],
+        [replace(rule("r", "/"), method="GET"), rule("any", "/", order=1)],
+        [replace(rule("r", "/"), headers=(ir.Predicate("h", "x"),)), rule("any", "/", order=1)],
+        [rule("r", "/"), rule("a", "/a")],
+        [rule("r", "/"), replace(rule("expression", "/a.*"), path_type="regex")],
+    ],
+)
+def test_a_host_has_one_rule_for_everything_only_if_nothing_else_is_to_be_looked_at(rules: list[ir.Rule]) -> None:
+    assert build(site(*rules)).listeners["l"].names[b"*"].always is None
+    host = build(site(rule("r", "/"), rule("later", "/", order=1))).listeners["l"].names[b"*"]
+    assert host.always is host.decide(b"OPTIONS", b"*")
