@@ -129,6 +129,7 @@ class Instance:
 def started(proxy: Proxy, binary: Path, setup: Setup, cores: Cores, scratch: Path) -> Iterator[Instance]:
     """Start a proxy on its core, wait until it answers, stop it at the end and delete its files."""
     with tempfile.TemporaryDirectory(prefix=f"{proxy.name}-", dir=scratch) as folder, contextlib.ExitStack() as running:
+        setup = setup.of_few(proxy.routes) if proxy.routes else setup
         patience = START + len(setup.routes) / 100
         for attempt in range(TRIES):
             place = Place(Path(folder), *free_ports(3))

@@ -1,6 +1,6 @@
 """What every proxy of a row is told to route, in no proxy's own words. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SHARED_HOST = "shop.example"
 
@@ -30,6 +30,10 @@ class Setup:
     def ports(self) -> tuple[int, ...]:
         """Every backend once, in order."""
         return tuple(sorted({route.port for route in self.routes}))
+
+    def of_few(self, count: int) -> "Setup":
+        """The same with `count` of its routes, of all kinds and backends."""
+        return replace(self, routes=self.routes[:: len(self.routes) // count + 1][:count])
 
     def hosts(self) -> dict[str, list[Route]]:
         """Routes by host, in order."""

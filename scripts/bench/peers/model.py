@@ -47,4 +47,5 @@ class Proxy:
     prepare: Callable[[Path, Setup, Place], Start]
     ready: Callable[[Place], bool] = lambda _: True  # beyond answering a first request, which all must
     optional: bool = False  # left out of a run, without a word, where it is not installed
+    routes: int = 0  # is told, and asked for, only so many of the setup's; 0: all
     rows: frozenset[str] = frozenset()  # takes part in these only, unless it is asked for; empty: in all

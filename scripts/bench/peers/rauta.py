@@ -1,8 +1,13 @@
-"""RAUTA as it is installed: every feature on, one worker; its supervisor and control process count too."""
+"""RAUTA as it is installed: every feature on, one worker; its supervisor and control process count too.
+
+`rauta-10` is the same with 10 of the routes that the others have. It takes part in the rows of many: what routes cost
+is less than how the machine drifts from row to row.
+"""
 
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -64,3 +69,4 @@ def _ready(place: Place) -> bool:
 
 
 RAUTA = Proxy("rauta", "rauta-control", _find, _version, _prepare, _ready)
+RAUTA_FEW = replace(RAUTA, name="rauta-10", routes=10, rows=frozenset({"routes1000", "routes10000"}))
