@@ -49,7 +49,9 @@ def gather(downstream: Downstream, data: bytes) -> None:
         if downstream.phase == IDLE:
             downstream.phase = HEAD
             downstream.started = monotonic()
-            downstream.deadline = downstream.worker.now + downstream.worker.limits.head_timeout
+            due = downstream.worker.now + downstream.worker.limits.head_timeout
+            # Half an empty line may be no beginning of a head, and then it gives no time for another one.
+            downstream.deadline = min(due, downstream.deadline) if data == b"\r" else due
 
 
 def hold(downstream: Downstream, data: bytes) -> None:

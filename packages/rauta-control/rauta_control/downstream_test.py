@@ -190,6 +190,15 @@ def test_an_idle_connection_is_closed_after_keep_alive(wire: Wire) -> None:
     assert client.lost
 
 
+def test_empty_lines_that_drip_hold_no_connection(wire: Wire) -> None:
+    client = wire.client()
+    for _ in range(int(LIMITS.head_timeout)):
+        client.say(*((b"\r", b"\n") if client.open else ()))
+        wire.wait(1)
+    wire.wait(1)
+    assert client.lost
+
+
 def test_empty_lines_before_a_request_are_ignored(wire: Wire) -> None:
     client = wire.client()
     client.say(b"\r\n\r\n" + GET)
