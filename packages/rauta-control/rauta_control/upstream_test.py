@@ -282,7 +282,7 @@ def test_what_is_counted_of_an_endpoint_and_a_route(wire: Wire) -> None:
     assert word(wire, EndpointWord.STATUS_5XX) == 1  # the 502 is the gateway's own
     assert word(wire, EndpointWord.FAILURES) == 1
     assert word(wire, EndpointWord.CONNECTS) == 1
-    words = wire.worker.recorder.route(0, 1).words
+    words = wire.worker.recorder.route(0, 1).words.tolist()
     assert words[RouteWord.STATUS_1XX : RouteWord.STATUS_1XX + 5] == [0, 1, 0, 1, 2]
     assert words[RouteWord.BYTES_IN] == 8
     assert sum(words[RouteWord.BUCKETS :]) == 4
