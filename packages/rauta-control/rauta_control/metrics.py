@@ -266,7 +266,12 @@ FAMILIES = (
         "Copies of requests given up: too many, too slow, or the backend failed.",
         _vital(Vital.MIRRORS_DROPPED),
     ),
-    Family("rauta_route_cache_hits_total", "counter", "Decisions taken from the cache.", _vital(Vital.MEMO_HITS)),
+    Family(
+        "rauta_route_cache_hits_total",
+        "counter",
+        "Decisions taken from the cache, or that needed none.",
+        _vital(Vital.MEMO_HITS),
+    ),
     Family("rauta_route_cache_misses_total", "counter", "Decisions computed.", _vital(Vital.MEMO_MISSES)),
     Family("rauta_route_cache_entries", "gauge", "Decisions remembered.", _vital(Vital.MEMO_SIZE)),
     Family("rauta_access_log_lines_total", "counter", "Access log lines written.", _vital(Vital.LOG_LINES)),

@@ -2,7 +2,7 @@
 
 Each word has exactly one writer, the worker whose block it is in or control, so plain stores suffice: an aligned 8-byte
 store is one instruction on every platform we run on. Nobody waits and a killed worker leaves no lock behind. A worker
-counts in local lists and copies what changed here every 100 ms (recorder.py); control adds up (counters.py).
+counts in local arrays and copies what changed here every 100 ms (recorder.py); control adds up (counters.py).
 
 Layout, in words. Only touched pages take memory.
 
