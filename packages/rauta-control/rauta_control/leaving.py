@@ -34,10 +34,6 @@ def half_closed(downstream: Downstream) -> bool:
         downstream.fail(Reason.BAD_BODY)
     elif downstream.phase < BODY:
         close(downstream)
-    if downstream.port.secure:  # ends both directions: more of the answer would be taken only to be dropped
-        if downstream.phase == WAIT:
-            downstream.transport.abort()
-        return False
     return downstream.phase == WAIT
 
 

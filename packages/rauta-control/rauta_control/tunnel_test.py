@@ -20,6 +20,7 @@ from rauta_control.fakewire_test import (
     reason,
     status,
 )
+from rauta_control.leaving import FRESH_TIME
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
 
@@ -266,7 +267,33 @@ def test_what_was_said_last_is_still_delivered_but_not_for_ever(wire: Wire) -> N
     client.take(0)
     backend.say(b"last words")
     backend.break_off()
-    wire.wait(LIMITS.write_timeout + 2)
+    wire.wait(2 * LIMITS.write_timeout + 2)
+    assert client.lost
+
+
+def test_a_client_that_takes_the_last_words_slowly_gets_all_of_them(wire: Wire) -> None:
+    client, backend = tunnel(wire)
+    client.take(0)
+    backend.say(bytes(100))
+    backend.break_off()
+    for _ in range(9):
+        wire.wait(LIMITS.write_timeout)
+        client.take(10)
+    assert not client.lost
+    client.take()
+    assert client.lost
+    assert client.heard() == bytes(100)
+
+
+def test_a_tls_client_has_a_moment_to_answer_the_end(wire: Wire) -> None:
+    client, backend = tunnel(wire)
+    (held,) = wire.downstreams
+    wire.port.secure = True
+    client.take(0)
+    backend.say(b"last words")
+    backend.break_off()
+    assert held.deadline == wire.worker.now + FRESH_TIME
+    client.take()
     assert client.lost
 
 
