@@ -12,9 +12,11 @@ from rauta_control import clienthello
 from rauta_control.clienthello import ClientHello, NotTLSError
 
 
-def hello(name: str | None, *, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
+def hello(name: str | None, *protocols: str, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
     """What OpenSSL says first."""
     context = ssl.create_default_context()
+    if protocols:
+        context.set_alpn_protocols(protocols)
     context.maximum_version = version
     context.check_hostname = False
     out = ssl.MemoryBIO()
@@ -62,6 +64,21 @@ def test_without_extensions_there_is_no_name() -> None:
     body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02\xc0\x2f" + b"\x01\x00"
     record = b"\x01" + len(body).to_bytes(3) + body
     assert server_name(b"\x16\x03\x01" + len(record).to_bytes(2) + record) == ""
+
+
+@pytest.mark.parametrize("protocols", [(), ("h2",), ("h2", "http/1.1"), ("x" * 255,)])
+def test_the_protocols_are_found(protocols: tuple[str, ...]) -> None:
+    reader = ClientHello()
+    assert reader.feed(hello("a.example", *protocols)) == "a.example"
+    assert reader.protocols() == {each.encode() for each in protocols}
+
+
+def test_protocols_that_are_none_are_for_the_handshake_to_judge() -> None:
+    reader = ClientHello()
+    assert reader.feed(
+        hello("a.example", "h2").replace(b"\x00\x10\x00\x05\x00\x03\x02h2", b"\x00\x10\x00\x05\x00\x03\xffh2")
+    )
+    assert reader.protocols() == frozenset()
 
 
 @pytest.mark.parametrize("sizes", [(), (1,), (3, 2), (100, 1, 1), (1,) * len(HELLO)])

@@ -16,7 +16,7 @@ import pytest
 
 from rauta_control.clienthello_test import hello
 from rauta_control.messages import Ack, Drain, Hello
-from rauta_control.pki_test import BARE, pair
+from rauta_control.pki_test import BARE, authority_pem, pair
 from rauta_control.proxyharness_test import PATIENCE, ROOM, Backend, Client, Proxy, answer, echo, eventually, read_body
 from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.sharedmem import Vital
@@ -33,7 +33,6 @@ from rauta_control.tlsharness_test import (
 )
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
 
 
 def test_a_request_over_tls() -> None:
@@ -111,6 +110,21 @@ def test_a_record_that_is_none_is_answered_with_an_alert() -> None:
             raw.detach()
         with pytest.raises(ssl.SSLError, match=r"(?i)alert.bad.record.mac"):
             client.sock.recv(1)
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+def test_a_client_that_would_not_speak_our_protocol_is_told_so(version: ssl.TLSVersion) -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy:
+        given = context(version=version)
+        given.set_alpn_protocols(["h2", "acme-tls/1"])
+        with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+            SecureClient(proxy.port, "a.example", given)
+        eventually(lambda: failures(proxy, HandshakeFailure.PROTOCOL) == 1)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+        given = ssl.create_default_context(cadata=authority_pem().decode())
+        with SecureClient(proxy.port, "a.example", given) as client:  # who does not say may
+            assert client.tls.selected_alpn_protocol() is None
+            assert client.ask("a.example")[0] == 200
 
 
 def test_misdirected_requests_get_421_and_unknown_hosts_404() -> None:

@@ -41,7 +41,18 @@ def begin(downstream: Downstream, upstream: Upstream, head: bytes, early: bytes)
 class Tunnel:
     """Both sides of one upgraded request; counts as one connection of a client until both are gone."""
 
-    __slots__ = ("backend", "client", "deadline", "downstream", "endpoint", "open", "port", "reason", "unsent", "worker")
+    __slots__ = (
+        "backend",
+        "client",
+        "deadline",
+        "downstream",
+        "endpoint",
+        "open",
+        "port",
+        "reason",
+        "unsent",
+        "worker",
+    )
 
     def __init__(self, downstream: Downstream, upstream: Upstream) -> None:
         self.worker = downstream.worker
