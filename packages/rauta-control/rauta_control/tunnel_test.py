@@ -217,6 +217,17 @@ def test_what_was_meant_for_a_tunnel_is_not_read_as_a_request(wire: Wire) -> Non
     assert client.ended
 
 
+def test_what_was_meant_for_a_tunnel_is_no_request_where_no_backend_answers_either(wire: Wire) -> None:
+    wire.loop.refuse = ConnectionRefusedError()
+    client = wire.client()
+    client.say(ASK + GET)
+    heard = client.heard()
+    assert heard.startswith(b"HTTP/1.1 502 ")
+    assert b"\r\nConnection: close\r\n" in heard
+    assert heard.count(b"HTTP/1.1 ") == 1
+    assert client.ended
+
+
 # -- the tunnel
 
 
