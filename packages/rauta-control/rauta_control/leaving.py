@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from rauta_control import rawsocket
 from rauta_control.clientstate import BODY, CLOSED, HEAD, IDLE, LINGER, WAIT
-from rauta_control.handshake import TRAILERS
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
@@ -27,9 +26,8 @@ def half_closed(downstream: Downstream) -> bool:
 
     Return whether the connection stays, as `eof_received` of asyncio.Protocol does.
     """
+    downstream.ended = True
     downstream.keep_alive = downstream.plain = False
-    if downstream.wish != TRAILERS:
-        downstream.wish = b""  # a tunnel with nobody in it
     if downstream.phase == BODY:
         downstream.fail(Reason.BAD_BODY)
     elif downstream.phase < BODY:

@@ -34,6 +34,8 @@ def begin(downstream: Downstream, upstream: Upstream, head: bytes, early: bytes)
         tunnel.backend.data_received(early)
     if hasty:
         tunnel.client.data_received(hasty)
+    if downstream.ended:
+        tunnel.client.eof_received()
     tunnel.client.regulate()
     tunnel.backend.regulate()
 

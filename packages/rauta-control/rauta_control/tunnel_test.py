@@ -95,6 +95,22 @@ def test_what_comes_with_the_handshake_is_not_lost(wire: Wire) -> None:
     assert wire.backend.heard() == b"more"
 
 
+def test_a_client_that_has_nothing_to_say_after_the_handshake_hears_what_is_said(wire: Wire) -> None:
+    client = wire.client()
+    client.say(ASK)
+    client.half_close()
+    wire.backend.heard()
+    wire.backend.say(AGREE + b"hello")
+    assert client.heard().endswith(b"\r\n\r\nhello")
+    assert wire.backend.eof
+    wire.backend.say(b"bye")
+    assert client.heard() == b"bye"
+    wire.backend.half_close()
+    assert client.lost
+    assert wire.statuses() == [(101, "")]
+    assert failures(wire) == 0
+
+
 def test_filters_apply_to_the_handshake(wire: Wire) -> None:
     edits = Filters(request=HeaderEdit(append=(("X-In", "1"),)), response=HeaderEdit(append=(("X-Out", "2"),)))
     rule = ir.Rule(
