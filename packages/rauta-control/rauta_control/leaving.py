@@ -22,11 +22,13 @@ FRESH_TIME = 1.0  # for the first byte of a connection that was accepted before 
 
 
 def half_closed(downstream: Downstream) -> bool:
-    """A client may half-close and still wait for its answer (RFC 9112 9.6); otherwise there is nothing to do.
+    """A client may half-close and still wait for its answers (RFC 9112 9.6); otherwise there is nothing to do.
 
     Return whether the connection stays, as `eof_received` of asyncio.Protocol does.
     """
     downstream.ended = True
+    if downstream.buffer and downstream.phase in (IDLE, WAIT):  # with TLS it may be said while we do not read
+        return True
     downstream.keep_alive = downstream.plain = False
     if downstream.phase == BODY:
         downstream.fail(Reason.BAD_BODY)

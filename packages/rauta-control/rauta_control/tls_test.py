@@ -295,6 +295,24 @@ def test_a_client_that_has_said_all_gets_its_answer_unless_it_leaves(version: ss
         assert proxy.vital(Vital.REASONS + Reason.CLIENT_CLOSED.number) == (leaves or version == V12)
 
 
+def test_a_client_that_has_said_all_at_once_gets_all_its_answers() -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy, proxy.client() as client:
+        into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context().wrap_bio(into, out, server_hostname="a.example")
+        shake(client, tls, into, out)
+        for number in range(3):
+            tls.write(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number)
+        with suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        into.write(client.send(out.read()).rest())
+        heard = b""
+        with suppress(ssl.SSLZeroReturnError):
+            while data := tls.read():
+                heard += data
+        assert [heard.count(b"/%d 0" % number) for number in range(3)] == [1, 1, 1]
+        assert heard.count(b"\r\nConnection: close\r\n") == 1
+
+
 def test_a_truncated_answer_is_seen_to_be_one() -> None:
     def handler(connection: Client, head: bytes) -> bool:
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
