@@ -8,8 +8,6 @@ handshake to judge. RFC 8446 4.1.2, RFC 6066 3, RFC 7301 3.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 MAX_HELLO = 16_384  # bytes in all; browsers with post-quantum key shares send 2,000, and nobody needs a second record
 
 _HANDSHAKE = b"\x16"  # the type of a record
@@ -65,12 +63,13 @@ class ClientHello:
         except IndexError:
             raise NotTLSError(plain=False) from None
 
-    def protocols(self) -> frozenset[bytes]:
-        """What the client would speak over TLS, empty if it does not say; once all is here."""
+    def speaks(self, protocol: bytes) -> bool:
+        """Whether the client would speak this over TLS, or does not say; once all is here."""
         try:
-            return frozenset(_names(_extension(self._hello(), _PROTOCOLS)))
-        except IndexError:
-            return frozenset()
+            names = _extension(self._hello(), _PROTOCOLS)
+        except IndexError:  # for the handshake to judge
+            return True
+        return not names or b"%c%b" % (len(protocol), protocol) in names
 
     def _hello(self) -> bytes:
         return self._message[4 : 4 + _number(self._message, 1, 3)]
@@ -100,16 +99,6 @@ def _host_name(names: bytes) -> str:
         return ""
     name = names[5 : 5 + _number(names, 3, 2)]
     return name.decode("latin-1").lower().removesuffix(".")
-
-
-def _names(protocols: bytes) -> Iterator[bytes]:
-    at = 2  # behind the length of the list
-    while at < len(protocols):
-        end = at + 1 + _number(protocols, at, 1)
-        if end > len(protocols):
-            raise IndexError(end)
-        yield protocols[at + 1 : end]
-        at = end
 
 
 def _number(data: bytes, at: int, size: int) -> int:

@@ -66,19 +66,29 @@ def test_without_extensions_there_is_no_name() -> None:
     assert server_name(b"\x16\x03\x01" + len(record).to_bytes(2) + record) == ""
 
 
-@pytest.mark.parametrize("protocols", [(), ("h2",), ("h2", "http/1.1"), ("x" * 255,)])
-def test_the_protocols_are_found(protocols: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("protocols", "speaks"),
+    [
+        ((), True),
+        (("http/1.1",), True),
+        (("h2", "http/1.1"), True),
+        (("h2",), False),
+        (("http/1.10", "x" * 255), False),
+    ],
+)
+def test_what_a_client_would_speak(protocols: tuple[str, ...], speaks: bool) -> None:
     reader = ClientHello()
     assert reader.feed(hello("a.example", *protocols)) == "a.example"
-    assert reader.protocols() == {each.encode() for each in protocols}
+    assert reader.speaks(b"http/1.1") is speaks
 
 
-def test_protocols_that_are_none_are_for_the_handshake_to_judge() -> None:
+def test_extensions_behind_the_name_are_for_the_handshake_to_judge() -> None:
     reader = ClientHello()
-    assert reader.feed(
-        hello("a.example", "h2").replace(b"\x00\x10\x00\x05\x00\x03\x02h2", b"\x00\x10\x00\x05\x00\x03\xffh2")
-    )
-    assert reader.protocols() == frozenset()
+    body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02\xc0\x2f" + b"\x01\x00"
+    body += b"\x00\x0f" + b"\x00\x00\x00\x06\x00\x04\x00\x00\x01a" + b"\x00\x05\x00\x00\x00"
+    message = b"\x01" + len(body).to_bytes(3) + body
+    assert reader.feed(b"\x16\x03\x01" + len(message).to_bytes(2) + message) == "a"
+    assert reader.speaks(b"http/1.1")
 
 
 @pytest.mark.parametrize("sizes", [(), (1,), (3, 2), (100, 1, 1), (1,) * len(HELLO)])

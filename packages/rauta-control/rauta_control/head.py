@@ -279,6 +279,8 @@ class RequestHead:
         scheme, authority, path, query = absolute.groups()
         if scheme.lower() != self.scheme or not authority or authority.lower() != self.host:
             raise Refused(Reason.BAD_HOST, "absolute target")
+        if not path and not query and self.method == b"OPTIONS":  # how a client of a proxy asks that (3.2.4)
+            return b"*", b""
         return path or b"/", query
 
 

@@ -67,8 +67,7 @@ class Handshake:
         if site is None:
             self._fail(HandshakeFailure.UNKNOWN_NAME)
             return
-        protocols = self._hello.protocols()
-        if protocols and PROTOCOL not in protocols:  # OpenSSL as Python offers it would go on without one
+        if not self._hello.speaks(PROTOCOL):  # OpenSSL as Python offers it would go on without one
             self._say(_NO_PROTOCOL)
             self._fail(HandshakeFailure.PROTOCOL)
             return
