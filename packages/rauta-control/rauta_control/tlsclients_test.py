@@ -179,7 +179,8 @@ def test_a_tunnel() -> None:
         eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
 
 
-def test_a_client_that_leaves_a_tunnel_is_missed_by_the_backend() -> None:
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_that_leaves_a_tunnel_is_missed_by_the_backend(version: ssl.TLSVersion) -> None:
     ended = threading.Event()
 
     def handler(connection: Client, head: bytes) -> bool:
@@ -189,7 +190,7 @@ def test_a_client_that_leaves_a_tunnel_is_missed_by_the_backend() -> None:
         return False
 
     with serving(SITE, backend=Backend(handler)) as proxy:
-        with SecureClient(proxy.port, "a.example") as client:
+        with SecureClient(proxy.port, "a.example", context(version=version)) as client:
             client.send(ASK)
             assert client.head().startswith(b"HTTP/1.1 101 ")
             client.tls.unwrap()
