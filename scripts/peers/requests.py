@@ -156,6 +156,7 @@ HOSTS = [
     _refused("absolute-form of ftp", _get(b"ftp://a/")),
     _refused("absolute-form above the root", _get(b"http://a/../../x")),
     _passed("absolute-form (legal)", _get(b"http://a/x"), saw=b"GET /x HTTP/1.1"),
+    _passed("absolute-form of OPTIONS * (legal)", _line(b"OPTIONS http://a HTTP/1.1"), saw=b"OPTIONS * HTTP/1.1"),
     _passed("Host with port (legal)", _get(fields=b"Host: a:80\r\n"), saw=b"host: a:80\r\n"),
 ]
 
@@ -203,6 +204,8 @@ LINES = [
             b"/%5c",
             b"/%c0%ae%c0%ae/b",
             b"/a/..%c0%afb",
+            b"/a/%f0%80%80%ae%f0%80%80%ae/b",
+            b"/a/..%c1%9cb",
             b"/%u0041",
             b"/a/.%2e/%2e.",
         )

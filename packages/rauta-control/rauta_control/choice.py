@@ -5,7 +5,7 @@ rule, or one that asks for more, what is remembered is a Choice: the rules that 
 that meet one have their head and query searched, only for what its rules ask for, and once for each name.
 
 * A field is compared as the client sent it, several lines of one name as one value (field.py); X-Forwarded-* and the
-  like as the backend will see them.
+  like as the backend will see them, and so are those that Connection names: as if they were not there.
 * Of a query parameter that is given more than once the first value counts (HTTPQueryParamMatch leaves it open; Envoy
   does the same). Names and values are decoded: percent escapes, and `+` for a space.
 * An expression must match all of a value (regex.py).
@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from rauta_control import field, ir, regex
+from rauta_control.head import NAMELESS, connection_options, without
 from rauta_control.reasons import Reason
 from rauta_control.regex import Test
 
 if TYPE_CHECKING:
     from rauta_control.table import Rule
+
+_CONNECTION = field.needle("Connection")
 
 
 class Conditions:
@@ -77,7 +80,8 @@ class Choice:
                     said = b"\n" + stated
                     value = fields[wanted] = field.value(said, said.lower(), wanted)
                 else:
-                    lowered = lowered or head.lower()
+                    if not lowered:
+                        head, lowered = _end_to_end(head)
                     value = fields[wanted] = field.value(head, lowered, wanted)
                 if value is None or not test(value):
                     break
@@ -91,6 +95,17 @@ class Choice:
                 else:
                     return rule
         return None
+
+
+def _end_to_end(head: bytes) -> tuple[bytes, bytes]:
+    """Return `head` without the fields that Connection names: no backend will see them. And the same in lower case."""
+    lowered = head.lower()
+    options = field.value(lowered, lowered, _CONNECTION)
+    named = connection_options([options]) - NAMELESS if options else None
+    if not named:
+        return head, lowered
+    head = without(head, named)
+    return head, head.lower()
 
 
 def parameters(target: bytes) -> dict[bytes, bytes]:

@@ -54,6 +54,20 @@ def test_header_fields_and_query_parameters_decide(wire: Wire, request_head: byt
         assert wire.log()[-1]["route"] == chosen
 
 
+@pytest.mark.parametrize("options", ["X-Canary", "keep-alive, te , x-canary", "close,X-CANARY"])
+def test_what_connection_names_decides_nothing_as_no_backend_sees_it(wire: Wire, options: str) -> None:
+    wire.publish(*CONFIGURATION, rule("c"), rule("canary", headers=(CANARY,)), cluster("canary", 8003))
+    wire.client().say(get("/p", "X-Canary: Yes", f"Connection: {options}"))
+    assert b"canary" not in wire.backend.heard().lower()
+    assert wire.backend.port == 8001
+
+
+def test_the_options_of_a_connection_take_no_field_away(wire: Wire) -> None:
+    wire.publish(*CONFIGURATION, rule("canary", headers=(CANARY,)), cluster("canary", 8003))
+    wire.client().say(get("/p", "X-Canary: Yes", "Connection: keep-alive, Upgrade, X-Other"))
+    assert wire.backend.port == 8003
+
+
 @pytest.mark.parametrize(
     ("field", "value", "chosen"),
     [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rauta_control.clientstate import HEAD, IDLE
 from rauta_control.head import check_unfinished
+from rauta_control.leaving import half_closed
 from rauta_control.reasons import Reason, Refused
 
 if TYPE_CHECKING:
@@ -73,3 +74,5 @@ def take_next(downstream: Downstream) -> None:
         data, downstream.buffer = downstream.buffer, b""
         downstream.data_received(data)
         downstream.regulate()
+        if downstream.ended:
+            half_closed(downstream)

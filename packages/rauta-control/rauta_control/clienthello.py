@@ -1,9 +1,9 @@
-"""The first bytes of a TLS connection: which server name the client wants. Pure.
+"""The first bytes of a TLS connection: which server name the client wants, and what it would speak. Pure.
 
 Read before the handshake: the certificate, the authorities for clients and the part of the configuration a connection
 belongs to are known before OpenSSL sees it, a name that nobody serves is closed without an alert, and who speaks HTTP
-to an HTTPS port can be told so. Only what leads to the name is looked at: the rest is for the handshake to judge.
-RFC 8446 4.1.2, RFC 6066 3.
+to an HTTPS port can be told so. Only what leads to the name and the protocols is looked at: the rest is for the
+handshake to judge. RFC 8446 4.1.2, RFC 6066 3, RFC 7301 3.1.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ MAX_HELLO = 16_384  # bytes in all; browsers with post-quantum key shares send 2
 _HANDSHAKE = b"\x16"  # the type of a record
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0  # the extension, and within it the type of a host name
+_PROTOCOLS = 16
 _RECORD = 5  # bytes of a record's head
 
 
@@ -58,31 +59,43 @@ class ClientHello:
             if self._message[0] != _CLIENT_HELLO:
                 raise NotTLSError(plain=False)
         try:
-            return _find(self._message[4 : 4 + _number(self._message, 1, 3)])
+            return _host_name(_extension(self._hello(), _SERVER_NAME))
         except IndexError:
             raise NotTLSError(plain=False) from None
 
+    def speaks(self, protocol: bytes) -> bool:
+        """Whether the client would speak this over TLS, or does not say; once all is here."""
+        try:
+            names = _extension(self._hello(), _PROTOCOLS)
+        except IndexError:  # for the handshake to judge
+            return True
+        return not names or b"%c%b" % (len(protocol), protocol) in names
 
-def _find(hello: bytes) -> str:
+    def _hello(self) -> bytes:
+        return self._message[4 : 4 + _number(self._message, 1, 3)]
+
+
+def _extension(hello: bytes, wanted: int) -> bytes:
+    """The first extension of this kind, empty if there is none."""
     at = 34  # version and random
     at += 1 + _number(hello, at, 1)  # session id
     at += 2 + _number(hello, at, 2)  # cipher suites
     at += 1 + _number(hello, at, 1)  # compression methods
     if at == len(hello):
-        return ""  # no extensions at all
+        return b""  # no extensions at all
     end = at + 2 + _number(hello, at, 2)
     at += 2
     while at < end:
         kind, size = _number(hello, at, 2), _number(hello, at + 2, 2)
-        if kind == _SERVER_NAME:
-            return _host_name(hello[at + 4 : at + 4 + size])
+        if kind == wanted:
+            return hello[at + 4 : at + 4 + size]
         at += 4 + size
-    return ""
+    return b""
 
 
 def _host_name(names: bytes) -> str:
     """The one host name of a list that has never held anything else."""
-    if _number(names, 2, 1) != _SERVER_NAME:
+    if not names or _number(names, 2, 1) != _SERVER_NAME:
         return ""
     name = names[5 : 5 + _number(names, 3, 2)]
     return name.decode("latin-1").lower().removesuffix(".")

@@ -12,9 +12,11 @@ from rauta_control import clienthello
 from rauta_control.clienthello import ClientHello, NotTLSError
 
 
-def hello(name: str | None, *, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
+def hello(name: str | None, *protocols: str, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
     """What OpenSSL says first."""
     context = ssl.create_default_context()
+    if protocols:
+        context.set_alpn_protocols(protocols)
     context.maximum_version = version
     context.check_hostname = False
     out = ssl.MemoryBIO()
@@ -62,6 +64,31 @@ def test_without_extensions_there_is_no_name() -> None:
     body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02\xc0\x2f" + b"\x01\x00"
     record = b"\x01" + len(body).to_bytes(3) + body
     assert server_name(b"\x16\x03\x01" + len(record).to_bytes(2) + record) == ""
+
+
+@pytest.mark.parametrize(
+    ("protocols", "speaks"),
+    [
+        ((), True),
+        (("http/1.1",), True),
+        (("h2", "http/1.1"), True),
+        (("h2",), False),
+        (("http/1.10", "x" * 255), False),
+    ],
+)
+def test_what_a_client_would_speak(protocols: tuple[str, ...], speaks: bool) -> None:
+    reader = ClientHello()
+    assert reader.feed(hello("a.example", *protocols)) == "a.example"
+    assert reader.speaks(b"http/1.1") is speaks
+
+
+def test_extensions_behind_the_name_are_for_the_handshake_to_judge() -> None:
+    reader = ClientHello()
+    body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02\xc0\x2f" + b"\x01\x00"
+    body += b"\x00\x0f" + b"\x00\x00\x00\x06\x00\x04\x00\x00\x01a" + b"\x00\x05\x00\x00\x00"
+    message = b"\x01" + len(body).to_bytes(3) + body
+    assert reader.feed(b"\x16\x03\x01" + len(message).to_bytes(2) + message) == "a"
+    assert reader.speaks(b"http/1.1")
 
 
 @pytest.mark.parametrize("sizes", [(), (1,), (3, 2), (100, 1, 1), (1,) * len(HELLO)])

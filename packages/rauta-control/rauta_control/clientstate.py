@@ -45,6 +45,7 @@ class ClientState(asyncio.Protocol):
         "buffer",
         "client",
         "deadline",
+        "ended",
         "flow",
         "forwarded",
         "forwarded_host",
@@ -100,6 +101,7 @@ class ClientState(asyncio.Protocol):
         self.queued = 0  # requests taken from `buffer` since it was filled
         self.phase = IDLE
         self.reading = True
+        self.ended = False  # the client has said all it will
         self.blocked = False  # the client is slow: its write buffer is over the high-water mark
         self.unsent = -1  # bytes the client had still to take when that was last looked at
         self.deadline = worker.now + worker.limits.head_timeout  # one that never says anything is not worth more

@@ -341,7 +341,8 @@ class Downstream(ClientState):
             leaving.close(self)
             return
         self.status = reason.status
-        if self.http10 or self.phase == BODY or self.worker.draining:
+        hasty = self.buffer and self.wish not in (b"", TRAILERS)  # for a tunnel that is none: no request to be taken
+        if self.http10 or self.phase == BODY or self.worker.draining or hasty:
             self.keep_alive = False
         response = answer(reason, self.request_id, close=not self.keep_alive, head_only=self.method == b"HEAD")
         if self.exchange is not None:

@@ -64,7 +64,7 @@ _PROTECTED = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"content-type", b"cookie", b"authorization", b"trailer")
 )
 # Connection options that name no field we would forward.
-_NAMELESS = frozenset((b"close", b"keep-alive", b"te", b"upgrade", b"http2-settings"))
+NAMELESS = frozenset((b"close", b"keep-alive", b"te", b"upgrade", b"http2-settings"))
 _GRPC = re.compile(rb"\ncontent-type[ \t]*+:[ \t]*+application/grpc")
 _REQUEST_ID = re.compile(rb"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _HOST = re.compile(rb"(?:([a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::([0-9]{0,5}))?")
@@ -208,7 +208,7 @@ class RequestHead:
         if length and self.method == b"TRACE":
             raise _traced_content()
         options = connection_options(values.get(b"connection", []))
-        named = options - _NAMELESS
+        named = options - NAMELESS
         if named and any(name in _PROTECTED or name.startswith(b"x-forwarded-") for name in named):
             raise Refused(Reason.BAD_CONNECTION)
         self.keep_alive = b"close" not in options and (not http10 or b"keep-alive" in options)
@@ -279,6 +279,8 @@ class RequestHead:
         scheme, authority, path, query = absolute.groups()
         if scheme.lower() != self.scheme or not authority or authority.lower() != self.host:
             raise Refused(Reason.BAD_HOST, "absolute target")
+        if not path and not query and self.method == b"OPTIONS":  # how a client of a proxy asks that (3.2.4)
+            return b"*", b""
         return path or b"/", query
 
 

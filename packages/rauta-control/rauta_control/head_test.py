@@ -59,6 +59,9 @@ ACCEPTED = [
     Accepted("obs-text", head(HOST + b"X: \xff\xe9\r\n")),
     Accepted("underscore in name", head(HOST + b"X_Foo: y\r\n")),
     Accepted("OPTIONS *", head(HOST, b"OPTIONS * HTTP/1.1"), HOST, target=b"*", path=b"*"),
+    Accepted("OPTIONS, absolute", head(HOST, b"OPTIONS http://a HTTP/1.1"), HOST, target=b"*", path=b"*"),
+    Accepted("OPTIONS, absolute with a path", head(HOST, b"OPTIONS http://a/ HTTP/1.1"), HOST, target=b"/"),
+    Accepted("OPTIONS, absolute with a query", head(HOST, b"OPTIONS http://a? HTTP/1.1"), HOST, target=b"/?"),
     Accepted(
         "Upgrade: h2c",
         head(HOST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"),

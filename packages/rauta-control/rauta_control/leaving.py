@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from rauta_control import rawsocket
 from rauta_control.clientstate import BODY, CLOSED, HEAD, IDLE, LINGER, WAIT
-from rauta_control.handshake import TRAILERS
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
@@ -23,21 +22,18 @@ FRESH_TIME = 1.0  # for the first byte of a connection that was accepted before 
 
 
 def half_closed(downstream: Downstream) -> bool:
-    """A client may half-close and still wait for its answer (RFC 9112 9.6); otherwise there is nothing to do.
+    """A client may half-close and still wait for its answers (RFC 9112 9.6); otherwise there is nothing to do.
 
     Return whether the connection stays, as `eof_received` of asyncio.Protocol does.
     """
+    downstream.ended = True
+    if downstream.buffer and downstream.phase in (IDLE, WAIT):  # with TLS it may be said while we do not read
+        return True
     downstream.keep_alive = downstream.plain = False
-    if downstream.wish != TRAILERS:
-        downstream.wish = b""  # a tunnel with nobody in it
     if downstream.phase == BODY:
         downstream.fail(Reason.BAD_BODY)
     elif downstream.phase < BODY:
         close(downstream)
-    if downstream.port.secure:  # ends both directions: more of the answer would be taken only to be dropped
-        if downstream.phase == WAIT:
-            downstream.transport.abort()
-        return False
     return downstream.phase == WAIT
 
 

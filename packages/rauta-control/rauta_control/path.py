@@ -31,9 +31,19 @@ _ESCAPES = {
     for digits in (f"{high}{low}".encode() for high in _DIGITS for low in _DIGITS)
     if b"%%%02X" % (byte := int(digits, 16)) not in _FORBIDDEN
 }
+
+
+def _overlong(byte: int) -> bytes:
+    """A pattern for what RFC 2279 decoders without a check read as this ASCII character: two to six bytes."""
+    last = b"%%%02X" % (0x80 | byte & 0x3F)
+    longer = b"|".join((b"%E0", b"%F0%80", b"%F8%80%80", b"%FC%80%80%80"))
+    return b"(?:%%%02X|(?:%b)%%%02X)%b" % (0xC0 | byte >> 6, longer, 0x80 | byte >> 6, last)
+
+
 # After the plain ones have been resolved.
-_SLASH = rb"(?:/|%2F|%C0%AF|%E0%80%AF)"
-_HIDDEN_DOTS = re.compile(_SLASH + rb"(?:\.|%C0%AE|%E0%80%AE){1,2}(?:" + _SLASH + rb"|;|%3B|\Z)")
+_SLASH = rb"(?:/|%2F|" + _overlong(0x2F) + b"|" + _overlong(0x5C) + b")"
+_DOT = rb"(?:\.|" + _overlong(0x2E) + b")"
+_HIDDEN_DOTS = re.compile(_SLASH + _DOT + rb"{1,2}(?:" + _SLASH + rb"|;|%3B|\Z)")
 
 
 def normalise(path: bytes) -> bytes:

@@ -39,6 +39,7 @@ from rauta_control.reasons import Reason, Refused
         (b"/%252e%252E/", b"/%252e%252E/"),  # decoded once: a backend that decodes twice is on its own
         (b"/a%20b%c3%a9", b"/a%20b%C3%A9"),
         (b"/%c0%ae%c0%aea/%c0%afb", b"/%C0%AE%C0%AEa/%C0%AFb"),  # overlong UTF-8, or Latin-1
+        (b"/%f0%80%80%aea/..%c1%9d", b"/%F0%80%80%AEa/..%C1%9D"),
         (b"/%u002e", None),
         (b"/a%3bb;c", b"/a%3Bb;c"),
         (b"/a;x/../b", b"/b"),
@@ -82,6 +83,11 @@ from rauta_control.reasons import Reason, Refused
         (b"/a/%2e%2e;/b", None),
         (b"/a/%c0%ae%c0%ae/b", None),
         (b"/a/.%c0%ae", None),
+        (b"/a/%f0%80%80%ae%f0%80%80%ae/b", None),
+        (b"/a/..%f8%80%80%80%af", None),
+        (b"/a%fc%80%80%80%80%af..%fc%80%80%80%80%afb", None),
+        (b"/a/..%c1%9cb", None),  # a backslash
+        (b"/a%e0%81%9c..", None),
         (b"/a/..%c0%afb", None),
         (b"/a%C0%AF../b", None),
         (b"/%e0%80%ae/b", None),

@@ -93,7 +93,7 @@ class HandshakeFailure(Enum):
     UNKNOWN_NAME = (3, "no listener serves the server name")
     CLIENT_REFUSED = (4, "the client sent an alert: it does not trust the certificate, for one")
     CLIENT_CERTIFICATE = (5, "the client showed no certificate, or one that no authority vouches for")
-    PROTOCOL = (6, "the client offered no version, cipher or signature that is good enough")
+    PROTOCOL = (6, "the client offered no version, cipher, signature or application protocol that is good enough")
     CERTIFICATE = (7, "the listener's own certificate is not usable")
 
     def __init__(self, number: int, detail: str) -> None:

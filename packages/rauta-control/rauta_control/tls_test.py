@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import socket
 import ssl
 import struct
@@ -15,11 +16,23 @@ import pytest
 
 from rauta_control.clienthello_test import hello
 from rauta_control.messages import Ack, Drain, Hello
-from rauta_control.pki_test import BARE, pair
+from rauta_control.pki_test import BARE, authority_pem, pair
 from rauta_control.proxyharness_test import PATIENCE, ROOM, Backend, Client, Proxy, answer, echo, eventually, read_body
 from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.sharedmem import Vital
-from rauta_control.tlsharness_test import MIB, SecureClient, Site, context, failures, resources, serving, shake
+from rauta_control.tlsharness_test import (
+    MIB,
+    SecureClient,
+    Site,
+    context,
+    failures,
+    resources,
+    say_all,
+    serving,
+    shake,
+)
+
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
 def test_a_request_over_tls() -> None:
@@ -97,6 +110,21 @@ def test_a_record_that_is_none_is_answered_with_an_alert() -> None:
             raw.detach()
         with pytest.raises(ssl.SSLError, match=r"(?i)alert.bad.record.mac"):
             client.sock.recv(1)
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+def test_a_client_that_would_not_speak_our_protocol_is_told_so(version: ssl.TLSVersion) -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy:
+        given = context(version=version)
+        given.set_alpn_protocols(["h2", "acme-tls/1"])
+        with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+            SecureClient(proxy.port, "a.example", given)
+        eventually(lambda: failures(proxy, HandshakeFailure.PROTOCOL) == 1)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+        given = ssl.create_default_context(cadata=authority_pem().decode())
+        with SecureClient(proxy.port, "a.example", given) as client:  # who does not say may
+            assert client.tls.selected_alpn_protocol() is None
+            assert client.ask("a.example")[0] == 200
 
 
 def test_misdirected_requests_get_421_and_unknown_hosts_404() -> None:
@@ -236,26 +264,53 @@ def test_an_early_answer_can_be_read_by_a_client_that_still_sends() -> None:
         assert client.rest() == b""
 
 
-def test_a_close_notify_ends_the_request() -> None:
+@pytest.mark.parametrize("version", [V12, V13])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_client_that_has_said_all_gets_its_answer_unless_it_leaves(version: ssl.TLSVersion, leaves: bool) -> None:
     called = threading.Event()
     released = threading.Event()
 
     def handler(connection: Client, head: bytes) -> None:
         called.set()
         released.wait(PATIENCE)
-        connection.send(answer())
+        connection.send(answer(b"late"))
 
     with serving(Site("*", (pair("a.example"),)), backend=Backend(handler)) as proxy:
-        with SecureClient(proxy.port, "a.example") as client:
+        with SecureClient(proxy.port, "a.example", context(version=version)) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             assert called.wait(PATIENCE)
-            client.sock.settimeout(PATIENCE)
-            with pytest.raises(OSError):  # noqa: PT012 - by a reset, or by the end
-                client.tls.unwrap()
-                raise ConnectionResetError
-        eventually(lambda: proxy.vital(Vital.REASONS + Reason.CLIENT_CLOSED.number) == 1)
+            say_all(client.tls)
+            if leaves:
+                with socket.socket(fileno=os.dup(client.tls.fileno())) as beneath:
+                    beneath.shutdown(socket.SHUT_WR)
+            if leaves or version == V12:
+                eventually(lambda: proxy.vital(Vital.REASONS + Reason.CLIENT_CLOSED.number) == 1)
+                eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+                released.set()
+            else:
+                released.set()
+                assert client.response() == (200, b"late")
+                assert client.rest() == b""
         eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
-        released.set()
+        assert proxy.vital(Vital.REASONS + Reason.CLIENT_CLOSED.number) == (leaves or version == V12)
+
+
+def test_a_client_that_has_said_all_at_once_gets_all_its_answers() -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy, proxy.client() as client:
+        into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context().wrap_bio(into, out, server_hostname="a.example")
+        shake(client, tls, into, out)
+        for number in range(3):
+            tls.write(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number)
+        with suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        into.write(client.send(out.read()).rest())
+        heard = b""
+        with suppress(ssl.SSLZeroReturnError):
+            while data := tls.read():
+                heard += data
+        assert [heard.count(b"/%d 0" % number) for number in range(3)] == [1, 1, 1]
+        assert heard.count(b"\r\nConnection: close\r\n") == 1
 
 
 def test_a_truncated_answer_is_seen_to_be_one() -> None:

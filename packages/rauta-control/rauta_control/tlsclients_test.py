@@ -17,7 +17,7 @@ from rauta_control.pki_test import authority_pem, pair
 from rauta_control.proxyharness_test import PATIENCE, ROOM, Backend, Client, Proxy, answer, echo, eventually, read_body
 from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.sharedmem import Vital
-from rauta_control.tlsharness_test import MIB, SecureClient, Site, context, serving, shake
+from rauta_control.tlsharness_test import MIB, SecureClient, Site, context, say_all, serving, shake
 
 SITE = Site("a.example", (pair("a.example"),))
 GET = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n"
@@ -179,7 +179,8 @@ def test_a_tunnel() -> None:
         eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
 
 
-def test_a_client_that_leaves_a_tunnel_is_missed_by_the_backend() -> None:
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_that_leaves_a_tunnel_is_missed_by_the_backend(version: ssl.TLSVersion) -> None:
     ended = threading.Event()
 
     def handler(connection: Client, head: bytes) -> bool:
@@ -189,11 +190,28 @@ def test_a_client_that_leaves_a_tunnel_is_missed_by_the_backend() -> None:
         return False
 
     with serving(SITE, backend=Backend(handler)) as proxy:
-        with SecureClient(proxy.port, "a.example") as client:
+        with SecureClient(proxy.port, "a.example", context(version=version)) as client:
             client.send(ASK)
             assert client.head().startswith(b"HTTP/1.1 101 ")
             client.tls.unwrap()
             assert ended.wait(PATIENCE)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+
+
+def test_a_client_of_a_tunnel_may_say_that_it_is_done_and_listen() -> None:
+    def handler(connection: Client, head: bytes) -> bool:
+        connection.send(AGREE)
+        assert connection.rest() == b"all"
+        connection.send(b"and this is the answer")
+        return False
+
+    with serving(SITE, backend=Backend(handler)) as proxy:
+        with SecureClient(proxy.port, "a.example") as client:
+            client.send(ASK)
+            assert client.head().startswith(b"HTTP/1.1 101 ")
+            client.send(b"all")
+            say_all(client.tls)
+            assert client.rest() == b"and this is the answer"
         eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
 
 

@@ -24,6 +24,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from rauta_control.ir import Secret
 
 MAX_CONTEXTS = 1_024  # kept by a worker; some 25 KiB each
+PROTOCOL = b"http/1.1"  # all that is spoken over TLS
 LIFETIME = 86_400.0  # seconds
 RETRY = 5.0  # seconds, where it could not be made: what was missing may have been memory or a descriptor
 CIPHERS = ":".join(
@@ -84,7 +85,7 @@ def build(certificates: Iterable[Secret], authorities: Iterable[Secret], client:
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([PROTOCOL.decode()])
     for secret in certificates:
         _load(context, secret)
     if client == "required":

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 from rauta_control.clienthello import MAX_HELLO, ClientHello, NotTLSError
 from rauta_control.leaving import FRESH_TIME
 from rauta_control.reasons import HandshakeFailure, Reason, answer
+from rauta_control.tlscontext import PROTOCOL
 from rauta_control.tlstransport import SecureTransport, serve
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rauta_control.port import Port, Site
     from rauta_control.worker import Worker
 
+_NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"  # the alert no_application_protocol (RFC 7301 3.2), which is fatal
 _NO_CERTIFICATE = frozenset({"CERTIFICATE_VERIFY_FAILED", "PEER_DID_NOT_RETURN_A_CERTIFICATE"})
 
 
@@ -65,6 +67,10 @@ class Handshake:
         if site is None:
             self._fail(HandshakeFailure.UNKNOWN_NAME)
             return
+        if not self._hello.speaks(PROTOCOL):  # OpenSSL as Python offers it would go on without one
+            self._say(_NO_PROTOCOL)
+            self._fail(HandshakeFailure.PROTOCOL)
+            return
         self._worker.loop.remove_reader(self._sock)
         self._task = self._worker.start(self._shake(site, name))
 
@@ -101,11 +107,14 @@ class Handshake:
         self._sock.close()
         self._worker.unshaken(self, failure)
 
+    def _say(self, data: bytes) -> None:
+        with suppress(OSError):
+            self._sock.send(data)
+            self._sock.recv(65_536)  # closing with bytes unread would send a reset that overtakes what was said
+
     def _refuse(self) -> None:
         """Say to who speaks HTTP without TLS that this is the wrong port, as nginx does."""
-        with suppress(OSError):
-            self._sock.send(answer(Reason.PLAIN_HTTP, close=True))
-            self._sock.recv(65_536)  # closing with bytes unread would send a reset that overtakes the answer
+        self._say(answer(Reason.PLAIN_HTTP, close=True))
         self._worker.count_reason(Reason.PLAIN_HTTP)
         self._fail(HandshakeFailure.NOT_TLS)
 

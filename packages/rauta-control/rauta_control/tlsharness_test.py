@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,7 +13,7 @@ from cryptography import x509
 from rauta_control import ir
 from rauta_control.messages import Hello
 from rauta_control.pki_test import Pair, authority_pem
-from rauta_control.proxyharness_test import Backend, Client, Proxy, cluster, echo
+from rauta_control.proxyharness_test import PATIENCE, Backend, Client, Proxy, cluster, echo
 from rauta_control.reasons import HandshakeFailure
 from rauta_control.sharedmem import Vital
 
@@ -86,6 +86,12 @@ class SecureClient(Client):
     def __enter__(self) -> SecureClient:
         return self
 
+    def _more(self) -> bool:
+        try:
+            return super()._more()
+        except ssl.SSLZeroReturnError:  # the end, to who has sent its own
+            return False
+
     @property
     def serial(self) -> int:
         """Of the certificate that the server has shown."""
@@ -107,6 +113,14 @@ def shake(client: Client, tls: ssl.SSLObject, into: ssl.MemoryBIO, out: ssl.Memo
         except ssl.SSLWantReadError:
             client.send(out.read())
             into.write(client.sock.recv(65_536))
+
+
+def say_all(tls: ssl.SSLSocket) -> None:
+    """Send a close_notify and go on listening."""
+    tls.setblocking(False)
+    with suppress(ssl.SSLWantReadError):
+        tls.unwrap()
+    tls.settimeout(PATIENCE)
 
 
 def failures(proxy: Proxy, failure: HandshakeFailure) -> int:

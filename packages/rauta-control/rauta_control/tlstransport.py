@@ -7,8 +7,9 @@ own TLS, made for all uses, takes a tenth more instructions for a small request 
 read and keeps buffers of that size.
 
 The end is an exchange of close_notify (RFC 8446 6.1): `close` sends ours after all that was written and discards what
-comes until the peer's, or its end of the connection. How long that may last is for the protocol to decide. A peer's
-close_notify ends both directions; its end of the connection without one is a lost connection.
+comes until the peer's, or its end of the connection. How long that may last is for the protocol to decide. With TLS 1.3
+a peer that has sent its own may still hear us, if the protocol has something to say: until it ends the connection, too.
+Before, a close_notify ends both directions (RFC 5246 7.2.1). The end of the connection without one is a lost one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ RECORD = 16_384  # bytes of plaintext in one record, at most (RFC 8446 5.1): wha
 SLICE = 32_768  # bytes that OpenSSL is given at once: its buffers stay as large as they ever were. Half of it costs 5 %
 MAX_UNSAID = 65_536  # bytes of alerts and key updates that a peer may cause without taking them
 
+_HALF_CLOSES = "TLSv1.3"
 _NOBODY = asyncio.Protocol()  # of a connection that is lost
 
 
@@ -44,13 +46,25 @@ def serve(context: ssl.SSLContext) -> Session:
 class SecureTransport(asyncio.Transport, asyncio.Protocol):
     """The transport of `protocol`, and the protocol of `socket`, the transport beneath, both for one connection."""
 
-    __slots__ = ("_closing", "_error", "_incoming", "_outgoing", "_protocol", "_socket", "_tls", "_unsaid", "_unusual")
+    __slots__ = (
+        "_closing",
+        "_ended",
+        "_error",
+        "_incoming",
+        "_outgoing",
+        "_protocol",
+        "_socket",
+        "_tls",
+        "_unsaid",
+        "_unusual",
+    )
 
     def __init__(self, socket: asyncio.Transport, session: Session, protocol: asyncio.Protocol) -> None:
         self._socket = socket
         self._protocol = protocol
         self._tls, self._incoming, self._outgoing = session
         self._closing = False
+        self._ended = False  # the peer has said all it will, but still listens
         self._error: Exception | None = None  # of the peer's, why the connection ends
         self._unusual = True  # OpenSSL may hold a part of a record, or we are closing
         self._unsaid = 0  # bytes of answers of TLS itself, since the peer had last taken everything
@@ -79,6 +93,8 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
 
     def _gather(self, parts: list[bytes], data: bytes) -> None:
         """Take `data`, of any length, after the `parts` already read; an empty part is the peer's close_notify."""
+        if self._ended:  # RFC 8446 6.1: what follows is ignored
+            return
         view = memoryview(data)
         start = 0
         ended = b"" in parts
@@ -119,9 +135,13 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
     def _end(self) -> None:
         if self._closing:  # it has understood, or knew before
             self._socket.close()
-        else:
-            self._protocol.eof_received()
+        elif not self._protocol.eof_received():
             self.close()
+        elif self._tls.version() == _HALF_CLOSES:
+            self._ended = self._unusual = True
+        else:  # what waits to be sent is dropped, as it wants
+            self.close()
+            self._socket.abort()
 
     def _fail(self, error: ssl.SSLError) -> None:
         """The peer breaks the rules: tell it, as far as the socket takes that at once, and end it."""

@@ -35,13 +35,14 @@ def contexts(version: ssl.TLSVersion = V13) -> tuple[ssl.SSLContext, ssl.SSLCont
 
 
 class Recorder(asyncio.Protocol):
-    """Keeps what it is told; `answer` is written when the peer has said all."""
+    """Keeps what it is told; `answer` is written when the peer has said all, `stays` whether more may follow."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.events: list[str] = []
         self.lost: Exception | None = None
         self.answer = b""
+        self.stays = True
         self.transport: asyncio.Transport | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -51,7 +52,7 @@ class Recorder(asyncio.Protocol):
         self.events.append("eof")
         assert self.transport is not None
         self.transport.write(self.answer)
-        return True
+        return self.stays
 
     def pause_writing(self) -> None:
         self.events.append("pause")
@@ -155,6 +156,7 @@ def test_however_the_bytes_are_cut(
     loop: FakeLoop, messages: list[int], cuts: list[float], *, ends: bool, version: ssl.TLSVersion
 ) -> None:
     connection = Connection(loop, version)
+    connection.app.stays = False
     said = [bytes([number]) * size for number, size in enumerate(messages)]
     for message in said:
         start = 0
@@ -263,9 +265,13 @@ def test_closing_does_not_outlive_the_patience_of_the_protocol(loop: FakeLoop) -
     assert connection.app.events == ["pause", "lost"]
 
 
-def test_a_close_notify_ends_both_directions_after_what_is_to_be_said(loop: FakeLoop) -> None:
-    connection = Connection(loop)
+@pytest.mark.parametrize("version", [V12, V13])
+def test_a_close_notify_of_a_peer_ends_the_connection_if_nobody_has_more_to_say(
+    loop: FakeLoop, version: ssl.TLSVersion
+) -> None:
+    connection = Connection(loop, version)
     connection.app.answer = b"good bye"
+    connection.app.stays = False
     connection.client.write(b"last")
     _unless_waiting(connection.client.unwrap)
     connection.end.say(connection.out.read() + b"\x17\x03\x03\x00\x01rubbish")
@@ -273,6 +279,41 @@ def test_a_close_notify_ends_both_directions_after_what_is_to_be_said(loop: Fake
     assert connection.app.events == ["eof", "lost"]
     assert connection.heard() == b"good bye$"
     assert connection.end.ended
+
+
+def test_a_peer_may_say_that_it_is_done_and_listen(loop: FakeLoop) -> None:
+    connection = Connection(loop)
+    connection.client.write(b"last")
+    _unless_waiting(connection.client.unwrap)
+    connection.end.say(connection.out.read() + b"\x17\x03\x03\x00\x01rubbish")
+    connection.transport.write(b"one")
+    connection.end.say(b"more rubbish")
+    connection.transport.write(bytes(2 * RECORD))
+    connection.transport.close()
+    loop.settle()
+    assert (connection.app.pieces, connection.app.events) == ([b"last"], ["eof", "lost"])
+    assert connection.heard() == b"one%b$" % bytes(2 * RECORD)
+    assert connection.end.ended
+
+
+def test_a_peer_that_is_done_and_leaves_is_lost(loop: FakeLoop) -> None:
+    connection = Connection(loop)
+    _unless_waiting(connection.client.unwrap)
+    connection.end.say(connection.out.read())
+    assert connection.app.events == ["eof"]
+    connection.end.half_close()
+    assert (connection.app.events, connection.app.lost) == (["eof", "lost"], None)
+    assert connection.end.ended
+
+
+def test_before_tls_1_3_a_close_notify_ends_both_directions(loop: FakeLoop) -> None:
+    connection = Connection(loop, V12)
+    connection.end.patient = False
+    connection.transport.write(b"too late")
+    _unless_waiting(connection.client.unwrap)
+    connection.end.say(connection.out.read())
+    assert connection.app.events == ["eof", "lost"]
+    assert connection.transport.is_closing()
 
 
 def test_an_end_without_a_close_notify_is_none_of_what_was_said(loop: FakeLoop) -> None:

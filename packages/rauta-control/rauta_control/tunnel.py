@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from rauta_control import rawsocket
+from rauta_control.leaving import FRESH_TIME
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason
 
@@ -32,6 +34,8 @@ def begin(downstream: Downstream, upstream: Upstream, head: bytes, early: bytes)
         tunnel.backend.data_received(early)
     if hasty:
         tunnel.client.data_received(hasty)
+    if downstream.ended:
+        tunnel.client.eof_received()
     tunnel.client.regulate()
     tunnel.backend.regulate()
 
@@ -39,7 +43,18 @@ def begin(downstream: Downstream, upstream: Upstream, head: bytes, early: bytes)
 class Tunnel:
     """Both sides of one upgraded request; counts as one connection of a client until both are gone."""
 
-    __slots__ = ("backend", "client", "deadline", "downstream", "endpoint", "open", "port", "reason", "worker")
+    __slots__ = (
+        "backend",
+        "client",
+        "deadline",
+        "downstream",
+        "endpoint",
+        "open",
+        "port",
+        "reason",
+        "unsent",
+        "worker",
+    )
 
     def __init__(self, downstream: Downstream, upstream: Upstream) -> None:
         self.worker = downstream.worker
@@ -48,6 +63,7 @@ class Tunnel:
         self.endpoint = upstream.endpoint
         self.reason: Reason | None = None  # why it ended, if not because both sides were done
         self.open = 2  # connections
+        self.unsent = -1  # bytes that the last of them had still to take when that was last looked at
         self.client = Side(self, downstream.transport)
         self.backend = Side(self, upstream.transport)
         self.client.other, self.backend.other = self.backend, self.client
@@ -66,7 +82,9 @@ class Tunnel:
         if self.open:
             if exc is not None and self.reason is None:
                 self.reason = Reason.CLIENT_CLOSED if side is self.client else Reason.UPSTREAM_RESET
-            self.deadline = self.worker.now + self.worker.limits.write_timeout
+            # A TLS client is to say that it has understood; many never do.
+            secure = self.port.secure and side is self.backend
+            self.deadline = self.worker.now + (FRESH_TIME if secure else self.worker.limits.write_timeout)
             side.other.transport.close()
             return
         request = self.downstream
@@ -80,6 +98,11 @@ class Tunnel:
         """The deadline has passed: nobody said anything, or the side that is left does not take what it was sent."""
         if self.open == 2:
             self.cut(Reason.TUNNEL_TIMEOUT)
+            return
+        unsent = rawsocket.unsent((self.client if self.backend.lost else self.backend).transport)
+        if unsent and unsent != self.unsent:  # slow, but not dead
+            self.unsent = unsent
+            self.deadline = self.worker.now + self.worker.limits.write_timeout
         else:
             self.cut(self.reason)
 

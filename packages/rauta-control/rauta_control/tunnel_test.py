@@ -20,6 +20,7 @@ from rauta_control.fakewire_test import (
     reason,
     status,
 )
+from rauta_control.leaving import FRESH_TIME
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
 
@@ -92,6 +93,22 @@ def test_what_comes_with_the_handshake_is_not_lost(wire: Wire) -> None:
     assert wire.backend.heard() == b"hasty"
     client.say(b"more")
     assert wire.backend.heard() == b"more"
+
+
+def test_a_client_that_has_nothing_to_say_after_the_handshake_hears_what_is_said(wire: Wire) -> None:
+    client = wire.client()
+    client.say(ASK)
+    client.half_close()
+    wire.backend.heard()
+    wire.backend.say(AGREE + b"hello")
+    assert client.heard().endswith(b"\r\n\r\nhello")
+    assert wire.backend.eof
+    wire.backend.say(b"bye")
+    assert client.heard() == b"bye"
+    wire.backend.half_close()
+    assert client.lost
+    assert wire.statuses() == [(101, "")]
+    assert failures(wire) == 0
 
 
 def test_filters_apply_to_the_handshake(wire: Wire) -> None:
@@ -216,6 +233,17 @@ def test_what_was_meant_for_a_tunnel_is_not_read_as_a_request(wire: Wire) -> Non
     assert client.ended
 
 
+def test_what_was_meant_for_a_tunnel_is_no_request_where_no_backend_answers_either(wire: Wire) -> None:
+    wire.loop.refuse = ConnectionRefusedError()
+    client = wire.client()
+    client.say(ASK + GET)
+    heard = client.heard()
+    assert heard.startswith(b"HTTP/1.1 502 ")
+    assert b"\r\nConnection: close\r\n" in heard
+    assert heard.count(b"HTTP/1.1 ") == 1
+    assert client.ended
+
+
 # -- the tunnel
 
 
@@ -266,7 +294,33 @@ def test_what_was_said_last_is_still_delivered_but_not_for_ever(wire: Wire) -> N
     client.take(0)
     backend.say(b"last words")
     backend.break_off()
-    wire.wait(LIMITS.write_timeout + 2)
+    wire.wait(2 * LIMITS.write_timeout + 2)
+    assert client.lost
+
+
+def test_a_client_that_takes_the_last_words_slowly_gets_all_of_them(wire: Wire) -> None:
+    client, backend = tunnel(wire)
+    client.take(0)
+    backend.say(bytes(100))
+    backend.break_off()
+    for _ in range(9):
+        wire.wait(LIMITS.write_timeout)
+        client.take(10)
+    assert not client.lost
+    client.take()
+    assert client.lost
+    assert client.heard() == bytes(100)
+
+
+def test_a_tls_client_has_a_moment_to_answer_the_end(wire: Wire) -> None:
+    client, backend = tunnel(wire)
+    (held,) = wire.downstreams
+    wire.port.secure = True
+    client.take(0)
+    backend.say(b"last words")
+    backend.break_off()
+    assert held.deadline == wire.worker.now + FRESH_TIME
+    client.take()
     assert client.lost
 
 
