@@ -281,6 +281,7 @@ class Upstream(BackendState):
             self.close()
             return
         self.phase = IDLE
+        self.used = True  # if not by a request, then by time: it may be dead when it gets its first one
         self.deadline = self.worker.now + self.worker.limits.pool_timeout
         self.endpoint.idle.append(self)
 
