@@ -5,7 +5,7 @@ is what the client is promised, so a slow upload is part of it. `backend` runs f
 connection included, to the end of its response, but not before the request is complete (as in Envoy): a backend is not
 blamed for a slow upload. Both go on while the client is slow to take the response (as in Envoy). Zero means none. Where
 a rule gives either, the gateway's own limit for heads of responses (upstream.py) does not apply. A response that is
-silent for minutes is cut all the same.
+silent for minutes is cut all the same, and so is a request of which the backend takes nothing.
 
 Retries (GEP-1731). With a `retry` stanza, a request is tried again
 
