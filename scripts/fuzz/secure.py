@@ -18,11 +18,12 @@ NUMBER = 60_000  # the port of such a client
 def port(wire: Wire) -> Port:
     """What serves them, in step with the wire's own port."""
     sections = wire.port._sections  # noqa: SLF001
-    if "" not in sections:
-        sections[""] = made = Port("l", None, secure=True, owner=wire.port)
+    way = "", False
+    if way not in sections:
+        sections[way] = made = Port("l", None, secure=True, owner=wire.port)
         made.routes = SectionRoutes(wire.port.routes, "")
         wire.port._kept.append(made)  # noqa: SLF001
-    return sections[""]
+    return sections[way]
 
 
 class SecureEnd:

@@ -79,7 +79,7 @@ class Acceptor:
             return
         worker.vitals[Vital.ACCEPTED] += 1
         port.open += 1
-        if port.secure:
+        if port.tls:
             worker.connections.add(Handshake(worker, port, sock, address, number))
             return
         downstream = worker.downstream(port, address, number)
@@ -97,7 +97,7 @@ class Acceptor:
         """Say that we are full. What the client said is read: else closing would send a reset that overtakes that."""
         self._refused()
         self._worker.count_reason(reason)
-        if port.secure:  # to say it would take a handshake
+        if port.tls:  # to say it would take a handshake
             sock.close()
             return
         sock.setblocking(False)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from rauta_control.table import Rule
 
 
+BREATH = 0.001  # seconds; where there is no room for a connection, hundreds of tries at once would be a deep recursion
+
+
 class Attempts:
     """Deadlines and tries of one request. `number` of them were retries, `began` is when the present one did."""
 
@@ -100,6 +103,13 @@ class Attempts:
         """There is one."""
         if self.policy.stanza:
             self.number += 1
+            record_attempt(self._request, 0, self.began, sent=False)
+
+    @property
+    def sent(self) -> bool:
+        """Whether the present attempt has reached its endpoint: there was a connection for it."""
+        outgoing = self._request.outgoing
+        return not (outgoing and outgoing[0] is self._head)
 
     def again(self, reason: Reason | None, status: int = 0) -> bool:
         """Whether to try again after an attempt that failed with `reason`, or was answered with `status` if None.
@@ -109,8 +119,7 @@ class Attempts:
         request, policy = self._request, self.policy
         if self.number >= policy.attempts or request.status or self.heard or not self._head:
             return False
-        outgoing = request.outgoing
-        unsent = bool(outgoing) and outgoing[0] is self._head
+        unsent = not self.sent
         if not policy.retries(reason, status, safe=unsent or request.method in IDEMPOTENT):
             return False
         if not unsent and not replay.retains(request):
@@ -123,6 +132,8 @@ class Attempts:
             return False
         self.number += 1
         self._wait = policy.wait(self.number, random())  # noqa: S311 - spreads load
+        if reason is Reason.UPSTREAM_OVERFLOW and policy.stanza:
+            self._wait = self._wait or BREATH
         record_attempt(request, status, self.began, sent=not unsent)
         if not unsent:
             replay.rewind(request, self._head)
@@ -211,7 +222,8 @@ class Attempts:
 
 
 def _cluster(rule: Rule, endpoint: Endpoint) -> Cluster | None:
-    """Return the cluster through which `rule` led to `endpoint`."""
+    """Return the cluster through which `rule` led to `endpoint`; None if it can have been one of several."""
     if rule.cluster is not None:
         return rule.cluster
-    return next((cluster for cluster, _ in rule.shares if cluster is not None and endpoint in cluster.endpoints), None)
+    found = {cluster for cluster, _ in rule.shares if cluster is not None and endpoint in cluster.endpoints}
+    return found.pop() if len(found) == 1 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rauta_control import ir
+from rauta_control import downstream, ir
 from rauta_control.action import Retry
 from rauta_control.fakewire_test import OK, MakeWire, Wire, cluster, failures, get, reason
 from rauta_control.replay import MAX_PIECES
@@ -365,3 +365,21 @@ def test_no_endpoint_is_left_for_the_next_attempt(wire: Wire) -> None:
     wire.publish(*(each for each in RESOURCES if each.key != "cluster/c"), cluster("c"))
     wait(wire, SOON)
     assert reason(client.heard()) == "no_endpoints"
+
+
+def test_another_attempt_goes_to_no_share_that_may_not_have_been_drawn(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both shares have the endpoint that fails, and nothing says which one was drawn: 8009 belongs to the first."""
+    shares = (ir.ClusterWeight("other", 1), ir.ClusterWeight("same", 1))
+    split = msgspec.structs.replace(rule("/shares"), clusters=shares)
+    wire.publish(*RESOURCES, cluster("other", 8002, 8009), cluster("same", 8002), split)
+    monkeypatch.setattr(downstream, "random", lambda: 0.9)
+    wire.loop.refuse = OSError("refused")
+    wire.loop.hang = True
+    client = wire.client()
+    client.say(get("/shares"))
+    wire.loop.connecting[0].set_result(None)
+    wire.loop.settle()
+    assert reason(client.heard()) == "upstream_connect"
+    assert len(wire.loop.connecting) == 1

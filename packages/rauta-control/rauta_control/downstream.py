@@ -256,7 +256,7 @@ class Downstream(ClientState):
                 self.regulate()  # no more of the body until there is somebody to send it to
             self.worker.connect(endpoint, self)
         else:
-            self.fail(Reason.UPSTREAM_OVERFLOW)
+            self.failed(Reason.UPSTREAM_OVERFLOW)
 
     def _more(self, data: bytes) -> None:
         """Take bytes outside of IDLE. In LINGER and CLOSED nobody wants them."""

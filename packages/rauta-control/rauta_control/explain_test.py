@@ -172,7 +172,7 @@ def agree(wire: Wire, sent: Sent) -> None:
     if outcome.action == "forwarded":
         head = b"".join(end.heard() for end in wire.backends)
         assert head.startswith(f"{method} {outcome.target} HTTP/1.1\r\n".encode())
-        assert f"\r\nhost: {outcome.host}\r\n".lower().encode() in head.lower()
+        assert f"\r\nHost: {outcome.host}\r\n".encode() in head
         for step in outcome.steps:
             for change in step.effect.split("; ") if step.filter == "request_headers" else ():
                 verb, _, line = change.partition(" ")

@@ -16,6 +16,7 @@ from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 if TYPE_CHECKING:
     from rauta_control.cluster import Endpoint
     from rauta_control.downstream import Downstream
+    from rauta_control.mirror import Mirror
     from rauta_control.reasons import Reason
     from rauta_control.recorder import Counter
     from rauta_control.table import Rule
@@ -50,9 +51,12 @@ def record(request: Downstream, reason: Reason | None) -> None:
     micros = int((now - request.started) * 1_000_000)
     rule, endpoint = request.rule, request.endpoint
     place = b"" if endpoint is None else endpoint.label
-    if request.attempts is not None:
-        place = request.attempts.label(place)
-    if endpoint is not None:
+    attempts = request.attempts
+    if attempts is not None:
+        place = attempts.label(place)
+        if endpoint is not None and attempts.sent:
+            _record_try(worker, endpoint, status if reason is None else 0, attempts.began)
+    elif endpoint is not None:
         words = endpoint_counter(worker, endpoint).words
         words[_TRIES] += 1
         words[_WAITED] += micros
@@ -106,28 +110,28 @@ def record(request: Downstream, reason: Reason | None) -> None:
     )
 
 
-def record_copy(copy: Downstream, *, answered: bool) -> None:
+def record_copy(copy: Mirror, *, answered: bool) -> None:
     """Enter a copy of a request (mirror.py) that ends now: `answered` by its backend, or given up."""
     copy.worker.vitals[_MIRRORED if answered else _MIRRORS_DROPPED] += 1
-    if copy.endpoint is not None:
-        words = endpoint_counter(copy.worker, copy.endpoint).words
-        words[_TRIES] += 1
-        words[_WAITED] += int((monotonic() - copy.started) * 1_000_000)
-        if copy.status >= 500:
-            words[_FAULTS] += 1
+    if copy.endpoint is not None and copy.sent:
+        _record_try(copy.worker, copy.endpoint, copy.status, copy.started)
 
 
 def record_attempt(request: Downstream, status: int, began: float, *, sent: bool) -> None:
     """Enter an attempt that another one follows: when it `began`, whether it was `sent`, and the status if any."""
     worker, rule, endpoint = request.worker, request.rule, request.endpoint
     if endpoint is not None and sent:
-        words = endpoint_counter(worker, endpoint).words
-        words[_TRIES] += 1
-        words[_WAITED] += int((monotonic() - began) * 1_000_000)
-        if status >= 500:
-            words[_FAULTS] += 1
+        _record_try(worker, endpoint, status, began)
     if rule is not None:
         _route_counter(worker, rule).words[_RETRIES] += 1
+
+
+def _record_try(worker: Worker, endpoint: Endpoint, status: int, began: float) -> None:
+    words = endpoint_counter(worker, endpoint).words
+    words[_TRIES] += 1
+    words[_WAITED] += int((monotonic() - began) * 1_000_000)
+    if status >= 500:
+        words[_FAULTS] += 1
 
 
 def _route_counter(worker: Worker, rule: Rule) -> Counter:

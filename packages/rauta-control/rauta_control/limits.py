@@ -130,7 +130,12 @@ class Limits:
         wide=True,
     )
     max_endpoint_connections: int = _limit(
-        1_024, 1, 1 << 20, "", "Connections from one worker to one endpoint.", Reason.UPSTREAM_OVERFLOW
+        1_024,
+        1,
+        1 << 20,
+        "",
+        "Connections from one worker to one endpoint. A request for which there is no room goes to another endpoint.",
+        Reason.UPSTREAM_OVERFLOW,
     )
 
 

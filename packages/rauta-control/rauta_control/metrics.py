@@ -219,7 +219,7 @@ FAMILIES = (
     Family(
         "rauta_upstream_wait_seconds_total",
         "counter",
-        "Time until the response heads of an endpoint.",
+        "Time of the requests sent to an endpoint, to the end of their responses.",
         _waits,
     ),
     Family(

@@ -38,7 +38,7 @@ NOBODY = Nobody()
 class Mirror(Downstream):
     """One copy of a request. Made before the request is sent, as that takes its body, and started after that."""
 
-    __slots__ = ("waiting",)
+    __slots__ = ("_message", "waiting")
 
     def __init__(self, request: Downstream) -> None:
         super().__init__(request.worker, request.port, request.client.decode(), 0)
@@ -49,6 +49,7 @@ class Mirror(Downstream):
         self.bytes_in = request.bytes_in
         self.phase = request.phase
         self.outgoing = list(request.outgoing)
+        self._message = b""  # what is sent first
         self.waiting = 0  # bytes that came while there was no connection
         self.deadline = self.worker.now + self.worker.limits.body_timeout if self.phase == BODY else NEVER
 
@@ -57,13 +58,20 @@ class Mirror(Downstream):
         """Whether more of the body is to come."""
         return self.phase == BODY
 
+    @property
+    def sent(self) -> bool:
+        """Whether it has reached an endpoint."""
+        return self.endpoint is not None and not (self.outgoing and self.outgoing[0] is self._message)
+
     def start(self, cluster: Cluster, message: bytes) -> None:
         """Send the copy, its head finished, to one endpoint of `cluster`."""
         worker = self.worker
-        self.endpoint = endpoint = cluster.pick(self.flow)
+        endpoint = cluster.pick(self.flow)
         if endpoint is None or len(worker.mirrors) >= MAX_MIRRORS:
             self._end(answered=False)
             return
+        self.endpoint = endpoint
+        self._message = message
         worker.mirrors.add(self)
         if self.phase == BODY:
             worker.sweep.add(self)  # the request may end before its body does

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from rauta_control import exchange, ir, mirror
 from rauta_control.action import Filters, HeaderEdit, Mirror, PathEdit, Rewrite
 from rauta_control.faketransport_test import HIGH_WATER, End
-from rauta_control.fakewire_test import OK, MakeWire, Wire, cluster, get, post
+from rauta_control.fakewire_test import OK, MakeWire, Wire, cluster, get, post, word
 from rauta_control.sharedmem import EndpointWord, Vital
 
 Make: TypeAlias = Callable[..., Wire]
@@ -287,3 +287,20 @@ def test_copies_end_with_the_worker(made: Make) -> None:
     wire.loop.run_until_complete(wire.worker._stop())
     assert not copy.open
     assert counts(wire) == (1, 1)
+
+
+def test_a_copy_that_could_not_be_sent_is_charged_to_no_endpoint(made: Make) -> None:
+    wire = made(warm=False)
+    wire.loop.hang = True
+    client = wire.client()
+    client.say(get("/"))
+    wire.loop.connecting[0].set_result(None)
+    wire.loop.settle()
+    wire.loop.refuse = OSError("refused")
+    wire.loop.connecting[1].set_result(None)
+    wire.loop.settle()
+    to(wire, 8001).say(OK)
+    assert client.heard() == OK
+    assert counts(wire) == (0, 1)
+    assert word(wire, EndpointWord.REQUESTS, "192.0.2.1:8002") == 0
+    assert word(wire, EndpointWord.FAILURES, "192.0.2.1:8002") == 1

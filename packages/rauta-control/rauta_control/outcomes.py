@@ -7,6 +7,7 @@ exchange.py does it, so that what is told here is what a backend would get. Fiel
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -23,9 +24,14 @@ from rauta_control.table import Rule
 from rauta_control.treatment import Treatment
 from rauta_control.trials import shown
 
+_HOST = re.compile(rb"(?mi)^host:[ \t]*+([^\r\n]*)")
+
 
 class Asked(NamedTuple):
-    """A request that has found its rule. `host` is its Host field, `fields` are its lines as a backend gets them."""
+    """A request that has found its rule.
+
+    `host` is its Host field in lower case, `fields` are its lines as a backend gets them.
+    """
 
     method: bytes
     host: bytes
@@ -92,12 +98,12 @@ def _outcome(
     )
     if cluster.pick(0) is None:
         return replace(begun, steps=tuple(steps))
-    host, target = asked.host, asked.target
+    host, target = _host(asked.fields), asked.target
     if treatment is not None:
         steps += _edited(treatment, asked)
         message = treatment.edited(asked.method, asked.target, asked.fields)
         target = message.split(b" ", 2)[1]
-        host = treatment.host[len("Host: ") :].strip() or asked.host
+        host = _host(message)
         steps += _copied(levels, resources)
         steps += _response(levels)
     return replace(
@@ -148,6 +154,12 @@ def _edited(treatment: Treatment, asked: Asked) -> Iterator[Step]:
     for edit in treatment.request:
         before, fields = fields, edit.apply(fields)
         yield Step(filter="request_headers", effect=_difference(before, fields))
+
+
+def _host(fields: bytes) -> bytes:
+    """The Host field as a backend gets it, in the client's own letters."""
+    found = _HOST.search(fields)
+    return found[1].rstrip(b" \t") if found else b""
 
 
 def _difference(before: bytes, after: bytes) -> str:

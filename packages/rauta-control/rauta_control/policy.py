@@ -5,19 +5,20 @@ is what the client is promised, so a slow upload is part of it. `backend` runs f
 connection included, to the end of its response, but not before the request is complete (as in Envoy): a backend is not
 blamed for a slow upload. Both go on while the client is slow to take the response (as in Envoy). Zero means none. Where
 a rule gives either, the gateway's own limit for heads of responses (upstream.py) does not apply. A response that is
-silent for minutes is cut all the same.
+silent for minutes is cut all the same, and so is a request of which the backend takes nothing.
 
 Retries (GEP-1731). With a `retry` stanza, a request is tried again
 
-* if nothing of it was sent, because no connection could be made: whatever the method;
+* if nothing of it was sent, because no connection could or may be made: whatever the method;
 * if the connection broke, or `backend` passed, before the response: only idempotent methods, as the request may have
   been carried out;
 * if the response has one of `codes`: whatever the method, for who lists a code says that it may be tried again;
 
 each only while all of the request that was sent is retained (64 KiB of a body) and the client has heard nothing. When
 no attempt is left or the budget is used up, the client gets the last response as it is. Without a stanza, a failed
-connection is tried once more, at once, at another endpoint if there is one. `attempts: 0` forbids that too. That an
-idempotent request is sent once more when a pooled connection turns out to be dead is no retry, but counts as one.
+connection, or one too many, is tried once more, at once, at another endpoint if there is one. `attempts: 0` forbids
+that too. That an idempotent request is sent once more when a pooled connection turns out to be dead is no retry, but
+counts as one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ BUDGET_MINIMUM = 3  # and so many always may; Envoy's
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))  # RFC 9110 9.2.2
 RETAINED = 65_536  # bytes of a body that are kept for another attempt
 
-CONNECT_FAILURES = frozenset((Reason.UPSTREAM_CONNECT, Reason.UPSTREAM_CONNECT_TIMEOUT))
+#: There was no connection: nothing was sent.
+CONNECT_FAILURES = frozenset((Reason.UPSTREAM_CONNECT, Reason.UPSTREAM_CONNECT_TIMEOUT, Reason.UPSTREAM_OVERFLOW))
 #: An attempt ended without a response. If it was sent, nobody knows what the backend did.
 _FAILURES = CONNECT_FAILURES | {Reason.UPSTREAM_RESET, Reason.UPSTREAM_TIMEOUT, Reason.BACKEND_TIMEOUT}
 

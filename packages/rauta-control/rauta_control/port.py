@@ -12,12 +12,13 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from ssl import SSLContext
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from rauta_control import servername
 from rauta_control.ir import Listener, Resource, Secret, ServerName
-from rauta_control.table import Routes, SectionRoutes, Table
+from rauta_control.reasons import Reason
+from rauta_control.table import NoRoutes, Routes, SectionRoutes, Table
 from rauta_control.tlscontext import Contexts
 
 BATCH = 4  # connections accepted per turn; the level-triggered poll calls again at once if more wait
@@ -63,11 +64,17 @@ class Site(NamedTuple):
         return tuple(cast("Secret", self.resources[f"secret/{name}"]) for name in names)
 
 
+_Way: TypeAlias = tuple[str, bool]
+"""How TLS connections come in: by a section, and whether they have shown a certificate of an authority."""
+
+
 class Port:
     """One listener. `routes` is replaced at each commit, and read once a request; `sock` is None while unbound.
 
-    The connections of a TLS listener are not its own but those of a Port for the section that their server name
-    selected, so that a request costs the same with and without TLS; they count for the listener, their `owner`.
+    The connections of a TLS listener (`tls`) are not its own but those of a Port for the section that their server name
+    selected (`secure`), so that a request costs the same with and without TLS; they count for the listener, their
+    `owner`. A connection that came in by a way that is closed meanwhile gets no route any more: one without TLS where
+    TLS has become what the listener speaks, or one that showed no client certificate where one has come to be required.
     """
 
     __slots__ = (
@@ -77,12 +84,14 @@ class Port:
         "_named",
         "_resources",
         "_sections",
+        "_served",
         "name",
         "open",
         "owner",
         "routes",
         "secure",
         "sock",
+        "tls",
     )
 
     def __init__(
@@ -91,30 +100,38 @@ class Port:
         self.name = name
         self.sock = sock
         self.secure = secure
+        self.tls = False
         self.routes = Routes({})
         self.open = 0  # connections of clients, accepted here
         self.owner = self if owner is None else owner
         self._listener: Listener | None = None
         self._resources: Mapping[str, Resource] = {}
         self._named: dict[str, ServerName] | None = None  # made at the first handshake after a change
-        self._sections: WeakValueDictionary[str, Port] = WeakValueDictionary()  # those in use, and
+        self._served = self.routes  # for connections that come in now
+        self._sections: WeakValueDictionary[_Way, Port] = WeakValueDictionary()  # those in use, and
         self._kept: list[Port] = []  # those that can be selected
 
     def follow(self, table: Table) -> None:
         """Take over what a new table says."""
         listener = table.resources.get(f"listener/{self.name}")
-        if listener is not self._listener:
+        self._resources = table.resources
+        changed = listener is not self._listener
+        if changed:
             self._listener = listener if isinstance(listener, Listener) else None
             self._named = None
             self._kept = []
-            self.secure = self._listener is not None and bool(self._listener.tls)
-        self._resources = table.resources
+            self.tls = self._listener is not None and bool(self._listener.tls)
         routes = table.listeners.get(self.name) or Routes({})
-        if routes is self.routes:
+        if routes is self._served and not changed:
             return
-        self.routes = routes
-        for section, port in self._sections.items():
-            port.routes = SectionRoutes(self.routes, section)
+        self._served = routes
+        self.routes = NoRoutes(Reason.PLAIN_HTTP) if self.tls else routes
+        if not self._sections:
+            return
+        ways = {self._way(each) for each in self._listener.tls} if self._listener else set()
+        for (section, certified), port in self._sections.items():
+            closed = not certified and (section, True) in ways and (section, False) not in ways
+            port.routes = NoRoutes(Reason.MISDIRECTED) if closed else SectionRoutes(routes, section)
 
     def site(self, wanted: str) -> Site | None:
         """Who serves a server name (lower case, empty if the client gave none)."""
@@ -123,13 +140,16 @@ class Port:
         name = servername.entry(self._named, wanted)
         if name is None:
             return None
-        section = servername.section(self._resources, self.name, name)
-        port = self._sections.get(section)
+        way = self._way(name)
+        port = self._sections.get(way)
         if port is None:
-            port = self._sections[section] = Port(self.name, None, secure=True, owner=self)
-            port.routes = SectionRoutes(self.routes, section)
+            port = self._sections[way] = Port(self.name, None, secure=True, owner=self)
+            port.routes = SectionRoutes(self._served, way[0])
             self._kept.append(port)
         return Site(port, name, self._resources)
+
+    def _way(self, name: ServerName) -> _Way:
+        return servername.section(self._resources, self.name, name), name.client == "required"
 
     def accept(
         self, accepted: Callable[[Port, socket.socket, str, int], None], refused: Callable[[], None], reserve: Reserve

@@ -106,3 +106,23 @@ def test_the_second_try_of_a_client_that_left_meanwhile_is_none(wire: Wire) -> N
     wire.loop.settle()
     assert wire.backend.heard() == b""
     assert len(wire.pool) == 1
+
+
+@pytest.mark.parametrize("how", ["half_close", "break_off"])
+def test_a_pooled_connection_that_was_never_used_may_be_dead_too(wire: Wire, how: str) -> None:
+    wire.loop.hang = True
+    client = wire.client()
+    client.say(GET)
+    client.break_off()
+    wire.loop.hang = False
+    wire.loop.connecting[0].set_result(None)
+    wire.loop.settle()
+    stale = wire.backend
+    assert len(wire.pool) == 1
+    client = wire.client()
+    client.say(GET)
+    assert stale.heard()
+    getattr(stale, how)()
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert word(wire, EndpointWord.FAILURES) == 0

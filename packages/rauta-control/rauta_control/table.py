@@ -285,6 +285,20 @@ class SectionRoutes(Routes):
         return host if host is not None and host.section == self.section else None
 
 
+class NoRoutes(Routes):
+    """Nothing, for `reason`."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__({})
+        self.reason = reason
+
+    def missing(self, field: bytes) -> Reason:  # noqa: ARG002 - see Routes
+        """Why there is nothing."""
+        return self.reason
+
+
 class Table:
     """Everything a worker decides by, at one generation. Listeners by name; `resources` is what it was built from."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from rauta_control.action import Retry
 from rauta_control.fakewire_test import OK, MakeWire, Wire, failures, get, reason
-from rauta_control.retryrules_test import RESOURCES, asked, rule, wait
+from rauta_control.retryrules_test import RESOURCES, asked, post, rule, wait
 
 
 @pytest.fixture
@@ -80,6 +80,20 @@ def test_zero_means_no_limit_not_even_our_own(wire: Wire) -> None:
     wire.wait(1000)
     wire.backend.say(OK)
     assert client.heard() == OK
+
+
+@pytest.mark.parametrize("path", ["/", "/backend", "/none"])
+def test_a_backend_that_takes_nothing_of_a_request_has_no_more_time_for_its_rule(wire: Wire, path: str) -> None:
+    client = wire.client()
+    client.say(post(path, b"x" * 1_000_000)[:100])
+    wire.backend.take(0)
+    client.say(b"x" * 200_000)
+    wire.wait(59)
+    assert not client.heard()
+    wire.wait(62)
+    assert reason(client.heard()) == "upstream_timeout"
+    assert not wire.backend.open
+    assert failures(wire) == 1
 
 
 def test_a_dripped_response_head_does_not_extend_the_limit(wire: Wire) -> None:

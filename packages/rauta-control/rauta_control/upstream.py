@@ -281,6 +281,7 @@ class Upstream(BackendState):
             self.close()
             return
         self.phase = IDLE
+        self.used = True  # if not by a request, then by time: it may be dead when it gets its first one
         self.deadline = self.worker.now + self.worker.limits.pool_timeout
         self.endpoint.idle.append(self)
 
@@ -300,13 +301,18 @@ class Upstream(BackendState):
         downstream = self.downstream
         if downstream is None:
             self.close()
-        elif downstream.blocked or (downstream.phase == BODY and not self._stuck()) or self._unlimited(downstream):
+        elif downstream.blocked or self._may_wait(downstream):
             self.deadline = self.worker.now + self.worker.limits.response_timeout
         else:
             self.failed(downstream, Reason.UPSTREAM_STALLED if downstream.status else Reason.UPSTREAM_TIMEOUT)
 
-    def _unlimited(self, downstream: Downstream) -> bool:
-        """Whether the rule has its own opinion on how long to wait for a response head."""
+    def _may_wait(self, downstream: Downstream) -> bool:
+        """Whether it takes the request's body, or the rule has its own opinion on how long to wait for a response head.
+
+        That opinion begins with a complete request (policy.py): who takes nothing of one would have all the time.
+        """
+        if downstream.phase == BODY:
+            return not self._stuck()
         attempts = downstream.attempts
         return self.phase == HEAD and attempts is not None and not attempts.policy.limited
 
