@@ -123,7 +123,7 @@ class Attempts:
             return False
         self.number += 1
         self._wait = policy.wait(self.number, random())  # noqa: S311 - spreads load
-        record_attempt(request, status, self.began, sent=not unsent)
+        record_attempt(request, status, self.began)
         if not unsent:
             replay.rewind(request, self._head)
         return True

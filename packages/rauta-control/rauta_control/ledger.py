@@ -117,10 +117,10 @@ def record_copy(copy: Downstream, *, answered: bool) -> None:
             words[_FAULTS] += 1
 
 
-def record_attempt(request: Downstream, status: int, began: float, *, sent: bool) -> None:
-    """Enter an attempt that another one follows: when it `began`, whether it was `sent`, and the status if any."""
+def record_attempt(request: Downstream, status: int, began: float) -> None:
+    """Enter an attempt that another one follows: when it `began`, and the status if any."""
     worker, rule, endpoint = request.worker, request.rule, request.endpoint
-    if endpoint is not None and sent:
+    if endpoint is not None:
         words = endpoint_counter(worker, endpoint).words
         words[_TRIES] += 1
         words[_WAITED] += int((monotonic() - began) * 1_000_000)
