@@ -49,7 +49,7 @@ def explain(
     """Explain what a request would get from the manifests at `path`; raises as `validate` and as GatewayQuery."""
     asked = question(method, url, headers)
     _, translation = _translated(path, gateway_class)
-    return explained(translation.resources, asked, listener=listener)
+    return explained(translation.resources, asked, listener=listener, findings=translation.findings)
 
 
 def readable(translation: dict[str, Any]) -> str:
