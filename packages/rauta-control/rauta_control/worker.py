@@ -11,7 +11,6 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import signal
 import socket
 from collections.abc import Coroutine
@@ -21,7 +20,7 @@ from time import gmtime, monotonic, monotonic_ns, strftime, time
 
 import uvloop
 
-from rauta_control import accesslog
+from rauta_control import accesslog, filelimit
 from rauta_control.acceptor import Acceptor
 from rauta_control.channel import attach, detach, worker_end
 from rauta_control.cluster import Endpoint
@@ -53,7 +52,6 @@ TICK = 0.1  # seconds between two flushes of counters and log, and two steps of 
 LONGEST_TICK = 1.0  # seconds; what a tick is later than that, the machine slept, and no deadline comes closer
 SLOW_TICKS = 10
 DRAIN_ON_ORPHANING = 30.0  # seconds, when there is no supervisor left to say how long
-DESCRIPTORS = 1 << 20  # that we count on where there is no limit
 MAX_COMPLAINTS = 100  # texts logged, each once
 SPARE_DESCRIPTORS = 64  # for everything that is not a connection
 
@@ -69,7 +67,7 @@ class Worker:
         self.recorder = Recorder(inherited.words.words, inherited.index)
         self.vitals = self.recorder.vitals
         self.vitals[Vital.PID] = os.getpid()
-        descriptors = _descriptors()
+        descriptors = filelimit.raised()
         self.splices = Allowance(descriptors)
         # of clients: each request in flight needs a second connection
         self.capacity = max(16, (descriptors - self.splices.descriptors - SPARE_DESCRIPTORS) // 2)
@@ -361,13 +359,6 @@ class Worker:
         self._shed()
         self.follower.close()
         await asyncio.sleep(0)  # the turn in which transports close
-
-
-def _descriptors() -> int:
-    """Return how many we may have: the hard limit, as the soft one is not meant for a gateway."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
 
 
 def run(inherited: Inherited) -> int:
