@@ -15,6 +15,7 @@ from rauta_agent_api.errors import AgentApiError
 
 if TYPE_CHECKING:  # only names in annotations: a run that ends in an error need not load msgspec
     from rauta_agent_api.explanation import Explanation
+    from rauta_agent_api.meaning import Meaning
     from rauta_agent_api.snapshot import (
         BackendSnapshot,
         CacheStats,
@@ -170,6 +171,17 @@ def for_explanation(explanation: Explanation) -> Hints:
     if any(each.action == "closed" for each in bad):
         actions.insert(0, Action("listeners", "see what listens where"))
     return Hints(summary, bool(bad), tuple(actions))
+
+
+def for_meanings(meanings: Sequence[Meaning]) -> Hints:
+    """The meaning itself; then where there are such things now."""
+    summary = "; ".join(": ".join(filter(None, (each.code, each.text, each.advice))) for each in meanings)
+    there = {
+        "finding": Action("findings", "see whether there is one now, and of which object"),
+        "reason": Action("metrics responses_by_reason", "see how often there was one"),
+        "handshake": Action("metrics handshake", "see how often there was one"),
+    }
+    return Hints(summary, actions=tuple(there[each.kind] for each in meanings))
 
 
 def for_cache(cache: CacheStats) -> Hints:

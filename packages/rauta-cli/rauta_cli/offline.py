@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rauta_agent_api.explanation import Explanation
+    from rauta_agent_api.meaning import Meaning
     from rauta_agent_api.snapshot import ValidationSnapshot
 
 MODULE = "rauta_control.offline"
@@ -31,6 +32,10 @@ class Offline(Protocol):
         self, path: str, gateway_class: str, method: str, url: str, headers: Sequence[str] = (), listener: str = ""
     ) -> Explanation:
         """Explain what a request would get; raises as GatewayQuery."""
+        ...
+
+    def explain_code(self, code: str) -> list[Meaning]:
+        """Explain the code of a finding or a reason; raises `usage` for what is none."""
         ...
 
     def readable(self, translation: dict[str, object]) -> str:

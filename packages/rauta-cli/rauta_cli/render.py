@@ -14,6 +14,7 @@ from rauta_cli.hints import about, count, endpoint, severities
 if TYPE_CHECKING:  # only names in annotations: `rauta --help` need not load msgspec
     from rauta_agent_api.errors import AgentApiError
     from rauta_agent_api.explanation import Explanation, HostTrial, RuleTrial
+    from rauta_agent_api.meaning import Meaning
     from rauta_agent_api.snapshot import (
         BackendSnapshot,
         CacheStats,
@@ -241,6 +242,24 @@ def _retries(explanation: Explanation) -> str:
         return ""
     codes = ", ".join(map(str, explanation.retry_codes))
     return f"{explanation.retry_attempts} at most" + (f", on failures and on {codes}" if codes else ", on failures")
+
+
+def meanings(meanings: Sequence[Meaning]) -> str:
+    """What a code means, each meaning of it."""
+    return "\n\n".join(
+        _facts(
+            [
+                (
+                    f"{each.kind.capitalize()}",
+                    " ".join(filter(None, (each.code, each.severity, f"{each.status or ''}"))),
+                ),
+                ("Means", each.text),
+                *([("To do", each.advice)] if each.advice else []),
+                ("See", each.page),
+            ]
+        )
+        for each in meanings
+    )
 
 
 def cache(cache: CacheStats) -> str:
