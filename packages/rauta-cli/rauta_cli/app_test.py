@@ -352,4 +352,4 @@ def test_without_the_gateways_package_they_say_what_to_install(
     code, _, err = rauta(f"validate -f {manifests} --format table")
     assert code == 1
     assert "needs rauta-control, which is not installed" in err
-    assert "pip install 'rauta-cli[offline]'" in err
+    assert "pip install ./packages/rauta-common ./packages/rauta-control" in err

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rauta_agent_api.snapshot import ValidationSnapshot
 
 MODULE = "rauta_control.offline"
+_INSTALL = "install it beside rauta, from the same clone: pip install ./packages/rauta-common ./packages/rauta-control"
 
 
 class Offline(Protocol):
@@ -50,6 +51,4 @@ def load() -> Offline:
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("rauta_control"):
             raise
-        raise AgentApiError(
-            "failure", "this command needs rauta-control, which is not installed", "pip install 'rauta-cli[offline]'"
-        ) from error
+        raise AgentApiError("failure", "this needs rauta-control, which is not installed", _INSTALL) from error
