@@ -186,6 +186,15 @@ def test_a_log_that_nobody_reads_costs_no_request() -> None:
         os.close(writer)
 
 
+def test_a_log_that_cannot_be_opened_costs_no_request(tmp_path: Path) -> None:
+    with (
+        Backend(echo) as backend,
+        Proxy(site(backend.port), log=str(tmp_path / "no" / "log")) as proxy,
+        proxy.client() as client,
+    ):
+        assert client.get("/x")[0] == 200
+
+
 def test_the_log_has_a_line_for_each_request(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     with Backend(echo) as backend, Proxy(site(backend.port), log=str(path)) as proxy:

@@ -93,7 +93,7 @@ class Worker:
         self.requests = 0
         self.connections: set[Downstream | Handshake | Tunnel] = set()  # of clients, from when they are accepted
         self.mirrors: set[Mirror] = set()  # copies of requests under way
-        sink = accesslog.open_sink(inherited.settings.access_log)
+        sink = _sink(inherited.settings.access_log)
         counts = self.vitals[Vital.LOG_LINES], self.vitals[Vital.LOG_DROPPED]
         self.log = None if sink is None else accesslog.AccessLog(sink, *counts)
         self.follower = Follower(inherited.index, self._committed)
@@ -359,6 +359,15 @@ class Worker:
         self._shed()
         self.follower.close()
         await asyncio.sleep(0)  # the turn in which transports close
+
+
+def _sink(target: str) -> int | None:
+    """Open the access log. Requests matter more than their lines: where it cannot be opened there is none."""
+    try:
+        return accesslog.open_sink(target)
+    except OSError as error:
+        log.error("--access-log %s: %s; requests are served without it", target, error.strerror)
+        return None
 
 
 def run(inherited: Inherited) -> int:
