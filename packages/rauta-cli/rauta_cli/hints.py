@@ -166,7 +166,7 @@ def for_explanation(explanation: Explanation) -> Hints:
     bad = [each for each in explanation.outcomes if each.action == "closed" or (each.status or 0) >= 400]
     summary = "; ".join([f"{explanation.method} {explanation.url}: {explanation.verdict}", *explanation.suggestions])
     actions = [Action("routes list", "see every match, what it asks for, and how its backends do")]
-    if bad or explanation.notes:
+    if bad or explanation.notes or explanation.url.startswith("https:"):  # a certificate may be for another name
         actions.insert(0, Action("findings", "see what is wrong with objects and documents, and what to do"))
     if any(each.action == "closed" for each in bad):
         actions.insert(0, Action("listeners", "see what listens where"))

@@ -133,6 +133,7 @@ def test_an_explanation_is_urgent_where_requests_get_nothing_good() -> None:
     advice = hints.for_explanation(closed)
     assert (advice.urgent, [each.cmd for each in advice.actions]) == (True, ["listeners", "findings", "routes list"])
     assert hints.for_explanation(replace(EXPLANATION, notes=("it expired",))).actions[0].cmd == "findings"
+    assert hints.for_explanation(replace(EXPLANATION, url="https://h/")).actions[0].cmd == "findings"
     assert advice.summary.endswith("; try this")
     moved = replace(EXPLANATION, outcomes=(Outcome(action="redirected", status=301),))
     assert not hints.for_explanation(moved).urgent

@@ -67,6 +67,12 @@ class AccessLog:
         self.dropped += count - whole
         self._cut = batch[taken - 1] != 0x0A
 
+    def close(self) -> None:
+        """Hand over what is left, and let go of the sink."""
+        self.flush()
+        if self._fd > 2:  # standard output is everybody's
+            os.close(self._fd)
+
 
 def unusable(target: str) -> str:
     """Why `target` cannot be opened as a sink, empty if it can; it is not made."""

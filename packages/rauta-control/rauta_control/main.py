@@ -34,7 +34,7 @@ Each flag has the variable in brackets. A flag wins over its variable, an empty 
       Print this and exit.
 
 Signals: SIGTERM drains and ends, SIGINT (Ctrl-C) too but sooner, a second one ends at once. SIGHUP reads @FILEs,
-certificates and manifests again.
+certificates and manifests again, and opens the access log anew.
 SIGUSR2 starts the program anew in place, after an upgrade: sockets and children stay, each child in the version that
 it was started in until it ends.
 Exit status: 0 ended as told, 1 could not start, 2 wrong settings, 128 + signal if ended at once.

@@ -203,12 +203,12 @@ class Supervisor:
         read = config.parse(self._settings.argv, os.environ, cpus.available())
         self._log.info("reloading", problems=len(read) if isinstance(read, list) else None)
         if isinstance(read, Settings):
-            for name in ("log", "access_log"):
-                if getattr(read, name) != getattr(self._settings, name):
-                    self._log.warn("takes effect in processes that start from now on", setting=name)
+            if read.log != self._settings.log:
+                self._log.warn("takes effect in processes that start from now on", setting="log")
             self._settings = self._fleet.settings = read
             self._warn_of_outdated()
-            self._fleet.tell_all("worker", Retune(read.limits, read.workers, read.trusted_proxies, read.via))
+            terms = Retune(read.limits, read.workers, read.trusted_proxies, read.via, read.access_log)
+            self._fleet.tell_all("worker", terms)
             if self._phase is Phase.SERVING:
                 self._fleet.fit(now)
         self._fleet.tell_all("control", Reload())

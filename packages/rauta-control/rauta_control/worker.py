@@ -93,9 +93,8 @@ class Worker:
         self.requests = 0
         self.connections: set[Downstream | Handshake | Tunnel] = set()  # of clients, from when they are accepted
         self.mirrors: set[Mirror] = set()  # copies of requests under way
-        sink = _sink(inherited.settings.access_log)
-        counts = self.vitals[Vital.LOG_LINES], self.vitals[Vital.LOG_DROPPED]
-        self.log = None if sink is None else accesslog.AccessLog(sink, *counts)
+        self.log: accesslog.AccessLog | None = None
+        self._open_log(inherited.settings.access_log)
         self.follower = Follower(inherited.index, self._committed)
         self._ports = {name: Port(name, sock) for name, sock in inherited.listeners.items()}
         self.acceptor = Acceptor(self, self._ports)
@@ -246,6 +245,24 @@ class Worker:
                 self.secure_head.retune(self.limits)
                 self.trust = Trust(message.trusted_proxies)
                 self.via = message.via
+                self._open_log(message.access_log)
+
+    def _open_log(self, target: str) -> None:
+        """Open the access log, anew if it is open: the file may have been moved away. Where it cannot be, all stays."""
+        try:
+            sink = accesslog.open_sink(target)
+        except OSError as error:
+            log.error("--access-log %s: %s; requests are served all the same", target, error.strerror)
+            return
+        if self.log is not None:
+            self.log.close()
+            self._count_lines(self.log)
+        counts = self.vitals[Vital.LOG_LINES], self.vitals[Vital.LOG_DROPPED]
+        self.log = None if sink is None else accesslog.AccessLog(sink, *counts)
+
+    def _count_lines(self, lines: accesslog.AccessLog) -> None:
+        self.vitals[Vital.LOG_LINES] = lines.written
+        self.vitals[Vital.LOG_DROPPED] = lines.dropped
 
     async def _follow(self, link: socket.socket) -> None:
         try:
@@ -292,8 +309,7 @@ class Worker:
         vitals = self.vitals
         if self.log is not None:
             self.log.flush()
-            vitals[Vital.LOG_LINES] = self.log.written
-            vitals[Vital.LOG_DROPPED] = self.log.dropped
+            self._count_lines(self.log)
         vitals[Vital.CONNECTIONS] = len(self.connections)
         vitals[Vital.GENERATION] = self.follower.generation + 1
         vitals[Vital.DRAINED] = self.follower.drained() + 1
@@ -359,15 +375,6 @@ class Worker:
         self._shed()
         self.follower.close()
         await asyncio.sleep(0)  # the turn in which transports close
-
-
-def _sink(target: str) -> int | None:
-    """Open the access log. Requests matter more than their lines: where it cannot be opened there is none."""
-    try:
-        return accesslog.open_sink(target)
-    except OSError as error:
-        log.error("--access-log %s: %s; requests are served without it", target, error.strerror)
-        return None
 
 
 def run(inherited: Inherited) -> int:
