@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from rauta_agent_api.explanation import Explanation, HostTrial, ListenerTrial, Outcome
 from rauta_control import entrance, hostname, ir, servername
 from rauta_control.action import UNSET
+from rauta_control.certificate import vouches
 from rauta_control.choice import Choice
 from rauta_control.cluster import Clusters
 from rauta_control.draft import Draft
@@ -174,10 +175,19 @@ class _Way:
         if entry is None:
             raise _Closed(f"{HandshakeFailure.UNKNOWN_NAME.detail}: {question.server_name or 'none is sent'}")
         self._met.update(("Secret", name) for name in entry.secrets)
+        self._note_names(entry.secrets)
         if entry.client != "none":
             word = "needs" if entry.client == "required" else "asks for"
             self._notes.append(f"the TLS handshake {word} a client certificate")
         return servername.section(self._resources, listener.name, entry)
+
+    def _note_names(self, secrets: Iterable[str]) -> None:
+        """Note if no certificate is for the server name."""
+        asked = self._question.server_name
+        served = [self._resources.get(f"secret/{name}") for name in secrets]
+        names = sorted({name for each in served if isinstance(each, ir.Secret) for name in each.hostnames})
+        if asked and names and not any(vouches(name, asked) for name in names):
+            self._notes.append(f"the certificate is for {', '.join(names)}, not for {asked}: clients refuse it")
 
     def _concerns(self, finding: Finding) -> bool:
         return (finding.object.kind, finding.object.path) in self._met

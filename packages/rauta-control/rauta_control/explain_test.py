@@ -406,6 +406,17 @@ def test_what_is_known_of_the_route_and_the_certificates_is_noted() -> None:
     assert explain(resources, question("GET", "http://shop.example:443/"), findings=[late, weightless]).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("names", "noted"), [((), False), (("shop.example",), False), (("*.example",), False), (("a.example", "b"), True)]
+)
+def test_a_certificate_for_other_names_is_noted(names: tuple[str, ...], noted: bool) -> None:
+    resources = site(rule("r", "/"), hostname="shop.example", **TLS)
+    resources["secret/s"] = replace(SECRET, hostnames=names)
+    told = ask(resources, "https://shop.example/")
+    said = "the certificate is for a.example, b, not for shop.example: clients refuse it"
+    assert told.notes == ((said,) if noted else ())
+
+
 def test_a_refusal_names_the_limit_that_was_met() -> None:
     told = explain(site(rule("r", "/")), question("GET", "http://h/" + "x" * 300), limits=Limits(max_target_bytes=256))
     assert reasons(told) == [(1, "target_too_long")]
