@@ -93,10 +93,10 @@ class GatewaySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Objects of manifests or a cluster that have a status: Gateways, HTTPRoutes and so on."""
     findings: FindingCounts = FindingCounts()
     """What there is to say about the objects and documents; `list_findings` says it."""
-    open_circuits: int = 0
-    """Circuit breakers that let nothing through now; 0 when none is configured."""
-    exhausted_rate_limiters: int = 0
-    """Rate limiters without a token now; 0 when none is configured."""
+    open_circuits: int | None = None
+    """Circuit breakers that let nothing through now; None of a gateway that has no circuit breakers."""
+    exhausted_rate_limiters: int | None = None
+    """Rate limiters without a token now; None of a gateway that has no rate limiters."""
     listeners: tuple[ListenerSnapshot, ...] = ()
     workers: tuple[WorkerSnapshot, ...] = ()
     """By index."""
@@ -122,7 +122,7 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     health_score: float | None = None
     """0 (failing) to 1 (healthy); None when it is not checked."""
     requests_total: int = 0
-    """Requests sent to it, retries included."""
+    """Attempts at it, with a connection or without: requests, retries and copies."""
     failures_total: int = 0
     """Of these, how many failed: no connection, a broken or late answer, or a 5xx."""
 

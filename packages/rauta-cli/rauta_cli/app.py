@@ -7,6 +7,7 @@ agent.py write the answer.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -28,6 +29,10 @@ T = TypeVar("T")
 
 _EXIT_CODES = ["0 ok", *(f"{meaning.exit_code} {code.replace('_', ' ')}" for code, meaning in CODES.items())]
 
+_CODE = re.compile(r"(?:RAUTA-)?CFG-[0-9]+|[a-z]+(?:_[a-z]+)*", re.IGNORECASE)  # what may be one, and is no URL
+
+_KNOWN_ELSEWHERE = {"-o": "--format", "--output": "--format", "--url": "--endpoint", "--server": "--endpoint"}
+
 DEFAULT_CLASS = "rauta"
 Manifests = Annotated[
     str, typer.Option("--file", "-f", metavar="PATH", help="A file or folder of manifests; - is the standard input.")
@@ -40,6 +45,7 @@ GatewayClass = Annotated[
 app = typer.Typer(
     name="rauta",
     add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # rich is slow to import
     pretty_exceptions_enable=False,
     epilog=f"These options may also follow the command. Exit codes: {', '.join(_EXIT_CODES)}.",
@@ -118,7 +124,7 @@ def objects(
     kind: Annotated[str | None, typer.Option(help="Only objects of this kind, such as Gateway.")] = None,
     name: Annotated[str | None, typer.Option(metavar="[NAMESPACE/]NAME", help="Only objects of this name.")] = None,
 ) -> str:
-    """Show the Gateways, routes and other objects, and what became of them."""
+    """Show Gateways, routes and other objects, and how they are."""
     return _answer(context, lambda gateway: gateway.list_objects(kind, name), render.objects, hints.for_objects)
 
 
@@ -128,7 +134,7 @@ def findings(
     severity: Annotated[Severity | None, typer.Option(help="Only what is at least as bad.")] = None,
     fail_on: Annotated[Severity | None, typer.Option(help="Exit with 6 if anything is at least as bad.")] = None,
 ) -> str:
-    """Show what is wrong with objects and documents, and what to do about it."""
+    """Show what is wrong with objects and documents, and the mend."""
 
     def ask(gateway: GatewayQuery) -> list[FindingSnapshot]:
         found = gateway.list_findings(None if severity is None else severity.value)
@@ -173,7 +179,7 @@ def translate(
 def explain(
     context: typer.Context,
     request: Annotated[
-        list[str], typer.Argument(metavar="[METHOD] URL", help="As a client would send it; GET by default.")
+        list[str], typer.Argument(metavar="[METHOD] URL|CODE", help="As a client would send it; GET by default.")
     ],
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header field; repeatable.")
@@ -190,7 +196,14 @@ def explain(
     ] = None,
     gateway_class: GatewayClass = DEFAULT_CLASS,
 ) -> str:
-    """Say what a request would get, and why; nothing is sent. With --file it needs rauta-control."""
+    """Say what a request would get, and why; nothing is sent.
+
+    Or what a code such as RAUTA-CFG-020 or no_route means. That, and --file, needs rauta-control.
+    """
+    if len(request) == 1 and file is None and _CODE.fullmatch(request[0]):
+        session = _session(context)
+        found = offline.load().explain_code(request[0])
+        return session.answer(found, render.meanings, hints.for_meanings(found))
     if len(request) > 2:
         raise AgentApiError("usage", f"[METHOD] URL: {len(request)} words", "quote a URL that has blanks or `&`")
     method, url = ("GET", *request)[-2:]
@@ -254,7 +267,9 @@ def run(arguments: Sequence[str], program: str, connect: Connect = connect_rest)
         context: typer.Context | None = getattr(error, "ctx", None)
         path = context.command_path if context else program
         session.begin(path)
-        return _fail(session, AgentApiError("usage", error.format_message().rstrip("."), f"see `{path} --help`"))
+        known = _KNOWN_ELSEWHERE.get(getattr(error, "option_name", ""))
+        fix = f"see `{path} --help`" if known is None else f"say {known}; see `{program} --help`"
+        return _fail(session, AgentApiError("usage", error.format_message().rstrip("."), fix))
     if isinstance(outcome, str):
         _print(outcome)
         return session.exit_code

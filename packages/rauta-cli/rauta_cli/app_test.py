@@ -170,7 +170,16 @@ def test_errors_go_where_their_reader_looks(rauta: Program) -> None:
     assert answer["_meta"]["command"] == "routes get"
 
 
-@pytest.mark.parametrize("line", ["", "--help", "routes --help", "routes list --help", "status --help --format agent"])
+@pytest.mark.parametrize(("line", "option"), [("status -o json", "--format"), ("--url http://h status", "--endpoint")])
+def test_options_of_other_programs_are_told_their_names_here(rauta: Program, line: str, option: str) -> None:
+    code, _, err = rauta(f"--format table {line}")
+    assert (code, err.splitlines()[1]) == (2, f"fix: say {option}; see `rauta --help`")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "--help", "-h", "routes list -h", "routes --help", "routes list --help", "status --help --format agent"],
+)
 def test_help_is_an_answer(rauta: Program, line: str) -> None:
     code, out, err = rauta(line, program="kubectl rauta")
     assert (code, err) == (0, "")
@@ -283,6 +292,30 @@ def test_a_request_that_is_none_is_a_wrong_argument(rauta: Program, words: str) 
     assert "fix: " in err
 
 
+@pytest.mark.parametrize("code", ["RAUTA-CFG-036", "CFG-036", "cfg-36"])
+def test_the_code_of_a_finding_is_explained(rauta: Program, code: str) -> None:
+    status, out, err = rauta(f"explain {code} --format table")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[:2] == ["Finding  RAUTA-CFG-036 warning", "Means    a match can never hold"]
+    answer = rauta.agent(f"explain {code}")
+    assert answer["data"][0]["page"] == "docs/findings.md"
+    assert answer["_hints"]["next"].startswith("rauta findings")
+    assert rauta.asked == []
+
+
+def test_a_reason_is_explained_with_its_limit(rauta: Program) -> None:
+    assert "Means   the request target is too long\n" in rauta("explain target_too_long --format table")[1]
+    assert "--max-target-bytes is 8192" in rauta("explain target_too_long --format table")[1]
+    assert [each["kind"] for each in rauta.agent("explain client_closed")["data"]] == ["reason", "handshake"]
+
+
+@pytest.mark.parametrize("word", ["no_such_thing", "CFG-999", "localhost"])
+def test_a_word_that_is_neither_url_nor_code(rauta: Program, word: str) -> None:
+    code, out, err = rauta(f"explain {word} --format table")
+    assert (code, out) == (2, "")
+    assert f"'{word}' is no URL, and no code" in err
+
+
 def test_a_request_is_explained_from_manifests_without_a_gateway(rauta: Program, manifests: Path) -> None:
     code, out, err = rauta(f"explain http://h/cart -f {manifests} --format table")
     assert (code, err) == (0, "")
@@ -319,4 +352,4 @@ def test_without_the_gateways_package_they_say_what_to_install(
     code, _, err = rauta(f"validate -f {manifests} --format table")
     assert code == 1
     assert "needs rauta-control, which is not installed" in err
-    assert "pip install 'rauta-cli[offline]'" in err
+    assert "pip install ./packages/rauta-common ./packages/rauta-control" in err

@@ -15,7 +15,9 @@ from rauta_agent_api.errors import AgentApiError
 
 if TYPE_CHECKING:  # only names in annotations: a run that ends in an error need not load msgspec
     from rauta_agent_api.explanation import Explanation
+    from rauta_agent_api.meaning import Meaning
     from rauta_agent_api.snapshot import (
+        BackendSnapshot,
         CacheStats,
         FindingCounts,
         FindingSnapshot,
@@ -55,8 +57,8 @@ def for_status(snapshot: GatewaySnapshot) -> Hints:
         *_some(len(lost), "worker", "not running"),
         *_some(len(behind), "worker", "behind on configuration"),
         *_some(len(unbound), "listener", "not bound"),
-        *_some(snapshot.open_circuits, "circuit", "open"),
-        *_some(snapshot.exhausted_rate_limiters, "rate limiter", "exhausted"),
+        *_some(snapshot.open_circuits or 0, "circuit", "open"),
+        *_some(snapshot.exhausted_rate_limiters or 0, "rate limiter", "exhausted"),
     ]
     if snapshot.problems:
         trouble.append(f"{count(len(snapshot.problems), 'problem')} with the configuration")
@@ -96,15 +98,26 @@ def for_route(route: RouteSnapshot) -> Hints:
     if route.requests_total:
         whole = f" of all of {route.route}" if route.route not in ("", route.name) else ""
         summary += f", {route.errors_total} of {count(route.requests_total, 'request')}{whole} answered with a 5xx"
+    failing = [one for one in route.backends if one.failures_total]
+    summary += "".join(f"; {_failures(one)}" for one in failing[:3])
     dead = cannot_answer(route)
     if dead:
         summary += "; no backend takes requests"
     if route.faults:
         summary += f"; with 500: {'; '.join(route.faults)}"
     actions = [Action("status", "see whether the gateway itself is well, and its problems")]
+    if route.errors_total or failing:
+        actions.insert(0, Action("metrics reason", "see why the gateway answered instead of a backend"))
     if dead or route.faults:
         actions.insert(0 if route.faults else 1, Action("findings", "see which field is wrong, and what to do"))
-    return Hints(summary, bool(dead or route.faults), tuple(actions))
+    silent = any(one.failures_total == one.requests_total for one in failing)
+    return Hints(summary, bool(dead or route.faults or silent), tuple(actions))
+
+
+def _failures(backend: BackendSnapshot) -> str:
+    """`3 of 9 attempts at 192.0.2.1:80 failed`."""
+    attempts = count(backend.requests_total, "attempt")
+    return f"{backend.failures_total:,} of {attempts} at {endpoint(backend.address, backend.port)} failed"
 
 
 def for_listeners(listeners: Sequence[ListenerSnapshot]) -> Hints:
@@ -117,7 +130,9 @@ def for_listeners(listeners: Sequence[ListenerSnapshot]) -> Hints:
 def for_objects(objects: Sequence[ObjectSnapshot]) -> Hints:
     """Urgent when something does not hold that should."""
     ill = [each for each in objects if not _well(each)]
+    lost = [each for each in objects if each.kind == "HTTPRoute" and not each.parts]
     summary = [count(len(objects), "object"), *_some(len(ill), "object", "not as it should be")]
+    summary += _some(len(lost), "HTTPRoute", "attached to nothing here")
     return Hints("; ".join(summary), bool(ill), (Action("findings", "see what is wrong, and what to do about it"),))
 
 
@@ -150,12 +165,23 @@ def for_explanation(explanation: Explanation) -> Hints:
     """Urgent when a share of such requests gets an error of the gateway's, or no answer."""
     bad = [each for each in explanation.outcomes if each.action == "closed" or (each.status or 0) >= 400]
     summary = "; ".join([f"{explanation.method} {explanation.url}: {explanation.verdict}", *explanation.suggestions])
-    actions = [Action("routes list", "see every match, and what it asks for")]
+    actions = [Action("routes list", "see every match, what it asks for, and how its backends do")]
+    if bad or explanation.notes or explanation.url.startswith("https:"):  # a certificate may be for another name
+        actions.insert(0, Action("findings", "see what is wrong with objects and documents, and what to do"))
     if any(each.action == "closed" for each in bad):
         actions.insert(0, Action("listeners", "see what listens where"))
-    if bad and explanation.route:
-        actions.insert(0, Action("findings", "see which field is wrong, and what to do"))
     return Hints(summary, bool(bad), tuple(actions))
+
+
+def for_meanings(meanings: Sequence[Meaning]) -> Hints:
+    """The meaning itself; then where there are such things now."""
+    summary = "; ".join(": ".join(filter(None, (each.code, each.text, each.advice))) for each in meanings)
+    there = {
+        "finding": Action("findings", "see whether there is one now, and of which object"),
+        "reason": Action("metrics responses_by_reason", "see how often there was one"),
+        "handshake": Action("metrics handshake", "see how often there was one"),
+    }
+    return Hints(summary, actions=tuple(there[each.kind] for each in meanings))
 
 
 def for_cache(cache: CacheStats) -> Hints:
@@ -223,6 +249,11 @@ _WELL = {  # what these conditions are if all is well
 def cannot_answer(route: RouteSnapshot) -> bool:
     """Whether every request to the route must fail: nothing to send it to, and no redirect instead."""
     return not route.has_redirect and not any(one.weight > 0 and not one.is_draining for one in route.backends)
+
+
+def endpoint(address: str, port: int) -> str:
+    """`192.0.2.1:80`, `[2001:db8::1]:80`."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def count(number: int, noun: str) -> str:

@@ -55,9 +55,22 @@ def test_a_route_of_which_a_share_fails_leads_to_the_findings() -> None:
     fault = "1 of 4 requests: Service shop/gone does not exist"
     advice = hints.for_route(replace(ROUTES[0], route="shop/web", faults=(fault,)))
     assert advice.urgent
-    assert advice.summary.endswith(f"2 of 9,997 requests of all of shop/web answered with a 5xx; with 500: {fault}")
+    assert "2 of 9,997 requests of all of shop/web answered with a 5xx; " in advice.summary
+    assert advice.summary.endswith(f"; with 500: {fault}")
     assert advice.actions[0].cmd == "findings"
     assert hints.for_routes([replace(ROUTES[0], faults=(fault,))]).urgent
+
+
+def test_failures_of_backends_are_told_and_lead_to_the_reasons() -> None:
+    one, other = ROUTES[0].backends
+    advice = hints.for_route(ROUTES[0])
+    assert not advice.urgent
+    assert advice.summary.endswith("; 3 of 9,031 attempts at 127.0.0.1:9001 failed")
+    assert advice.actions[0].cmd == "metrics reason"
+    dead = replace(ROUTES[0], backends=(one, replace(other, failures_total=other.requests_total)))
+    assert hints.for_route(dead).urgent
+    assert hints.for_route(dead).summary.endswith("; 969 of 969 attempts at [::1]:9002 failed")
+    assert hints.for_route(ROUTES[1]).actions[0].cmd == "status"
 
 
 def test_a_redirect_needs_no_backend() -> None:
@@ -100,6 +113,8 @@ def test_findings_lead_to_their_object_and_errors_are_urgent() -> None:
         "2 findings; 1 error; HTTPRoute default/shop: Service default/cart does not exist: "
     )
     assert [action.cmd for action in advice.actions] == ["objects --name default/shop", "objects"]
+    lost = ObjectSnapshot(kind="HTTPRoute", name="lost")
+    assert hints.for_objects([*OBJECTS[:1], lost]).summary == "2 objects; 1 HTTPRoute attached to nothing here"
     assert not hints.for_findings(FINDINGS[1:]).urgent
     assert hints.for_objects(OBJECTS).urgent
     assert not hints.for_objects(OBJECTS[:1]).urgent
@@ -116,7 +131,9 @@ def test_an_explanation_is_urgent_where_requests_get_nothing_good() -> None:
     assert advice.actions[0].cmd == "findings"
     closed = replace(EXPLANATION, route="", outcomes=(Outcome(action="closed"),), suggestions=("try this",))
     advice = hints.for_explanation(closed)
-    assert (advice.urgent, advice.actions[0].cmd) == (True, "listeners")
+    assert (advice.urgent, [each.cmd for each in advice.actions]) == (True, ["listeners", "findings", "routes list"])
+    assert hints.for_explanation(replace(EXPLANATION, notes=("it expired",))).actions[0].cmd == "findings"
+    assert hints.for_explanation(replace(EXPLANATION, url="https://h/")).actions[0].cmd == "findings"
     assert advice.summary.endswith("; try this")
     moved = replace(EXPLANATION, outcomes=(Outcome(action="redirected", status=301),))
     assert not hints.for_explanation(moved).urgent

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rauta_agent_api.explanation import Explanation
+    from rauta_agent_api.meaning import Meaning
     from rauta_agent_api.snapshot import ValidationSnapshot
 
 MODULE = "rauta_control.offline"
+_INSTALL = "install it beside rauta, from the same clone: pip install ./packages/rauta-common ./packages/rauta-control"
 
 
 class Offline(Protocol):
@@ -33,6 +35,10 @@ class Offline(Protocol):
         """Explain what a request would get; raises as GatewayQuery."""
         ...
 
+    def explain_code(self, code: str) -> list[Meaning]:
+        """Explain the code of a finding or a reason; raises `usage` for what is none."""
+        ...
+
     def readable(self, translation: dict[str, object]) -> str:
         """Return that as YAML."""
         ...
@@ -45,6 +51,4 @@ def load() -> Offline:
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("rauta_control"):
             raise
-        raise AgentApiError(
-            "failure", "this command needs rauta-control, which is not installed", "pip install 'rauta-cli[offline]'"
-        ) from error
+        raise AgentApiError("failure", "this needs rauta-control, which is not installed", _INSTALL) from error

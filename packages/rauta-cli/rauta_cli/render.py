@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rauta_cli.hints import about, count, severities
+from rauta_cli.hints import about, count, endpoint, severities
 
 if TYPE_CHECKING:  # only names in annotations: `rauta --help` need not load msgspec
     from rauta_agent_api.errors import AgentApiError
     from rauta_agent_api.explanation import Explanation, HostTrial, RuleTrial
+    from rauta_agent_api.meaning import Meaning
     from rauta_agent_api.snapshot import (
         BackendSnapshot,
         CacheStats,
@@ -44,8 +45,8 @@ def status(snapshot: GatewaySnapshot) -> str:
         ("Routes", f"{snapshot.route_count:,}"),
         *([("Objects", f"{snapshot.object_count:,}")] if snapshot.object_count else []),
         *([("Findings", found)] if (found := severities(snapshot.findings)) else []),
-        ("Open circuits", f"{snapshot.open_circuits:,}"),
-        ("Exhausted limiters", f"{snapshot.exhausted_rate_limiters:,}"),
+        *_known("Open circuits", snapshot.open_circuits),
+        *_known("Exhausted limiters", snapshot.exhausted_rate_limiters),
         ("Route cache", "-" if snapshot.cache_stats is None else cache(snapshot.cache_stats)),
     ]
     parts = [_facts(facts), listeners(snapshot.listeners), workers(snapshot.workers, snapshot.generation)]
@@ -60,7 +61,7 @@ def listeners(listeners: Sequence[ListenerSnapshot]) -> str:
         (
             listener.name or "-",
             listener.protocol,
-            _address(listener.address, listener.port),
+            endpoint(listener.address, listener.port),
             ", ".join(listener.gateway_refs) or "-",
             "bound" if listener.bound else f"not bound: {listener.message or 'no reason given'}",
         )
@@ -127,22 +128,25 @@ def route(route: RouteSnapshot) -> str:
 
 
 def backends(backends: Sequence[BackendSnapshot]) -> str:
-    """A line each, with the share of the requests that its weight gives it."""
+    """A line each, with the share of the requests that its weight gives it; state and health where there is any."""
     total = sum(backend.weight for backend in backends)
+    drains = any(backend.is_draining for backend in backends)
+    checked = any(backend.health_score is not None for backend in backends)
     rows = [
         (
-            _address(backend.address, backend.port),
+            endpoint(backend.address, backend.port),
             backend.cluster or "-",
             f"{backend.weight}",
             f"{backend.weight / total:.1%}" if total else "-",
-            "draining" if backend.is_draining else "active",
-            "-" if backend.health_score is None else f"{backend.health_score:.2f}",
+            *(("draining" if backend.is_draining else "active",) if drains else ()),
+            *(("-" if backend.health_score is None else f"{backend.health_score:.2f}",) if checked else ()),
             f"{backend.requests_total:,}",
             f"{backend.failures_total:,}",
         )
         for backend in backends
     ]
-    header = ("BACKEND", "CLUSTER", ">WEIGHT", ">SHARE", "STATE", ">HEALTH", ">REQUESTS", ">FAILURES")
+    optional = (*(("STATE",) if drains else ()), *((">HEALTH",) if checked else ()))
+    header = ("BACKEND", "CLUSTER", ">WEIGHT", ">SHARE", *optional, ">REQUESTS", ">FAILURES")
     return _table(header, rows, "No backends.")
 
 
@@ -189,7 +193,7 @@ def explanation(explanation: Explanation) -> str:
     if steps:
         parts.append(_table((">SHARE", "FILTER", "WHAT IT DOES"), steps, ""))
     endpoints = [
-        (f"{each.share:.1%}", _address(each.address, each.port), one.cluster, one.balance, one.host + one.target)
+        (f"{each.share:.1%}", endpoint(each.address, each.port), one.cluster, one.balance, one.host + one.target)
         for one in explanation.outcomes
         for each in one.endpoints
     ]
@@ -240,6 +244,24 @@ def _retries(explanation: Explanation) -> str:
     return f"{explanation.retry_attempts} at most" + (f", on failures and on {codes}" if codes else ", on failures")
 
 
+def meanings(meanings: Sequence[Meaning]) -> str:
+    """What a code means, each meaning of it."""
+    return "\n\n".join(
+        _facts(
+            [
+                (
+                    f"{each.kind.capitalize()}",
+                    " ".join(filter(None, (each.code, each.severity, f"{each.status or ''}"))),
+                ),
+                ("Means", each.text),
+                *([("To do", each.advice)] if each.advice else []),
+                ("See", each.page),
+            ]
+        )
+        for each in meanings
+    )
+
+
 def cache(cache: CacheStats) -> str:
     """One line."""
     lookups = cache.hits + cache.misses
@@ -288,6 +310,11 @@ def _conditions(conditions: Sequence[ConditionSnapshot]) -> str:
     return ", ".join(said) or "-"
 
 
+def _known(name: str, number: int | None) -> list[tuple[str, str]]:
+    """A fact, or none where the gateway has nothing of the kind."""
+    return [] if number is None else [(name, f"{number:,}")]
+
+
 def _worker_state(worker: WorkerSnapshot, generation: int) -> str:
     if not worker.alive:
         return "not running"
@@ -308,10 +335,6 @@ def _features(route: RouteSnapshot) -> str:
         "retry": route.has_retry,
     }
     return ", ".join(name for name, present in named.items() if present) or "-"
-
-
-def _address(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _labels(labels: dict[str, str]) -> str:

@@ -24,14 +24,12 @@ def text(block: str) -> str:
 def test_status() -> None:
     assert render.status(SNAPSHOT) == text(
         """
-        Status              ok
-        Version             0.1.0
-        Uptime              2h 3m
-        Configuration       generation 3, 1m 34s old
-        Routes              2
-        Open circuits       0
-        Exhausted limiters  0
-        Route cache         97.6% hits of 10,117 lookups, 241 remembered
+        Status         ok
+        Version        0.1.0
+        Uptime         2h 3m
+        Configuration  generation 3, 1m 34s old
+        Routes         2
+        Route cache    97.6% hits of 10,117 lookups, 241 remembered
 
         LISTENER  PROTOCOL  ADDRESS       GATEWAYS       STATE
         http      HTTP      0.0.0.0:8080  default/rauta  bound
@@ -45,9 +43,14 @@ def test_status() -> None:
 
 def test_status_of_a_gateway_that_has_just_started() -> None:
     lines = render.status(GatewaySnapshot(status="starting")).splitlines()
-    assert lines[0] == "Status              starting, not ready"
-    assert "Configuration       none yet" in lines
+    assert lines[0] == "Status         starting, not ready"
+    assert "Configuration  none yet" in lines
     assert lines[-3:] == ["No listeners.", "", "No workers."]
+
+
+def test_circuits_and_limiters_are_told_where_there_are_any() -> None:
+    shown = render.status(GatewaySnapshot(status="ok", open_circuits=0, exhausted_rate_limiters=1_200))
+    assert "Open circuits       0\nExhausted limiters  1,200\n" in shown
 
 
 def test_problems_of_the_configuration_stand_at_the_end() -> None:
@@ -85,9 +88,9 @@ def test_a_route() -> None:
         Requests  9,997
         5xx       2 (0.02%)
 
-        BACKEND         CLUSTER        WEIGHT  SHARE  STATE   HEALTH  REQUESTS  FAILURES
-        127.0.0.1:9001  standalone/v1      90  90.0%  active       -     9,031         3
-        [::1]:9002      standalone/v2      10  10.0%  active       -       969         0
+        BACKEND         CLUSTER        WEIGHT  SHARE  REQUESTS  FAILURES
+        127.0.0.1:9001  standalone/v1      90  90.0%     9,031         3
+        [::1]:9002      standalone/v2      10  10.0%       969         0
         """
     )
 
@@ -142,7 +145,7 @@ def test_nothing_configured_reaches_the_terminal_as_a_control_sequence() -> None
 
 def test_status_counts_objects_and_findings_where_there_are_any() -> None:
     lines = render.status(replace(SNAPSHOT, object_count=1234, findings=FindingCounts(error=1, info=2))).splitlines()
-    assert lines[5:7] == ["Objects             1,234", "Findings            1 error, 2 notes"]
+    assert lines[5:7] == ["Objects        1,234", "Findings       1 error, 2 notes"]
 
 
 def test_objects() -> None:

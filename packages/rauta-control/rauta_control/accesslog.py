@@ -9,12 +9,16 @@ the rest of that line is lost and the next one starts on a line of its own.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
 
 BATCH = select.PIPE_BUF  # 4,096 on Linux: about 15 lines
 FILE_BATCH = 65_536
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_FILE = ("stdout", "off")
 
 
 class AccessLog:
@@ -63,16 +67,35 @@ class AccessLog:
         self.dropped += count - whole
         self._cut = batch[taken - 1] != 0x0A
 
+    def close(self) -> None:
+        """Hand over what is left, and let go of the sink."""
+        self.flush()
+        if self._fd > 2:  # standard output is everybody's
+            os.close(self._fd)
+
+
+def unusable(target: str) -> str:
+    """Why `target` cannot be opened as a sink, empty if it can; it is not made."""
+    if target in _NO_FILE:
+        return ""
+    folder = os.path.dirname(target) or "."
+    try:
+        if not os.path.lexists(target) and os.path.isdir(folder):
+            return "" if os.access(folder, os.W_OK | os.X_OK) else f"no file may be made in {folder}"
+        os.close(os.open(target, _FLAGS))
+    except OSError as error:
+        return "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror or str(error)
+    return ""
+
 
 def open_sink(target: str) -> int | None:
     """Return a non-blocking file descriptor for `target` ("stdout", "off" or a path). Raises OSError for a bad path."""
     if target == "off":
         return None
-    flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
     if target != "stdout":
-        return os.open(target, flags | os.O_CREAT, 0o640)
+        return os.open(target, _FLAGS | os.O_CREAT, 0o640)
     try:
-        return os.open("/proc/self/fd/1", flags)
+        return os.open("/proc/self/fd/1", _FLAGS)
     except OSError:  # a socket, or a pipe of another user: then only the access log uses it and may set its mode
         os.set_blocking(1, False)
         return 1

@@ -176,3 +176,29 @@ def test_standard_output_that_cannot_be_opened_anew_is_used_itself(monkeypatch: 
     monkeypatch.setattr(os, "set_blocking", lambda fd, blocking: modes.append((fd, blocking)))
     assert open_sink("stdout") == 1
     assert modes == [(1, False)]
+
+
+@pytest.mark.parametrize("target", ["stdout", "off", "log", "old.log"])
+def test_a_sink_that_can_be_opened_is_not_made_by_asking(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.log").write_bytes(LINE)
+    assert accesslog.unusable(target) == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["old.log"]
+    assert (tmp_path / "old.log").read_bytes() == LINE
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("no/log", "No such file"), (".", "Is a directory"), ("old.log/x", "Not a directory"), ("pipe", "nobody reads")],
+)
+def test_a_sink_that_cannot_be_opened_says_why(
+    target: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.log").write_bytes(LINE)
+    os.mkfifo(tmp_path / "pipe")
+    assert said in accesslog.unusable(target)
+    with pytest.raises(OSError, match=r"."):
+        open_sink(target)

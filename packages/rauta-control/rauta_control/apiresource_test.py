@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rauta_control.admit import CLUSTER
-from rauta_control.specimen import ABSENT, admitted, complaints
+from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 NAME = "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends"
 KEY = "must be NAME or PREFIX/NAME: a DNS name, '/', then letters, digits, '-', '_' and '.'"

@@ -103,13 +103,11 @@ class Attempts:
         """There is one."""
         if self.policy.stanza:
             self.number += 1
-            record_attempt(self._request, 0, self.began, sent=False)
+            record_attempt(self._request, 0, self.began, made=False)
 
-    @property
-    def sent(self) -> bool:
-        """Whether the present attempt has reached its endpoint: there was a connection for it."""
-        outgoing = self._request.outgoing
-        return not (outgoing and outgoing[0] is self._head)
+    def made(self, reason: Reason | None) -> bool:
+        """Whether the present attempt, which ends for `reason`, was more than a wait or a look for room."""
+        return not self._waiting and reason is not Reason.UPSTREAM_OVERFLOW
 
     def again(self, reason: Reason | None, status: int = 0) -> bool:
         """Whether to try again after an attempt that failed with `reason`, or was answered with `status` if None.
@@ -119,7 +117,8 @@ class Attempts:
         request, policy = self._request, self.policy
         if self.number >= policy.attempts or request.status or self.heard or not self._head:
             return False
-        unsent = not self.sent
+        outgoing = request.outgoing
+        unsent = bool(outgoing) and outgoing[0] is self._head
         if not policy.retries(reason, status, safe=unsent or request.method in IDEMPOTENT):
             return False
         if not unsent and not replay.retains(request):
@@ -134,7 +133,7 @@ class Attempts:
         self._wait = policy.wait(self.number, random())  # noqa: S311 - spreads load
         if reason is Reason.UPSTREAM_OVERFLOW and policy.stanza:
             self._wait = self._wait or BREATH
-        record_attempt(request, status, self.began, sent=not unsent)
+        record_attempt(request, status, self.began, made=self.made(reason))
         if not unsent:
             replay.rewind(request, self._head)
         return True
@@ -152,12 +151,12 @@ class Attempts:
 
     def _start(self) -> None:
         request = self._request
-        self._waiting = False
-        self.began = monotonic()
         endpoint = self._pick()
         if endpoint is None:
             request.fail(Reason.NO_ENDPOINTS)
             return
+        self._waiting = False
+        self.began = monotonic()
         self._tried.append(endpoint)
         request.endpoint = endpoint
         self.limit()

@@ -22,7 +22,7 @@ from rauta_control.grants import permitted
 from rauta_control.output import Output
 from rauta_control.reference import BackendObjectReference
 from rauta_control.service import Service, ServicePort
-from rauta_control.settings import DOMAIN, resolved, settings
+from rauta_control.settings import DOMAIN, resolved, settings, strange
 from rauta_control.supported import Ability
 from rauta_control.world import SLICES, TLS_POLICIES, Key, find, members
 
@@ -41,6 +41,7 @@ TRANSPORTS: dict[str, Transport] = {
 }
 #: The annotation of a Service that says how its requests are balanced (balance.py).
 BALANCE = f"{DOMAIN}/balance"
+_KNOWN = {BALANCE, f"{DOMAIN}/gateway", f"{DOMAIN}/applied"}  # the others are gatewayservice.py's
 _NEEDS = {"h2c": Ability.H2C, "websocket": Ability.WEBSOCKET}
 
 
@@ -156,6 +157,9 @@ def cluster_output(q: Graph, service: Key, number: int) -> Output:
     findings = [*_findings(service, port, chosen, endpoints, len(listed), families, unknown)]
     if unread:
         findings.append(finding(60, service, f"metadata.annotations[{BALANCE}]", unread))
+    for name in sorted(strange(found.metadata.annotations, _KNOWN)):
+        text = f"a Service may have {BALANCE}, not this one"
+        findings.append(finding(39, service, f"metadata.annotations[{name}]", text))
     return Output((cluster,), findings=tuple(findings))
 
 

@@ -131,6 +131,6 @@ def ended(proxy: Proxy, reason: Reason) -> int:
 def impatient(proxy: Proxy) -> Iterator[None]:
     """Nobody waits for a body for longer than a second or two."""
     limits = Limits(stream_timeout=1, body_timeout=1, write_timeout=1, response_timeout=1)
-    proxy.tell(Retune(limits, 1, (), ""))
+    proxy.tell(Retune(limits, 1, (), "", "off"))
     yield
-    proxy.tell(Retune(Limits(), 1, (), ""))
+    proxy.tell(Retune(Limits(), 1, (), "", "off"))

@@ -125,7 +125,8 @@ def _status(key: Key, status: Status) -> Iterator[str]:
 
 def _listeners(listeners: Iterable[ListenerStatus]) -> Iterator[str]:
     for each in listeners:
-        yield f"    listener {each.name}, {each.attached_routes} routes: {_conditions(each.conditions)}"
+        count = each.attached_routes
+        yield f"    listener {each.name}, {count} {'route' if count == 1 else 'routes'}: {_conditions(each.conditions)}"
 
 
 def _conditions(conditions: Iterable[Condition]) -> str:

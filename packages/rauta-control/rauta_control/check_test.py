@@ -27,7 +27,7 @@ def test_all_is_well() -> None:
     said = report(GATEWAY, ROUTE, SERVED)
     assert said.text.splitlines() == [
         "Gateway default/gw at 10.9.0.1: Accepted, Programmed, ResolvedRefs",
-        "    listener http, 1 routes: Accepted, Programmed, ResolvedRefs",
+        "    listener http, 1 route: Accepted, Programmed, ResolvedRefs",
         "HTTPRoute default/web at Gateway gw: Accepted, ResolvedRefs",
         "2 objects with a status, 0 faults in documents, 0 errors, 0 warnings, 0 notes",
     ]
@@ -70,7 +70,7 @@ data: {{tls.crt: {b64encode(made.certificate).decode()}, tls.key: {b64encode(mad
 
 def test_a_certificate_that_is_out_of_date_is_served_and_said() -> None:
     said = report(https(days=-1), ROUTE, SERVED)
-    assert "listener https, 1 routes: Accepted, Programmed, ResolvedRefs" in said.text
+    assert "listener https, 1 route: Accepted, Programmed, ResolvedRefs" in said.text
     assert (
         "Error [RAUTA-CFG-058] (Secret default/pair data[tls.crt]) "
         "the certificate has expired on 2020-01-02: clients refuse it\n" in said.text
@@ -87,7 +87,7 @@ def test_a_certificate_that_is_out_of_date_is_served_and_said() -> None:
 )
 def test_a_certificate_for_another_name_is_served_and_said(hostname: str, fits: bool) -> None:
     said = report(https(days=36_500, hostname=hostname), ROUTE, SERVED)
-    assert "listener https, 1 routes: Accepted, Programmed, ResolvedRefs" in said.text
+    assert "listener https, 1 route: Accepted, Programmed, ResolvedRefs" in said.text
     warning = (
         "Warning [RAUTA-CFG-062] (Gateway default/gw spec.listeners[0].tls.certificateRefs) "
         f"Secret default/pair is for a.example, not for {hostname}: clients refuse it\n"

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rauta_control.admit import FILES
-from rauta_control.specimen import ABSENT, admitted, complaints
+from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 STRICT = msgspec.structs.replace(FILES, cluster="error")
 ADDRESS = "endpoints[0].addresses[0]"

@@ -10,7 +10,7 @@ The client is taken for a stranger, at an address nobody knows: what it says in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from typing import NamedTuple
@@ -20,12 +20,14 @@ from msgspec.structs import replace
 from rauta_agent_api.explanation import Explanation, HostTrial, ListenerTrial, Outcome
 from rauta_control import entrance, hostname, ir, servername
 from rauta_control.action import UNSET
+from rauta_control.certificate import vouches
 from rauta_control.choice import Choice
 from rauta_control.cluster import Clusters
 from rauta_control.draft import Draft
+from rauta_control.finding import Finding
 from rauta_control.handshake import TRAILERS
 from rauta_control.head import RequestHead, split_host
-from rauta_control.limits import Limits
+from rauta_control.limits import Limits, met
 from rauta_control.messages import Bound
 from rauta_control.outcomes import Asked as Routed
 from rauta_control.outcomes import outcomes, refusal
@@ -37,6 +39,7 @@ from rauta_control.table import Host, Routes, Rule, SectionRoutes, Table
 from rauta_control.trials import Asked, Trial, by_host, near, reachable, told, trials
 
 MAX_DOORS = 16  # listeners that are tried; who has more can name one
+MAX_FINDINGS = 10  # of a route and its certificates that are noted
 MAX_NAMES = 2_000  # host names that are looked through for one like that of the request
 _UNKNOWN = b"unknown"  # what is not known of a request that is not made (RFC 7239 6.2)
 
@@ -59,10 +62,12 @@ def explain(
     listener: str = "",
     bound: Mapping[str, Bound] | None = None,
     limits: Limits | None = None,
+    findings: Iterable[Finding] = (),
     generation: int | None = None,
 ) -> Explanation:
     """Explain what a request gets. `listener` is the name of one, or of a Gateway; empty: those of the URL's port.
 
+    Of `findings`, those about the route and the certificates that the request meets are among the notes.
     Raises `not_found` for a listener that does not exist.
     """
     bound = bound or {}
@@ -74,10 +79,11 @@ def explain(
             begun, f"nothing listens on port {entrance.port_of(question)}; there is {ports or 'no listener'}"
         )
     rules = by_host(resources)
+    known = sorted(findings)
     ways = [
         _closed(begun, f"the listener is not bound: {door.error}")
         if door.error
-        else _Way(resources, rules, door.listener, question, limits or Limits()).explain(begun)
+        else _Way(resources, rules, door.listener, question, limits or Limits(), known).explain(begun)
         for door in found[:MAX_DOORS]
     ]
     best = max(range(len(ways)), key=lambda at: (bool(ways[at].route), bool(ways[at].hosts), -at))
@@ -107,11 +113,15 @@ class _Way:
         listener: ir.Listener,
         question: Question,
         limits: Limits,
+        findings: Iterable[Finding],
     ) -> None:
         self._resources = resources
         self._rules = rules
         self._listener = listener
         self._question = question
+        self._limits = limits
+        self._findings = findings
+        self._met: set[tuple[str, str]] = set()  # kind and path of objects that the request meets
         self._head = RequestHead(limits, scheme=b"https" if question.secure else b"http")
         self._host = self._path = b""
         self._hosts: list[HostTrial] = []
@@ -133,6 +143,9 @@ class _Way:
         except Refused as refused:
             detail = f"{refused.reason.detail} ({refused.note})" if refused.note else refused.reason.detail
             given = (refusal(refused.reason, detail),)
+        if found is not None:
+            self._met.add(("HTTPRoute", found.spec.route))
+        self._notes += islice(map(str, filter(self._concerns, self._findings)), MAX_FINDINGS)
         rules, omitted = told(self._tried, found.spec.name if found else "", self._asked())
         made = replace(
             made,
@@ -161,17 +174,33 @@ class _Way:
         entry = servername.entry(names, question.server_name)
         if entry is None:
             raise _Closed(f"{HandshakeFailure.UNKNOWN_NAME.detail}: {question.server_name or 'none is sent'}")
+        self._met.update(("Secret", name) for name in entry.secrets)
+        self._note_names(entry.secrets)
         if entry.client != "none":
             word = "needs" if entry.client == "required" else "asks for"
             self._notes.append(f"the TLS handshake {word} a client certificate")
         return servername.section(self._resources, listener.name, entry)
+
+    def _note_names(self, secrets: Iterable[str]) -> None:
+        """Note if no certificate is for the server name."""
+        asked = self._question.server_name
+        served = [self._resources.get(f"secret/{name}") for name in secrets]
+        names = sorted({name for each in served if isinstance(each, ir.Secret) for name in each.hostnames})
+        if asked and names and not any(vouches(name, asked) for name in names):
+            self._notes.append(f"the certificate is for {', '.join(names)}, not for {asked}: clients refuse it")
+
+    def _concerns(self, finding: Finding) -> bool:
+        return (finding.object.kind, finding.object.path) in self._met
 
     def _read(self) -> None:
         """Take the head through the gate."""
         question, head = self._question, self._head
         if self._listener.tls and not question.secure:
             raise Refused(Reason.PLAIN_HTTP)
-        head.read(question.head, len(question.head) - 4)
+        try:
+            head.read(question.head, len(question.head) - 4)
+        except Refused as refused:
+            raise Refused(refused.reason, refused.note or met(refused.reason, self._limits)) from refused
         path = question.head.split(b" ", 2)[1].partition(b"?")[0]
         if path != head.path:
             normal = head.path.decode()

@@ -15,11 +15,13 @@ from rauta_control import ir
 from rauta_control.action import Cors, Filters, HeaderEdit, Mirror, PathEdit, Redirect, Retry, Rewrite
 from rauta_control.explain import explain
 from rauta_control.fakewire_test import OK, MakeWire, Wire, cluster, status
+from rauta_control.finding import finding
 from rauta_control.limits import Limits
 from rauta_control.messages import Bound
 from rauta_control.question import question
 from rauta_control.table_test import REQUESTS, Asked, build, configurations, slow
 from rauta_control.trials import KEPT
+from rauta_control.world import Key
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -384,6 +386,41 @@ def test_tls_listeners_serve_the_section_that_the_server_name_selects() -> None:
     assert reasons(ask(resources, "http://shop.example:443/")) == [(1, "plain_http")]
     told = ask(site(rule("r", "/")), "https://shop.example:80/")
     assert told.verdict == "no answer: this port takes HTTP without TLS, and the URL is one of https"
+
+
+def test_what_is_known_of_the_route_and_the_certificates_is_noted() -> None:
+    resources = site(rule("r", "/"), hostname="shop.example", **TLS)
+    resources["secret/ns/s"] = ir.Secret("ns/s", b"x", b"x")
+    resources["listener/ns/gw/x:80"] = replace(
+        resources["listener/ns/gw/x:80"], tls=(ir.ServerName("shop.example", ("ns/s",)),)
+    )
+    late, weightless, other = (
+        finding(58, Key("Secret", "ns", "s"), "data[tls.crt]", "the certificate has expired"),
+        finding(28, Key("HTTPRoute", "ns", "r"), "spec.rules[1]", "its weights are all 0"),
+        finding(28, Key("HTTPRoute", "ns", "other"), "spec.rules[0]", "its weights are all 0"),
+    )
+    asked = question("GET", "https://shop.example/")
+    told = explain(resources, asked, findings=[late, other, weightless])
+    assert told.rule == "r"
+    assert told.notes == (str(weightless), str(late))
+    assert explain(resources, question("GET", "http://shop.example:443/"), findings=[late, weightless]).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "noted"), [((), False), (("shop.example",), False), (("*.example",), False), (("a.example", "b"), True)]
+)
+def test_a_certificate_for_other_names_is_noted(names: tuple[str, ...], noted: bool) -> None:
+    resources = site(rule("r", "/"), hostname="shop.example", **TLS)
+    resources["secret/s"] = replace(SECRET, hostnames=names)
+    told = ask(resources, "https://shop.example/")
+    said = "the certificate is for a.example, b, not for shop.example: clients refuse it"
+    assert told.notes == ((said,) if noted else ())
+
+
+def test_a_refusal_names_the_limit_that_was_met() -> None:
+    told = explain(site(rule("r", "/")), question("GET", "http://h/" + "x" * 300), limits=Limits(max_target_bytes=256))
+    assert reasons(told) == [(1, "target_too_long")]
+    assert told.outcomes[0].detail == "the request target is too long (--max-target-bytes is 256)"
 
 
 def test_the_port_of_the_url_says_which_listeners() -> None:

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from rauta_control.fakepace_test import Pace
 from rauta_control.kinds import KINDS
-from rauta_control.specimen import specimen
+from rauta_control.specimen_test import specimen
 
 VERBS = {"GET": "get", "PATCH": "patch", "PUT": "update", "POST": "create", "DELETE": "delete"}
 STATUS_KINDS = frozenset({"GatewayClass", "Gateway", "ListenerSet", "HTTPRoute"})

@@ -251,8 +251,13 @@ def reason(answer: bytes) -> str:
 
 def failures(wire: Wire) -> int:
     """What backends were blamed for."""
+    return of_all(wire, EndpointWord.FAILURES)
+
+
+def of_all(wire: Wire, number: int) -> int:
+    """What the worker has counted of all endpoints together."""
     return sum(
-        endpoint.counter.words[EndpointWord.FAILURES]
+        endpoint.counter.words[number]
         for endpoint in wire.worker.follower.clusters.endpoints.values()
         if endpoint.counter is not None
     )

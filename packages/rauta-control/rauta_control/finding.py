@@ -89,7 +89,10 @@ CODES: dict[int, Code] = {
     ),
     # Annotations.
     39: Code(
-        _WARNING, "an annotation is ignored", "rauta.io/upgrades: protocols of the Upgrade field, separated by commas"
+        _WARNING,
+        "an annotation is ignored",
+        "of an HTTPRoute: rauta.io/upgrades, protocols of the Upgrade field, separated by commas; "
+        "of a Service: rauta.io/balance, a policy",
     ),
     # Listeners.
     40: Code(_ERROR, "the protocol is not supported", "use HTTP or HTTPS"),

@@ -313,9 +313,13 @@ def test_a_port_that_is_taken_is_said(folder: Path, start: Callable[..., Running
     assert get(other)[0] == 404
 
 
-def test_a_path_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+def test_paths_that_are_not_there_stop_the_start(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rauta_control.main", "--config", str(tmp_path / "none")]
+    command += ["--access-log", str(tmp_path / "no" / "log")]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAUTA_")}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert f"--config {tmp_path / 'none'}: expected a file or folder" in done.stderr
+    assert f"--config (RAUTA_CONFIG) {tmp_path / 'none'}: expected a file or folder" in done.stderr
+    assert (
+        f"--access-log (RAUTA_ACCESS_LOG) {tmp_path}/no/log: cannot be written: No such file or direct" in done.stderr
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from rauta_control.admit import CLUSTER
 from rauta_control.gateway import is_ip
-from rauta_control.specimen import ABSENT, admitted, complaints
+from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 FIRST = "spec.listeners[0]"
 CA = {"group": "", "kind": "ConfigMap", "name": "ca"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rauta_control.admit import CLUSTER, Admitted, Refused, admit
-from rauta_control.specimen import admitted, complaints, specimen
+from rauta_control.specimen_test import admitted, complaints, specimen
 
 
 def test_it_is_of_no_namespace() -> None:

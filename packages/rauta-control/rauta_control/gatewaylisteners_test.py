@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rauta_control.specimen import ABSENT, complaints
+from rauta_control.specimen_test import ABSENT, complaints
 
 FIRST = "spec.listeners[0]"
 CA = {"group": "", "kind": "ConfigMap", "name": "ca"}

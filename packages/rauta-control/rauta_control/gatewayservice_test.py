@@ -20,7 +20,7 @@ from rauta_control.gatewayservice import (
     stands,
 )
 from rauta_control.serviceterms import Range, Terms
-from rauta_control.specimen import admitted
+from rauta_control.specimen_test import admitted
 
 TERMS = Terms("LoadBalancer", "rauta-system", "rauta", Range(10000, 10099))
 INFRASTRUCTURE = {"labels": {"team": "shop"}, "annotations": {"example.com/pool": "edge"}}

@@ -8,7 +8,7 @@ import pytest
 
 from rauta_control.admit import CLUSTER
 from rauta_control.httpfilter import MEMBERS, HTTPRouteFilter
-from rauta_control.specimen import admitted, complaints
+from rauta_control.specimen_test import admitted, complaints
 
 RULE = "spec.rules[0].filters"
 BACKEND = "spec.rules[0].backendRefs[0].filters"

@@ -9,7 +9,7 @@ import pytest
 from rauta_control.admit import CLUSTER
 from rauta_control.httproute import HTTPPathMatch, HTTPRouteMatch, HTTPRouteRule
 from rauta_control.problem import quote
-from rauta_control.specimen import ABSENT, admitted, complaints
+from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 RULE = "spec.rules[0]"
 PATH = "spec.rules[0].matches[0].path"

@@ -4,7 +4,7 @@ import pytest
 
 from rauta_control import keepsake
 from rauta_control.admit import Admitted, admit
-from rauta_control.specimen import DOCUMENTS
+from rauta_control.specimen_test import DOCUMENTS
 
 
 @pytest.mark.parametrize("kind", sorted(DOCUMENTS))

@@ -54,7 +54,7 @@ def record(request: Downstream, reason: Reason | None) -> None:
     attempts = request.attempts
     if attempts is not None:
         place = attempts.label(place)
-        if endpoint is not None and attempts.sent:
+        if endpoint is not None and attempts.made(reason):
             _record_try(worker, endpoint, status if reason is None else 0, attempts.began)
     elif endpoint is not None:
         words = endpoint_counter(worker, endpoint).words
@@ -113,14 +113,14 @@ def record(request: Downstream, reason: Reason | None) -> None:
 def record_copy(copy: Mirror, *, answered: bool) -> None:
     """Enter a copy of a request (mirror.py) that ends now: `answered` by its backend, or given up."""
     copy.worker.vitals[_MIRRORED if answered else _MIRRORS_DROPPED] += 1
-    if copy.endpoint is not None and copy.sent:
+    if copy.endpoint is not None:
         _record_try(copy.worker, copy.endpoint, copy.status, copy.started)
 
 
-def record_attempt(request: Downstream, status: int, began: float, *, sent: bool) -> None:
-    """Enter an attempt that another one follows: when it `began`, whether it was `sent`, and the status if any."""
+def record_attempt(request: Downstream, status: int, began: float, *, made: bool) -> None:
+    """Enter an attempt that another one follows: when it `began`, whether it was `made`, and the status if any."""
     worker, rule, endpoint = request.worker, request.rule, request.endpoint
-    if endpoint is not None and sent:
+    if endpoint is not None and made:
         _record_try(worker, endpoint, status, began)
     if rule is not None:
         _route_counter(worker, rule).words[_RETRIES] += 1

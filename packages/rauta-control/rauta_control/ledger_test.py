@@ -51,7 +51,7 @@ def test_an_attempt_that_was_never_made_is_charged_to_nobody(wire: Wire) -> None
         backend.break_off()
     client.say(GET)
     assert reason(client.heard()) == "upstream_connect"
-    assert word(wire, EndpointWord.REQUESTS) == 1
+    assert word(wire, EndpointWord.REQUESTS) == 2, "an attempt to connect is one"
     assert word(wire, EndpointWord.FAILURES) == 1
 
 

@@ -32,7 +32,7 @@ def test_of_heads(wire: Wire, limits: Limits, request_head: bytes, expected: Rea
     client.say(request_head)
     wire.backend.say(OK)
     assert client.heard() == OK
-    wire.worker.received(Retune(limits, 1, (), ""), ())
+    wire.worker.received(Retune(limits, 1, (), "", wire.log_path), ())
     client.say(request_head)
     assert reason(client.heard()) == expected.code
     assert client.ended
@@ -97,7 +97,7 @@ def test_of_a_response_chunks_may_be_as_small_as_they_like(wire: Wire) -> None:
     ],
 )
 def test_of_time(wire: Wire, limits: Limits, said: bytes, expected: Reason) -> None:
-    wire.worker.received(Retune(limits, 1, (), ""), ())
+    wire.worker.received(Retune(limits, 1, (), "", wire.log_path), ())
     client = wire.client()
     client.say(said)
     wire.wait(1)
@@ -155,11 +155,11 @@ def test_of_connections_to_a_listener(wire: Wire) -> None:
 def test_no_more_connections_than_descriptors_allow(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     wire.worker.capacity = 100
     with caplog.at_level(logging.WARNING):
-        wire.worker.received(Retune(Limits(max_connections=400), 4, (), ""), ())
+        wire.worker.received(Retune(Limits(max_connections=400), 4, (), "", wire.log_path), ())
         assert wire.worker.limits.max_connections == 100
         assert not caplog.messages
-        wire.worker.received(Retune(Limits(max_connections=404), 4, (), ""), ())
+        wire.worker.received(Retune(Limits(max_connections=404), 4, (), "", wire.log_path), ())
     assert wire.worker.limits.max_connections == 100
     assert caplog.messages == ["--max-connections 404 is more than the 400 that the limit of file descriptors allows"]
-    wire.worker.received(Retune(Limits(), 4, (), ""), ())
+    wire.worker.received(Retune(Limits(), 4, (), "", wire.log_path), ())
     assert wire.worker.limits.max_connections == 100

@@ -115,8 +115,8 @@ class Limits:
         0,
         1 << 24,
         "",
-        "Connections of clients in all. 0: half of the file descriptors the process may have, which is also the most: "
-        "each request needs a second one.",
+        "Connections of clients in all. 0: for each worker nearly half of the file descriptors that a process may "
+        "have, as each request needs a second one. A higher value counts as 0, and the log says so.",
         Reason.OVERLOADED,
         wide=True,
     )
@@ -171,6 +171,15 @@ def read(name: str, text: str) -> float:
     return value
 
 
+def met(reason: Reason, limits: Limits) -> str:
+    """Name the limits that `reason` may be about, with their values: `--max-target-bytes is 8192`; empty if none is."""
+    return ", ".join(
+        f"{FLAGS[limit.name].name} is {getattr(limits, limit.name)}"
+        for limit in _FIELDS
+        if reason in limit.metadata["reasons"]
+    )
+
+
 def share(limits: Limits, workers: int) -> Limits:
     """Return what is left for one of so many workers of those limits that they share; 0 stays 0."""
     wide = [limit.name for limit in _FIELDS if limit.metadata["wide"]]
@@ -185,6 +194,9 @@ What clients and backends may take of the gateway. Each has a flag and a variabl
 what begins after it. A request that meets a limit is answered, or cut off if its answer has begun, for the reason in
 the last column: it stands in the response (`x-rauta-reason`), in the access log and in
 `rauta_responses_by_reason_total`. Where there is no reason, nothing is refused.
+
+What ends a connection without a request has no line in the access log: an idle one is closed without a word, one too
+many is answered at once (on a TLS listener closed), and counts in `rauta_connections_refused_total`, too.
 
 Times are looked at once a second, so up to one more may pass. Connections of clients are limited for all workers
 together, and each gets its share.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rauta_control.specimen import ABSENT, admitted, complaints
+from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 
 def test_defaults() -> None:

@@ -8,7 +8,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from rauta_control import config, cpus, flags, handover, options
+from rauta_control import accesslog, config, cpus, flags, handover, options
+from rauta_control.flags import Flag
 from rauta_control.inherit import Role, Run
 
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
@@ -33,7 +34,7 @@ Each flag has the variable in brackets. A flag wins over its variable, an empty 
       Print this and exit.
 
 Signals: SIGTERM drains and ends, SIGINT (Ctrl-C) too but sooner, a second one ends at once. SIGHUP reads @FILEs,
-certificates and manifests again.
+certificates and manifests again, and opens the access log anew.
 SIGUSR2 starts the program anew in place, after an upgrade: sockets and children stay, each child in the version that
 it was started in until it ends.
 Exit status: 0 ended as told, 1 could not start, 2 wrong settings, 128 + signal if ended at once.
@@ -72,8 +73,6 @@ def _run(argv: list[str]) -> int:
     from rauta_control.demo import Demo  # noqa: PLC0415
     from rauta_control.supervisor import Supervisor  # noqa: PLC0415
 
-    if settings.config and not Path(settings.config).exists():
-        return _fail(2, [f"{options.CONFIG.name} {settings.config}: expected a file or folder, and there is none"])
     if settings.check:
         sys.stdout.write("the settings are fine\n")
         return 0
@@ -89,12 +88,21 @@ def _run(argv: list[str]) -> int:
 
 
 def _unusable(settings: config.Settings) -> list[str]:
-    """What is wrong with the files of certificates."""
-    if not settings.tls_pairs:
-        return []
-    from rauta_control import certificatefiles  # noqa: PLC0415 - costs a start without them
+    """What is wrong with the files that settings name."""
+    problems = []
+    if settings.config and not Path(settings.config).exists():
+        problems.append(f"{_named(options.CONFIG)} {settings.config}: expected a file or folder, and there is none")
+    if fault := accesslog.unusable(settings.access_log):
+        problems.append(f"{_named(options.ACCESS_LOG)} {settings.access_log}: cannot be written: {fault}")
+    if settings.tls_pairs:
+        from rauta_control import certificatefiles  # noqa: PLC0415 - costs a start without them
 
-    return certificatefiles.unusable(settings.tls_pairs)
+        problems += certificatefiles.unusable(settings.tls_pairs)
+    return problems
+
+
+def _named(flag: Flag) -> str:
+    return f"{flag.name} ({flag.variable})"
 
 
 def _check(argv: list[str]) -> int:

@@ -1,7 +1,7 @@
 """Mentions: every reference to a Secret or ConfigMap, wherever it is, and nothing else."""
 
 from rauta_control.mentions import mentioned
-from rauta_control.specimen import admitted
+from rauta_control.specimen_test import admitted
 from rauta_control.world import Key
 
 VALIDATION = {

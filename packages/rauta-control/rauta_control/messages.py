@@ -50,6 +50,7 @@ class Retune(msgspec.Struct, frozen=True, tag="retune"):
     workers: int
     trusted_proxies: tuple[str, ...]
     via: str
+    access_log: str
 
 
 # -- supervisor -> control

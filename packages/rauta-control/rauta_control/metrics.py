@@ -207,7 +207,10 @@ FAMILIES = (
         _vital(Vital.RETRIES_DENIED),
     ),
     Family(
-        "rauta_upstream_requests_total", "counter", "Requests sent to an endpoint.", _endpoint(EndpointWord.REQUESTS)
+        "rauta_upstream_requests_total",
+        "counter",
+        "Attempts at an endpoint, with a connection or without: requests, retries and copies.",
+        _endpoint(EndpointWord.REQUESTS),
     ),
     Family(
         "rauta_upstream_failures_total",
@@ -219,7 +222,7 @@ FAMILIES = (
     Family(
         "rauta_upstream_wait_seconds_total",
         "counter",
-        "Time of the requests sent to an endpoint, to the end of their responses.",
+        "Time of the attempts at an endpoint, to their end: if they were answered, to the end of the response.",
         _waits,
     ),
     Family(

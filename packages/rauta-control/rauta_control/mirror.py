@@ -16,10 +16,10 @@ from rauta_control import requestbody
 from rauta_control.clientstate import BODY, CLOSED, NEVER, WAIT
 from rauta_control.downstream import Downstream
 from rauta_control.ledger import record_copy
+from rauta_control.reasons import Reason
 
 if TYPE_CHECKING:
     from rauta_control.cluster import Cluster
-    from rauta_control.reasons import Reason
 
 MAX_MIRRORS = 1_024  # under way in a worker; as many as connections to one endpoint
 MAX_BUFFERED = 65_536  # bytes of a body that wait for a connection, or in it (uvloop's high-water mark)
@@ -38,7 +38,7 @@ NOBODY = Nobody()
 class Mirror(Downstream):
     """One copy of a request. Made before the request is sent, as that takes its body, and started after that."""
 
-    __slots__ = ("_message", "waiting")
+    __slots__ = ("waiting",)
 
     def __init__(self, request: Downstream) -> None:
         super().__init__(request.worker, request.port, request.client.decode(), 0)
@@ -49,7 +49,6 @@ class Mirror(Downstream):
         self.bytes_in = request.bytes_in
         self.phase = request.phase
         self.outgoing = list(request.outgoing)
-        self._message = b""  # what is sent first
         self.waiting = 0  # bytes that came while there was no connection
         self.deadline = self.worker.now + self.worker.limits.body_timeout if self.phase == BODY else NEVER
 
@@ -57,11 +56,6 @@ class Mirror(Downstream):
     def unfinished(self) -> bool:
         """Whether more of the body is to come."""
         return self.phase == BODY
-
-    @property
-    def sent(self) -> bool:
-        """Whether it has reached an endpoint."""
-        return self.endpoint is not None and not (self.outgoing and self.outgoing[0] is self._message)
 
     def start(self, cluster: Cluster, message: bytes) -> None:
         """Send the copy, its head finished, to one endpoint of `cluster`."""
@@ -71,7 +65,6 @@ class Mirror(Downstream):
             self._end(answered=False)
             return
         self.endpoint = endpoint
-        self._message = message
         worker.mirrors.add(self)
         if self.phase == BODY:
             worker.sweep.add(self)  # the request may end before its body does
@@ -109,7 +102,9 @@ class Mirror(Downstream):
         self._end(answered=False)
 
     def failed(self, reason: Reason) -> None:
-        """An attempt at it has failed: a copy is not worth another."""
+        """The attempt at it has failed: a copy is not worth another."""
+        if reason is Reason.UPSTREAM_OVERFLOW:
+            self.endpoint = None  # nothing was asked of it
         self.fail(reason)
 
     def stop(self) -> None:

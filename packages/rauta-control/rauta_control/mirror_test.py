@@ -289,7 +289,7 @@ def test_copies_end_with_the_worker(made: Make) -> None:
     assert counts(wire) == (1, 1)
 
 
-def test_a_copy_that_could_not_be_sent_is_charged_to_no_endpoint(made: Make) -> None:
+def test_a_copy_that_could_not_be_sent_is_charged_to_its_endpoint(made: Make) -> None:
     wire = made(warm=False)
     wire.loop.hang = True
     client = wire.client()
@@ -302,5 +302,5 @@ def test_a_copy_that_could_not_be_sent_is_charged_to_no_endpoint(made: Make) -> 
     to(wire, 8001).say(OK)
     assert client.heard() == OK
     assert counts(wire) == (0, 1)
-    assert word(wire, EndpointWord.REQUESTS, "192.0.2.1:8002") == 0
+    assert word(wire, EndpointWord.REQUESTS, "192.0.2.1:8002") == 1
     assert word(wire, EndpointWord.FAILURES, "192.0.2.1:8002") == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rauta_control.specimen import admitted, complaints
+from rauta_control.specimen_test import admitted, complaints
 
 
 def test_its_name_is_a_label_too() -> None:

@@ -1,4 +1,4 @@
-"""Manifests judged, translated and asked without a gateway: for `rauta validate`, `translate` and `explain --file`.
+"""What needs no gateway, for `rauta validate`, `translate` and `explain`: manifests judged and asked, and codes.
 
 A shell: it reads files and the clock. `rauta` imports it by name, so its signatures are an interface.
 """
@@ -14,6 +14,7 @@ import yaml
 
 from rauta_agent_api.errors import AgentApiError
 from rauta_agent_api.explanation import Explanation
+from rauta_agent_api.meaning import Meaning
 from rauta_agent_api.selection import filter_findings
 from rauta_agent_api.snapshot import ValidationSnapshot
 from rauta_control import objectview
@@ -21,6 +22,7 @@ from rauta_control.check import Manifests, judged, load
 from rauta_control.compact import compact
 from rauta_control.explain import explain as explained
 from rauta_control.manifests import read
+from rauta_control.meanings import meanings
 from rauta_control.pipeline import of_fault
 from rauta_control.question import question
 from rauta_control.settings import Settings
@@ -49,7 +51,18 @@ def explain(
     """Explain what a request would get from the manifests at `path`; raises as `validate` and as GatewayQuery."""
     asked = question(method, url, headers)
     _, translation = _translated(path, gateway_class)
-    return explained(translation.resources, asked, listener=listener)
+    return explained(translation.resources, asked, listener=listener, findings=translation.findings)
+
+
+def explain_code(code: str) -> list[Meaning]:
+    """Explain the code of a finding or a reason. Raises `usage` for what is none."""
+    if found := meanings(code):
+        return found
+    raise AgentApiError(
+        "usage",
+        f"'{code}' is no URL, and no code of a finding or a reason",
+        "give a URL such as http://HOST:PORT/PATH, or a code of docs/findings.md or docs/reasons.md",
+    )
 
 
 def readable(translation: dict[str, Any]) -> str:

@@ -150,7 +150,7 @@ ACCESS_LOG = Flag(
     "--access-log",
     "RAUTA_ACCESS_LOG",
     "WHERE",
-    "Where a line for each request goes: stdout, off, or the path of a file. Default stdout.",
+    "Where a line for each request goes: stdout, off, or the path of a file, which SIGHUP opens anew. Default stdout.",
 )
 WORKERS = Flag(
     "--workers",

@@ -30,7 +30,7 @@ from rauta_control.httproute import (
 from rauta_control.listeners import Said
 from rauta_control.path import normalise
 from rauta_control.reasons import Refused
-from rauta_control.settings import DOMAIN, settings
+from rauta_control.settings import DOMAIN, settings, strange
 from rauta_control.supported import Ability
 from rauta_control.world import Key, find
 
@@ -117,6 +117,10 @@ def plan(q: Graph, key: Key) -> Plan:
 
 def _upgrades(annotations: Mapping[str, str], notes: list[Note]) -> tuple[str, ...]:
     """The protocols that an annotation offers: all of them or, if anything is wrong with them, none."""
+    notes += (
+        Note(39, f"metadata.annotations[{name}]", f"an HTTPRoute may have {UPGRADES}, not this one")
+        for name in sorted(strange(annotations, {UPGRADES}))
+    )
     try:
         return handshake.upgrades(annotations[UPGRADES]) if UPGRADES in annotations else ()
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rauta_control.limits import Limits
+from rauta_control.messages import Retune
 from rauta_control.proxyharness_test import (
     GET,
     Backend,
@@ -184,6 +187,36 @@ def test_a_log_that_nobody_reads_costs_no_request() -> None:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_a_log_that_cannot_be_opened_costs_no_request(tmp_path: Path) -> None:
+    with (
+        Backend(echo) as backend,
+        Proxy(site(backend.port), log=str(tmp_path / "no" / "log")) as proxy,
+        proxy.client() as client,
+    ):
+        assert client.get("/x")[0] == 200
+
+
+def test_a_log_that_was_moved_away_is_opened_anew_and_may_be_another(tmp_path: Path) -> None:
+    path, moved, other = tmp_path / "log", tmp_path / "log.1", tmp_path / "other"
+    with Backend(echo) as backend, Proxy(site(backend.port), log=str(path)) as proxy, proxy.client() as client:
+        client.get("/first")
+        path.rename(moved)
+        proxy.tell(Retune(Limits(), 1, (), "", str(path)))
+        eventually(path.exists)
+        client.get("/second")
+        proxy.tell(Retune(Limits(), 1, (), "", str(tmp_path / "no" / "log")))
+        client.get("/third")
+        proxy.tell(Retune(Limits(), 1, (), "", str(other)))
+        eventually(other.exists)
+        client.get("/fourth")
+        eventually(lambda: proxy.vital(Vital.LOG_LINES) == 4)
+        proxy.tell(Retune(Limits(), 1, (), "", "off"))
+    logs = [json.loads(line)["path"] for each in (moved, path, other) for line in each.read_bytes().splitlines()]
+    assert logs == ["/first", "/second", "/third", "/fourth"]
+    assert moved.read_bytes().count(b"\n") == 1
+    assert path.read_bytes().count(b"\n") == 2
 
 
 def test_the_log_has_a_line_for_each_request(tmp_path: Path) -> None:

@@ -75,15 +75,12 @@ class Archive:
         # A snapshot stands for all that came before it: what came while it was made has to come again.
         meanwhile, self._meanwhile, self._task = self._meanwhile, [], None
         for step in meanwhile if handed else ():
-            finish(self._sending(Since(step.generation), step))
+            finish(self._handing(Since(step.generation), split(step)))
         if meanwhile or not handed:
             self._timer = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, self._start)
 
     async def _send(self, message: Since | Snapshot, publish: Publish) -> bool:
-        return await in_turns(self._sending(message, publish))
-
-    def _sending(self, message: Since | Snapshot, publish: Publish) -> Slices[bool]:
-        return self._handing(message, split(publish))
+        return await in_turns(self._handing(message, split(publish)))
 
     def _handing(self, message: Since | Snapshot | Keep, pieces: Iterable[bytes]) -> Slices[bool]:
         try:

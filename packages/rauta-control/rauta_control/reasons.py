@@ -139,8 +139,9 @@ Where no request comes in at all, `rauta metrics handshake` and `rauta listeners
     rows = [f"| {reason.code} | {reason.status} | {reason.detail} |" for reason in Reason]
     middle = """
 
-A redirect has the status of its filter, and what a gate answers has the gate's. 499 is never sent: the client is gone.
-An upgraded connection that ended for a reason was answered with 101 before.
+A redirect has the status of its filter, and what a gate answers has the gate's. Gates are there for extensions: no
+configuration makes one yet. 499 is never sent: the client is gone. An upgraded connection that ended for a reason was
+answered with 101 before.
 
 TLS connections that came to nothing get no answer, or an alert; `rauta_tls_handshake_failures_total` counts them.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rauta_control.specimen import ABSENT, admitted, complaints
+from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 FROM = {"group": "a.io", "kind": "A", "namespace": "b"}
 

@@ -14,7 +14,7 @@ from rauta_control.discovery import Place
 from rauta_control.kinds import KINDS
 from rauta_control.reflector import LONGEST_WATCH, SETTLES, SHORTEST_WATCH, Ask, Edits, Reflector, Scope, Store
 from rauta_control.slices import finish
-from rauta_control.specimen import specimen
+from rauta_control.specimen_test import specimen
 from rauta_control.world import Key
 
 PLACES = {

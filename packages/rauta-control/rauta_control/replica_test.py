@@ -14,7 +14,7 @@ from rauta_control.leader import NAME
 from rauta_control.replica import Replica
 from rauta_control.serviceterms import Range, Terms
 from rauta_control.settings import CONTROLLER, Settings
-from rauta_control.specimen import specimen
+from rauta_control.specimen_test import specimen
 from rauta_control.translate import Translator
 from rauta_control.world import Key
 

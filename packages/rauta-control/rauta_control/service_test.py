@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rauta_control.admit import CLUSTER
-from rauta_control.specimen import ABSENT, admitted, complaints
+from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 
 def test_defaults() -> None:

@@ -6,7 +6,7 @@ translates everything anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import cast
 
 import msgspec
@@ -18,7 +18,7 @@ from rauta_control.serviceterms import Terms
 from rauta_control.supported import TODAY, Ability
 
 CONTROLLER = "rauta.io/gateway-controller"
-#: The domain of condition types that Gateway API does not have.
+#: The domain of annotations, and of condition types that Gateway API does not have.
 DOMAIN = "rauta.io"
 
 
@@ -60,6 +60,11 @@ def held(q: Graph, gateway: str) -> tuple[str, ...]:
 def resolved(q: Graph, name: str) -> tuple[str, ...]:
     """The addresses of a host name; none if it is not known, or not yet."""
     return q.read(("name", name)) or ()
+
+
+def strange(annotations: Iterable[str], known: Collection[str]) -> list[str]:
+    """Names of annotations that claim to be ours and are none of those `known`."""
+    return [name for name in annotations if name.startswith(f"{DOMAIN}/") and name not in known]
 
 
 def put(q: Graph, new: Settings, old: Settings | None = None) -> None:

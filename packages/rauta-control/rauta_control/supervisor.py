@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import selectors
 import signal
 import sys
@@ -22,7 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
-from rauta_control import config, cpus, handover
+from rauta_control import config, cpus, filelimit, handover
 from rauta_control.children import Limits, ending
 from rauta_control.config import Settings
 from rauta_control.fleet import Fleet
@@ -82,7 +81,7 @@ class Supervisor:
                 self._log.error(problem)
             return 1
         self._holdings = holdings
-        _raise_descriptor_limit()
+        filelimit.raised()
         gc.collect()
         gc.freeze()  # children share these pages as long as nobody touches them
         self._signals = Signals()
@@ -204,12 +203,12 @@ class Supervisor:
         read = config.parse(self._settings.argv, os.environ, cpus.available())
         self._log.info("reloading", problems=len(read) if isinstance(read, list) else None)
         if isinstance(read, Settings):
-            for name in ("log", "access_log"):
-                if getattr(read, name) != getattr(self._settings, name):
-                    self._log.warn("takes effect in processes that start from now on", setting=name)
+            if read.log != self._settings.log:
+                self._log.warn("takes effect in processes that start from now on", setting="log")
             self._settings = self._fleet.settings = read
             self._warn_of_outdated()
-            self._fleet.tell_all("worker", Retune(read.limits, read.workers, read.trusted_proxies, read.via))
+            terms = Retune(read.limits, read.workers, read.trusted_proxies, read.via, read.access_log)
+            self._fleet.tell_all("worker", terms)
             if self._phase is Phase.SERVING:
                 self._fleet.fit(now)
         self._fleet.tell_all("control", Reload())
@@ -273,9 +272,3 @@ class Supervisor:
             handover.become(self._command, self._state_now())
         except OSError as error:
             self._log.error("re-exec failed", error=error)
-
-
-def _raise_descriptor_limit() -> None:
-    """The soft limit protects programs that use select(); a gateway needs what it is allowed."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rauta_control.anatomy import structure
 from rauta_control.httproute import HTTPRoute
 from rauta_control.kinds import KINDS
-from rauta_control.specimen import DOCUMENTS, complaints, dump, specimen
+from rauta_control.specimen_test import DOCUMENTS, complaints, dump, specimen
 from rauta_control.survey import MAX_UNKNOWN, survey
 
 #: One of each type in an HTTPRoute, and what a user may have put there.

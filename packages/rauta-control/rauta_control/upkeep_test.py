@@ -10,7 +10,7 @@ from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource
 from rauta_control.reflector import Held
 from rauta_control.serviceterms import Range, Terms
-from rauta_control.specimen import admitted
+from rauta_control.specimen_test import admitted
 from rauta_control.upkeep import Upkeep, Write
 from rauta_control.world import Key, key_of
 

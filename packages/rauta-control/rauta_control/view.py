@@ -105,6 +105,7 @@ class ControlQuery:
             listener=listener,
             bound=picture.bound,
             limits=picture.limits,
+            findings=picture.findings,
             generation=max(0, picture.generation),
         )
 

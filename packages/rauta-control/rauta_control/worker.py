@@ -11,7 +11,6 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import signal
 import socket
 from collections.abc import Coroutine
@@ -21,7 +20,7 @@ from time import gmtime, monotonic, monotonic_ns, strftime, time
 
 import uvloop
 
-from rauta_control import accesslog
+from rauta_control import accesslog, filelimit
 from rauta_control.acceptor import Acceptor
 from rauta_control.channel import attach, detach, worker_end
 from rauta_control.cluster import Endpoint
@@ -53,7 +52,6 @@ TICK = 0.1  # seconds between two flushes of counters and log, and two steps of 
 LONGEST_TICK = 1.0  # seconds; what a tick is later than that, the machine slept, and no deadline comes closer
 SLOW_TICKS = 10
 DRAIN_ON_ORPHANING = 30.0  # seconds, when there is no supervisor left to say how long
-DESCRIPTORS = 1 << 20  # that we count on where there is no limit
 MAX_COMPLAINTS = 100  # texts logged, each once
 SPARE_DESCRIPTORS = 64  # for everything that is not a connection
 
@@ -69,7 +67,7 @@ class Worker:
         self.recorder = Recorder(inherited.words.words, inherited.index)
         self.vitals = self.recorder.vitals
         self.vitals[Vital.PID] = os.getpid()
-        descriptors = _descriptors()
+        descriptors = filelimit.raised()
         self.splices = Allowance(descriptors)
         # of clients: each request in flight needs a second connection
         self.capacity = max(16, (descriptors - self.splices.descriptors - SPARE_DESCRIPTORS) // 2)
@@ -95,9 +93,8 @@ class Worker:
         self.requests = 0
         self.connections: set[Downstream | Handshake | Tunnel] = set()  # of clients, from when they are accepted
         self.mirrors: set[Mirror] = set()  # copies of requests under way
-        sink = accesslog.open_sink(inherited.settings.access_log)
-        counts = self.vitals[Vital.LOG_LINES], self.vitals[Vital.LOG_DROPPED]
-        self.log = None if sink is None else accesslog.AccessLog(sink, *counts)
+        self.log: accesslog.AccessLog | None = None
+        self._open_log(inherited.settings.access_log)
         self.follower = Follower(inherited.index, self._committed)
         self._ports = {name: Port(name, sock) for name, sock in inherited.listeners.items()}
         self.acceptor = Acceptor(self, self._ports)
@@ -248,6 +245,24 @@ class Worker:
                 self.secure_head.retune(self.limits)
                 self.trust = Trust(message.trusted_proxies)
                 self.via = message.via
+                self._open_log(message.access_log)
+
+    def _open_log(self, target: str) -> None:
+        """Open the access log, anew if it is open: the file may have been moved away. Where it cannot be, all stays."""
+        try:
+            sink = accesslog.open_sink(target)
+        except OSError as error:
+            log.error("--access-log %s: %s; requests are served all the same", target, error.strerror)
+            return
+        if self.log is not None:
+            self.log.close()
+            self._count_lines(self.log)
+        counts = self.vitals[Vital.LOG_LINES], self.vitals[Vital.LOG_DROPPED]
+        self.log = None if sink is None else accesslog.AccessLog(sink, *counts)
+
+    def _count_lines(self, lines: accesslog.AccessLog) -> None:
+        self.vitals[Vital.LOG_LINES] = lines.written
+        self.vitals[Vital.LOG_DROPPED] = lines.dropped
 
     async def _follow(self, link: socket.socket) -> None:
         try:
@@ -294,8 +309,7 @@ class Worker:
         vitals = self.vitals
         if self.log is not None:
             self.log.flush()
-            vitals[Vital.LOG_LINES] = self.log.written
-            vitals[Vital.LOG_DROPPED] = self.log.dropped
+            self._count_lines(self.log)
         vitals[Vital.CONNECTIONS] = len(self.connections)
         vitals[Vital.GENERATION] = self.follower.generation + 1
         vitals[Vital.DRAINED] = self.follower.drained() + 1
@@ -361,13 +375,6 @@ class Worker:
         self._shed()
         self.follower.close()
         await asyncio.sleep(0)  # the turn in which transports close
-
-
-def _descriptors() -> int:
-    """Return how many we may have: the hard limit, as the soft one is not meant for a gateway."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
 
 
 def run(inherited: Inherited) -> int:
