@@ -109,6 +109,7 @@ class ClientState(asyncio.Protocol):
         self.started = 0.0  # of the last request, monotonic; 0: there was none yet
         self.outgoing: list[bytes] = []  # of the request, what no upstream has taken yet
         self.attempts: Attempts | None = None
+        self.exchange: Exchange | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -117,7 +118,9 @@ class ClientState(asyncio.Protocol):
         self.endpoint: Endpoint | None = None
         self.upstream: Upstream | None = None
         self.decoder: ChunkedDecoder | None = None
-        self.exchange: Exchange | None = None
+        if self.exchange is not None:
+            self.exchange.stop()
+            self.exchange = None
         self.retained: list[bytes] | None = None  # of the body, what was sent, while it may have to be sent again
         if self.outgoing:
             self.outgoing = []

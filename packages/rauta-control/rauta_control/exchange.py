@@ -53,6 +53,12 @@ class Exchange:
         for mirror in self.mirrors:
             mirror.take(data, last=last)
 
+    def stop(self) -> None:
+        """The request is over. What was to be copied of it and has not come does not come."""
+        for mirror in self.mirrors:
+            if mirror.unfinished:
+                mirror.stop()
+
 
 def treat(
     request: Downstream, treatment: Treatment, head: RequestHead, data: bytes, end: int, forwarded_host: bytes

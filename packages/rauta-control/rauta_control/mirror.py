@@ -50,7 +50,7 @@ class Mirror(Downstream):
         self.phase = request.phase
         self.outgoing = list(request.outgoing)
         self.waiting = 0  # bytes that came while there was no connection
-        self.deadline = self.worker.now + self.worker.limits.body_timeout if self.phase == BODY else NEVER
+        self.deadline = NEVER  # while the body comes its request has one
 
     @property
     def unfinished(self) -> bool:
@@ -66,8 +66,6 @@ class Mirror(Downstream):
             return
         self.endpoint = endpoint
         worker.mirrors.add(self)
-        if self.phase == BODY:
-            worker.sweep.add(self)  # the request may end before its body does
         self.dispatch(endpoint, message)
 
     def take(self, data: bytes, *, last: bool) -> None:
@@ -76,7 +74,6 @@ class Mirror(Downstream):
             return
         self.bytes_in += len(data)
         self.outgoing.append(data)
-        self.deadline = self.worker.now + self.worker.limits.body_timeout
         upstream = self.upstream
         if upstream is None:
             self.waiting += len(data)
@@ -85,7 +82,6 @@ class Mirror(Downstream):
             return
         if last:
             self.phase = WAIT
-            self.deadline = NEVER
             if upstream is not None:
                 upstream.request_sent()
         requestbody.send(self)
@@ -108,7 +104,7 @@ class Mirror(Downstream):
         self.fail(reason)
 
     def stop(self) -> None:
-        """The worker ends."""
+        """The request ends before its body does, or the worker."""
         self._end(answered=False)
 
     def _end(self, *, answered: bool) -> None:
@@ -118,7 +114,6 @@ class Mirror(Downstream):
         if upstream is not None and not answered:
             upstream.abandon()
         self.worker.mirrors.discard(self)
-        self.worker.sweep.discard(self)
         record_copy(self, answered=answered)
         self.reset()
         self.phase = CLOSED

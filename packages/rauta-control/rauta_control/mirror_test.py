@@ -238,14 +238,20 @@ def test_a_stale_connection_is_replaced_for_a_copy_too(made: Make) -> None:
     assert counts(wire) == (2, 0)
 
 
-def test_a_copy_ends_when_no_more_of_its_body_comes(made: Make) -> None:
+@pytest.mark.parametrize("end", ["the client leaves", "it says no more", "an early answer"])
+def test_a_copy_ends_when_no_more_of_its_body_comes(made: Make, end: str) -> None:
     wire = made()
     client = wire.client()
     client.say(post("Content-Length: 6", body=b"abc"))
     copy = to(wire, 8002)
-    client.break_off()
     assert copy.open
-    wire.wait(62)
+    match end:
+        case "the client leaves":
+            client.break_off()
+        case "it says no more":
+            wire.wait(62)
+        case _:
+            to(wire, 8001).say(OK)
     assert not copy.open
     assert counts(wire) == (1, 1)
 
