@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 class Proxied(Downstream):
     """One client connection; `own` is what is true of its peer: client, flow, X-Forwarded-* lines."""
 
-    __slots__ = ("own", "trusted")
+    __slots__ = ("own",)
 
     def __init__(self, worker: Worker, port: Port, address: str, number: int) -> None:
         self.own: tuple[bytes, int, bytes] | None = None
         super().__init__(worker, port, address, number)
-        self.trusted = worker.trust.covers(self.client.decode())
 
     def reset(self) -> None:
         """Put back what is true of the peer, too."""
@@ -53,7 +52,7 @@ class Proxied(Downstream):
             self.own = self.client, self.flow, self.forwarded
         said = forwarded.fields_of(head)
         lines = self.own[2]
-        if self.trusted:
+        if self.worker.trust.covers(self.own[0].decode()):  # each time: the list can change
             lines = self._believe(said)
         via = self.worker.via
         if via:

@@ -8,6 +8,8 @@ from rauta_control import ir
 from rauta_control.downstream import Downstream
 from rauta_control.faketransport_test import End
 from rauta_control.fakewire_test import CONFIGURATION, GET, OK, MakeWire, Wire, get, reason
+from rauta_control.limits import Limits
+from rauta_control.messages import Retune
 from rauta_control.proxied import Proxied
 
 PEER = "10.0.0.1"
@@ -54,6 +56,17 @@ def test_a_trusted_peer_is_added_to_and_believed_for_one_request(wire: Wire) -> 
     ]
     assert wire.downstream(client).flow == flow
     assert [line["client"] for line in wire.log()] == ["203.0.113.9", "10.0.0.1"]
+
+
+def test_a_peer_that_is_trusted_no_more_is_a_stranger_on_its_next_request(wire: Wire) -> None:
+    client = wire.client(PEER)
+    assert forwarded(wire, client, get("/", *SAID))[0].startswith("X-Forwarded-For: 6.6.6.6, ")
+    wire.worker.received(Retune(Limits(), 1, ("192.0.2.0/24",), "", wire.log_path), ())
+    assert forwarded(wire, client, get("/", *SAID)) == [
+        "X-Forwarded-For: 10.0.0.1",
+        "X-Forwarded-Proto: http",
+        "X-Forwarded-Host: h",
+    ]
 
 
 def test_a_stranger_is_overwritten(wire: Wire) -> None:
