@@ -74,11 +74,14 @@ class Holdings:
 
     def outdated(self, settings: Settings) -> list[str]:
         """The settings that differ from what is held and take a restart of the gateway."""
-        wanted = {
-            options.ADMIN_PORT.name: ((settings.admin_host, settings.admin_port), self.admin.wanted),
-            options.PROBE_PORT.name: ((settings.probe_host, settings.probe_port), self.probe.wanted),
-        }
-        return [f"{name} {Address(*new)}" for name, (new, held) in wanted.items() if new != held]
+        admin, probe = self.admin.wanted, self.probe.wanted
+        wanted: tuple[tuple[Flag, object, object], ...] = (
+            (options.ADMIN_HOST, settings.admin_host, admin[0]),
+            (options.ADMIN_PORT, settings.admin_port, admin[1]),
+            (options.PROBE_HOST, settings.probe_host, probe[0]),
+            (options.PROBE_PORT, settings.probe_port, probe[1]),
+        )
+        return [f"{option.name} {new}" for option, new, held in wanted if new != held]
 
     def renew(self, snapshot: int) -> None:
         """Keep `snapshot` instead of the last one and of all transactions since it."""

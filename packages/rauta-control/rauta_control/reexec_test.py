@@ -17,13 +17,16 @@ def test_sighup_reaches_control_and_fits_the_workers(start: Start) -> None:
     gateway.signal(signal.SIGHUP)
     gateway.wait_event("Reload", "control")
     gateway.wait_event("Retune", times=2)
-    gateway.flags.write_text("--workers 3\n--admin-port 1\n--head-timeout 3\n--via edge\n--access-log off")
+    gateway.flags.write_text(
+        "--workers 3\n--admin-host ::1\n--admin-port 1\n--head-timeout 3\n--via edge\n--access-log off"
+    )
     gateway.signal(signal.SIGHUP)
     gateway.wait_event("greeted", "control", 3)
     for event in gateway.wait_event("Retune", times=4)[2:]:
         assert (event["message"]["limits"]["head_timeout"], event["message"]["via"]) == (3, "edge")
         assert event["message"]["access_log"] == "off"
-    assert gateway.wait_logged("takes effect at the next start")[0].endswith('setting="--admin-port 127.0.0.1:1"')
+    settings = [line.partition(" setting=")[2] for line in gateway.wait_logged("takes effect at the next start", 2)]
+    assert settings == ['"--admin-host ::1"', '"--admin-port 1"']
     gateway.flags.write_text("--workers 1\n--log debug\n")
     gateway.signal(signal.SIGHUP)
     gateway.wait_logged("takes effect in processes that start from now on setting=log")
