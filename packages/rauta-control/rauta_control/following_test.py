@@ -140,10 +140,16 @@ def get(port: int, path: str = "/") -> tuple[int, str]:
         connection.close()
 
 
+_KEPT: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that nobody else gets while the tests run: it stays bound, which does not hinder who sets SO_REUSEADDR."""
+    sock = socket.socket()
+    _KEPT.append(sock)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    return int(sock.getsockname()[1])
 
 
 def put(path: Path, text: str) -> None:
