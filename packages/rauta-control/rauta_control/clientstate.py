@@ -19,6 +19,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rauta_common.hashing import flow_hash
+from rauta_control.shape import NONE
 
 if TYPE_CHECKING:
     from rauta_control.attempts import Attempts
@@ -56,6 +57,7 @@ class ClientState(asyncio.Protocol):
         "queued",
         "reading",
         "seen",
+        "shape",
         "ticket",
         "transport",
         "unsent",
@@ -97,6 +99,7 @@ class ClientState(asyncio.Protocol):
         self.forwarded_host = b""  # the X-Forwarded-Host line, if it is not the Host field that makes it
         self.seen = b""  # a whole head without a body, the last one, in case it comes again
         self.known: Repetition | None = None  # about a head that is `seen`, once it came again
+        self.shape = NONE  # of the last heads
         self.buffer = b""
         self.queued = 0  # requests taken from `buffer` since it was filled
         self.phase = IDLE

@@ -17,6 +17,7 @@ from rauta_common.hashing import flow_hash
 from rauta_control import field, ir
 from rauta_control.balancer import Available, Member, usable
 from rauta_control.recorder import Counter
+from rauta_control.shape import NONE
 from rauta_control.slices import Slices
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Endpoint:
         "name",
         "open",
         "port",
+        "shape",
         "slot",
         "unavailable",
         "users",
@@ -59,6 +61,7 @@ class Endpoint:
         self.open = 0  # connections and reservations
         self.users: dict[Cluster, int] = {}  # clusters that list it, or did and were not given to `release` yet
         self.unavailable = 0
+        self.shape = NONE  # of the heads of its responses (upstream.py)
         self.label = b'"endpoint":"%b",' % endpoint.name.encode()
 
     def reserve(self, limit: int) -> bool:

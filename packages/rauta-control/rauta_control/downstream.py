@@ -118,7 +118,8 @@ class Downstream(ClientState):
         self.started = monotonic()
         head = self.head
         try:
-            head.read(data, end)
+            if head.read(data, end, self.shape):
+                self.shape = worker.request_shapes.another(data[: end + 4], worker.now)
             routes = self.port.routes
             found = routes.seen.get(head.host) or routes.find(head.host)
         except Refused as refused:

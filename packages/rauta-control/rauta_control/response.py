@@ -3,7 +3,7 @@
 Pure. One pattern validates the whole head (stricter than httptools, which accepts `HTTP/2.0`, status 999 or NUL in the
 reason phrase), a second picks out the fields that decide framing or are hop-by-hop. A head whose only special fields
 are a Content-Length and `Connection: keep-alive` is passed on as it came: the latter is what we would say ourselves.
-One without a Date is not: it gets ours (RFC 9110 6.6.1).
+One without a Date is not: it gets ours (RFC 9110 6.6.1). Where one is of a known shape (shape.py), that says it all.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 
 from rauta_control.head import CHUNKED, connection_options, parse_length, without
 from rauta_control.reasons import Reason, Refused
+from rauta_control.shape import NONE, Shape
 
 MAX_HEAD = 65_536  # bytes, blank line included; more than a request may have: cookies are set one by one
 UPGRADE_REQUIRED = 426
@@ -51,8 +52,23 @@ class ResponseHead:
         self.dated = True
         self._date = slice(0)  # where it was in the last head: most stand where that stood, which spares a search
 
-    def read(self, data: bytes, end: int, *, no_body: bool) -> None:
-        """Fill from the head in `data` whose blank line starts at `end`. `no_body`: it answers HEAD. Raise Refused."""
+    def read(self, data: bytes, end: int, *, no_body: bool, shape: Shape = NONE) -> bool:
+        """Fill from the head in `data` whose blank line starts at `end`. `no_body`: it answers HEAD. Raise Refused.
+
+        Return whether it is plain but not of the `shape` tried: then another one may fit the next head.
+        """
+        known = shape.match(data)
+        if known is not None and end + 4 <= MAX_HEAD and not no_body:
+            status, length = known.groups()
+            self.status = int(status)
+            self.length = int(length)
+            self.keep_alive = self.dated = True
+            self.fields = None
+            return False
+        self._read_lines(data, end, no_body=no_body)
+        return self.fields is None and not no_body
+
+    def _read_lines(self, data: bytes, end: int, *, no_body: bool) -> None:
         match = _HEAD.fullmatch(data, 0, end + 4)
         if match is None or end + 4 > MAX_HEAD:
             raise Refused(Reason.UPSTREAM_INVALID, "response head")

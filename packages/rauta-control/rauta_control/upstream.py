@@ -141,9 +141,11 @@ class Upstream(BackendState):
                     if len(data) > MAX_HEAD:
                         self.failed(downstream, Reason.UPSTREAM_INVALID)
                     return
-                head = self.worker.response_head
+                worker, endpoint = self.worker, self.endpoint
+                head = worker.response_head
                 try:
-                    head.read(data, end, no_body=downstream.method == b"HEAD")
+                    if head.read(data, end, no_body=downstream.method == b"HEAD", shape=endpoint.shape):
+                        endpoint.shape = worker.response_shapes.another(data[: end + 4], worker.now)
                 except Refused as refused:
                     self.failed(downstream, refused.reason)
                     return
