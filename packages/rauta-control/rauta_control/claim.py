@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-from rauta_control.head import REQUEST_LINE, split_host
+from rauta_control.head import split_host
 from rauta_control.reasons import Reason, Refused
+from rauta_control.requestline import match_line
 
 MAX_METHOD = 32  # bytes; the longest registered one has 17
 MAX_LOOKED = 8_192  # bytes behind the request line in which Host is looked for
@@ -23,7 +24,7 @@ def claimed(head: bytes, reason: Reason) -> tuple[bytes, bytes, bytes]:
 
     All are empty if it is for its request line, and the host if it is not given once, or is not valid.
     """
-    line = None if reason is Reason.BAD_REQUEST_LINE else REQUEST_LINE.match(head)
+    line = None if reason is Reason.BAD_REQUEST_LINE else match_line(head)
     if line is None:
         return b"", b"", b""
     fields = head[line.end() - 1 : line.end() + MAX_LOOKED].partition(b"\r\n\r\n")[0] + b"\r\n"

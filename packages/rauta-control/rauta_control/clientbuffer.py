@@ -11,9 +11,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rauta_control.clientstate import HEAD, IDLE
-from rauta_control.head import check_unfinished
 from rauta_control.leaving import half_closed
 from rauta_control.reasons import Reason, Refused
+from rauta_control.requestline import check_unfinished
 
 if TYPE_CHECKING:
     from rauta_control.downstream import Downstream

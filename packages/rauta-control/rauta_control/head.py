@@ -3,7 +3,8 @@
 Pure (httptools is a parser, not I/O). httptools validates syntax in one feed, without callbacks, by a new parser for
 each head, so that nothing of one request can colour the verdict on another. It accepts much that a proxy must not (no
 Host, two Hosts, `gzip, chunked`, chunked on HTTP/1.0, two spaces in the request line), so a strict pattern checks the
-request line first, and one scan of the lowered head finds the few fields that decide framing or routing or stay behind.
+request line first (requestline.py), and one scan of the lowered head finds the few fields that decide framing or
+routing or stay behind.
 
 A head is plain if those are one Host and perhaps `Connection: keep-alive` (what we would say ourselves) and a
 Content-Length in its shortest form. It is forwarded as it came and costs about 3 us, 2 if it is of a known shape
@@ -29,6 +30,7 @@ from rauta_control import handshake
 from rauta_control.limits import Limits
 from rauta_control.path import normalise
 from rauta_control.reasons import Reason, Refused
+from rauta_control.requestline import TOKEN, bad_line, match_line
 from rauta_control.shape import NONE, Shape
 
 MAX_LENGTH = 2**53  # of a body; more is an attack on somebody's integer
@@ -37,16 +39,8 @@ MAX_HOST = 255  # bytes of a Host field; RFC 1035 2.3.4 has 255 for a name
 
 CHUNKED = -1  # as a body length
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-# Groups: method, target, its path if it is in origin-form, minor version. A target has no fragment and no 8-bit byte.
-REQUEST_LINE = re.compile(
-    rb"(" + _TOKEN + rb") ((/[\x21\x22\x24-\x3e\x40-\x7e]*+)?[\x21\x22\x24-\x7e]*+) HTTP/1\.([01])\r\n"
-)
-_OTHER_VERSION = re.compile(_TOKEN + rb" [/h][\x21\x22\x24-\x7e]*+ HTTP/[0-9](?:\.[0-9])?\r\n")
-_NO_REQUEST = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z\r\n-]")  # nothing that begins so is one; TLS, for one, is not
 # What httptools says of methods of RTSP, and of PRI.
 _OTHER_PROTOCOL = ("Invalid method for HTTP/x.x request", "Expected HTTP/2 Connection Preface")
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 _ABSOLUTE = re.compile(rb"(?i:(https?)://)([^/?]*)([^?]*)(.*)")
 
 # Fields that decide framing or routing, are hop-by-hop, or that only we may set towards a backend; and `Proxy`, which
@@ -60,7 +54,7 @@ _SPECIAL = re.compile(
 )
 _UNDISGUISED = b"abcdefghijklmnopqrstuvwxyz0123456789-"
 _SHORTEST = re.compile(rb"0|[1-9][0-9]{0,14}")
-_CODING = re.compile(rb"(?!(?:chunked|identity)\Z)" + _TOKEN)
+_CODING = re.compile(rb"(?!(?:chunked|identity)\Z)" + TOKEN)
 # RFC 9110 7.6.1: naming these in Connection would strip what the next hop relies on.
 _PROTECTED = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"content-type", b"cookie", b"authorization", b"trailer")
@@ -72,7 +66,6 @@ _REQUEST_ID = re.compile(rb"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _HOST = re.compile(rb"(?:([a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::([0-9]{0,5}))?")
 
 # Bound here, which spares the hot path 0.1 us.
-_match_line = REQUEST_LINE.match
 _find_special = _SPECIAL.findall
 
 
@@ -131,16 +124,16 @@ class RequestHead:
         Return whether it is plain but not of the `shape` tried: then another one may fit the next head.
         """
         head = data if end + 4 == len(data) else data[: end + 4]
+        self.keep_alive = True
+        self.http10 = False
+        self.fields = None
+        self.request_id = b""
         known = shape.match(head)
         if known is not None and end <= self.small and shape.lines <= self.max_lines:
             self.method, target, path, self.host, length = known.groups()
             if len(target) > self.max_target:
                 raise Refused(Reason.TARGET_TOO_LONG)
             self.length = int(length) if length else 0
-            self.keep_alive = True
-            self.http10 = False
-            self.fields = None
-            self.request_id = b""
         else:
             known = None
             target, path = self._read_lines(head, end)
@@ -171,10 +164,10 @@ class RequestHead:
         return known is None and self.fields is None
 
     def _read_lines(self, head: bytes, end: int) -> tuple[bytes, bytes | None]:
-        """Fill from the request line and the special fields; return target and path."""
-        line = _match_line(head)
+        """Fill from the request line and the special fields what is not as usual; return target and path."""
+        line = match_line(head)
         if line is None:
-            raise _bad_line(head)
+            raise bad_line(head)
         self.method, target, path, minor = line.groups()
         if len(target) > self.max_target:
             raise Refused(Reason.TARGET_TOO_LONG)
@@ -196,16 +189,9 @@ class RequestHead:
                 break
         if host and host[-1] > 0x20 and minor == b"1":
             self.host = host
-            if length > 0:
-                self.length = length
-                if self.method == b"TRACE":
-                    raise _traced_content()
-            else:
-                self.length = 0
-            self.keep_alive = True
-            self.http10 = False
-            self.fields = None
-            self.request_id = b""
+            self.length = max(length, 0)
+            if length > 0 and self.method == b"TRACE":
+                raise _traced_content()
         else:
             self._read_special(head, lowered, line.end(), special, minor == b"0")
         return target, path
@@ -274,7 +260,6 @@ class RequestHead:
 
     def _rebuild(self, head: bytes, lowered: bytes, start: int, kept: dict[bytes, bytes]) -> bytes:
         """Return the field lines from `start` on, with Host and those `kept` in the places of the special ones."""
-        self.request_id = b""
         lines = []
         for match in _SPECIAL.finditer(lowered):
             name = match[1]
@@ -305,22 +290,6 @@ class RequestHead:
         if not path and not query and self.method == b"OPTIONS":  # how a client of a proxy asks that (3.2.4)
             return b"*", b""
         return path or b"/", query
-
-
-def check_unfinished(data: bytes, start: int) -> None:
-    """Raise Refused once the beginning of a head cannot become one any more; `start`: where the unseen bytes begin.
-
-    Without this, a client of HTTP/0.9, of bare line feeds or of TLS waits for its answer until a timeout. Not about
-    sizes.
-    """
-    if _NO_REQUEST.match(data):
-        raise _bad_line(data)
-    newline = data.find(b"\n", start)
-    if newline >= 0:
-        if data.find(b"\n") == newline and not _match_line(data):
-            raise _bad_line(data)
-        if _BARE_LF.search(data, newline):
-            raise Refused(Reason.BAD_FIELD, "bare LF")
 
 
 def split_host(host: bytes) -> bytes:
@@ -365,10 +334,6 @@ def _is_too_large(head: bytes, limits: Limits) -> bool:
     if len(head) > limits.max_head_bytes:
         return True
     return any(len(line) > limits.max_field_bytes for line in head.split(b"\r\n")[1:])
-
-
-def _bad_line(data: bytes) -> Refused:
-    return Refused(Reason.VERSION_UNKNOWN if _OTHER_VERSION.match(data) else Reason.BAD_REQUEST_LINE)
 
 
 def _traced_content() -> Refused:

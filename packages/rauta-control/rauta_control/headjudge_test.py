@@ -6,10 +6,11 @@ from itertools import pairwise
 import h11
 import httptools
 
-from rauta_control.head import CHUNKED, RequestHead, check_unfinished, split_host
+from rauta_control.head import CHUNKED, RequestHead, split_host
 from rauta_control.headparts_test import BLANK, but_keep_alive, parsed
 from rauta_control.limits import Limits
 from rauta_control.reasons import Reason, Refused
+from rauta_control.requestline import check_unfinished
 
 LIMITS = Limits()
 HOST = b"Host: a\r\n"

@@ -16,15 +16,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from rauta_control.requestline import PATH, REST, TOKEN
+
 INTERVAL = 0.1  # seconds
 MAX_PATTERN = 2_048  # bytes; what is longer has no shape
 
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
 _HOST = rb": ([0-9a-z_.:~\[\]-]++)"
 _LENGTH = rb": (0|[1-9][0-9]{0,14})"  # in its shortest form
-_REQUEST_LINE = (
-    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ((/[\x21\x22\x24-\x3e\x40-\x7e]*+)[\x21\x22\x24-\x7e]*+) HTTP/1\.1\r\n"
-)
+_REQUEST_LINE = rb"(%b) ((%b)%b) HTTP/1\.1\r\n" % (TOKEN, PATH, REST)
 _STATUS_LINE = rb"HTTP/1\.1 ((?![23]04)[2-5][0-9][0-9]) " + _VALUE + rb"\r\n"
 
 
