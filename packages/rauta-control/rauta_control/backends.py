@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from rauta_control import ir
+from rauta_control import gatewayservice, ir
 from rauta_control.backendtlspolicy import BackendTLSPolicy
 from rauta_control.balance import EXPECTED, parse, table
 from rauta_control.derive import Graph
@@ -41,7 +41,7 @@ TRANSPORTS: dict[str, Transport] = {
 }
 #: The annotation of a Service that says how its requests are balanced (balance.py).
 BALANCE = f"{DOMAIN}/balance"
-_KNOWN = {BALANCE, f"{DOMAIN}/gateway", f"{DOMAIN}/applied"}  # the others are gatewayservice.py's
+_KNOWN = {BALANCE, gatewayservice.GATEWAY, gatewayservice.APPLIED}
 _NEEDS = {"h2c": Ability.H2C, "websocket": Ability.WEBSOCKET}
 
 

@@ -76,7 +76,7 @@ class Control:
         self._channel = control_end(inherited.channel)
         self._archive = Archive(state, self._channel, log)
         # -- what is wanted
-        self._settings = inherited.settings
+        self._settings = settings = inherited.settings
         self._demo = demo
         self._plan = standalone.Plan()
         self._followed: standalone.Plan | None = None  # the plan that was published, with all that sources say
@@ -86,13 +86,11 @@ class Control:
         self._wake = asyncio.Event()
         self._loading = asyncio.Lock()
         self._pipeline = Pipeline(
-            terms_of(inherited.settings, local_addresses()), self._wake.set, restored=inherited.snapshot is not None
+            terms_of(settings, local_addresses()), self._wake.set, restored=inherited.snapshot is not None
         )
         self._files = FileSource(self._pipeline, log, self._archive.keep)
         self._files.recall(kept(inherited.kept))
-        self._cluster = (
-            ClusterSource(inherited.settings, self._pipeline, log) if inherited.settings.kubernetes else None
-        )
+        self._cluster = ClusterSource(settings, self._pipeline, log) if settings.kubernetes else None
         self._saying = Saying(self._cluster)
         self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
@@ -101,7 +99,7 @@ class Control:
         self._first_start = inherited.snapshot is None
         self._configuration = Configuration(state)
         self._pipeline.hold(self._configuration.resources.values())
-        self._publisher = Publisher(state, inherited.settings.workers if self._first_start else 1)
+        self._publisher = Publisher(state, settings.workers if self._first_start else 1)
         self._links = Links(self._publisher, log, self._acknowledged)
         self._ready = False
         self._draining = False

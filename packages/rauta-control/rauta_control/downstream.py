@@ -119,7 +119,7 @@ class Downstream(ClientState):
         head = self.head
         try:
             if head.read(data, end, self.shape):
-                self.shape = worker.request_shapes.another(data[: end + 4], worker.now)
+                self.shape = worker.request_shapes.another(data, end, worker.now)
             routes = self.port.routes
             found = routes.seen.get(head.host) or routes.find(head.host)
         except Refused as refused:

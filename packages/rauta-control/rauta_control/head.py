@@ -142,13 +142,8 @@ class RequestHead:
         except HttpParserUpgrade:
             if self.method == b"CONNECT":
                 raise Refused(Reason.CONNECT_REFUSED) from None
-        except HttpParserInvalidMethodError as error:
-            raise Refused(Reason.METHOD_UNKNOWN, str(error)) from None
-        except HttpParserInvalidURLError as error:
-            raise Refused(Reason.BAD_REQUEST_LINE, str(error)) from None
         except HttpParserError as error:
-            other = str(error) in _OTHER_PROTOCOL
-            raise Refused(Reason.METHOD_UNKNOWN if other else Reason.BAD_FIELD, str(error)) from None
+            raise _syntax(error) from None
         if path is None:
             path, query = self._origin_form(target)
             target = path + query
@@ -334,6 +329,15 @@ def _is_too_large(head: bytes, limits: Limits) -> bool:
     if len(head) > limits.max_head_bytes:
         return True
     return any(len(line) > limits.max_field_bytes for line in head.split(b"\r\n")[1:])
+
+
+def _syntax(error: HttpParserError) -> Refused:
+    """Say what httptools did not like."""
+    text = str(error)
+    if isinstance(error, HttpParserInvalidURLError):
+        return Refused(Reason.BAD_REQUEST_LINE, text)
+    method = isinstance(error, HttpParserInvalidMethodError) or text in _OTHER_PROTOCOL
+    return Refused(Reason.METHOD_UNKNOWN if method else Reason.BAD_FIELD, text)
 
 
 def _traced_content() -> Refused:

@@ -51,10 +51,14 @@ class Shapes:
         self._newest = NONE
         self._due = 0.0
 
-    def another(self, head: bytes, now: float) -> Shape:
-        """Return what to try next, now that `head`, a plain one, was not of the shape tried. `now`: in seconds."""
+    def another(self, data: bytes, end: int, now: float) -> Shape:
+        """Return what to try next: a plain head was not of the shape tried. Its blank line is at `end` of `data`.
+
+        `now`: in seconds.
+        """
         if now >= self._due:
             self._due = now + INTERVAL
+            head = data[: end + 4]
             made = self._make(head)
             if made.match(head):  # not all have one: a name in an unusual place, say
                 self._newest = made

@@ -145,7 +145,7 @@ class Upstream(BackendState):
                 head = worker.response_head
                 try:
                     if head.read(data, end, no_body=downstream.method == b"HEAD", shape=endpoint.shape):
-                        endpoint.shape = worker.response_shapes.another(data[: end + 4], worker.now)
+                        endpoint.shape = worker.response_shapes.another(data, end, worker.now)
                 except Refused as refused:
                     self.failed(downstream, refused.reason)
                     return

@@ -20,7 +20,7 @@ from time import gmtime, monotonic, monotonic_ns, strftime, time
 
 import uvloop
 
-from rauta_control import accesslog, filelimit, shape
+from rauta_control import accesslog, filelimit
 from rauta_control.acceptor import Acceptor
 from rauta_control.channel import attach, detach, worker_end
 from rauta_control.cluster import Endpoint
@@ -38,7 +38,7 @@ from rauta_control.proxied import Proxied
 from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.recorder import Recorder
 from rauta_control.response import ResponseHead
-from rauta_control.shape import Shapes
+from rauta_control.shape import Shapes, of_request, of_response
 from rauta_control.sharedmem import EndpointWord, Vital
 from rauta_control.splice import Allowance
 from rauta_control.sweep import Sweep
@@ -79,8 +79,8 @@ class Worker:
         self.secure_head = RequestHead(self.limits, scheme=b"https")
         self.contexts = Contexts(loop)
         self.response_head = ResponseHead()
-        self.request_shapes = Shapes(shape.of_request)
-        self.response_shapes = Shapes(shape.of_response)
+        self.request_shapes = Shapes(of_request)
+        self.response_shapes = Shapes(of_response)
         self.sweep = Sweep()
         self.wheel = Wheel(loop.time, loop.call_at)
         self.draining = False
