@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import os
 import random
 import socket
@@ -13,10 +12,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from rauta_control.chunksplice import WARY, ChunkSplice
-from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, chunk
-from rauta_control.sidepipe import SidePipe
-from rauta_control.splice import PIPE, RETRY, Allowance
+from rauta_control.chunksplice import ChunkSplice
+from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, ChunkOverheadError, chunk
+from rauta_control.splice import Allowance
 from rauta_control.spliceharness_test import Body, Wires, wired
 
 LARGE = chunk(os.urandom(100_003))
@@ -81,24 +79,22 @@ def test_chunks_of_all_sizes_arrive_as_they_are(seed: int) -> None:
     chunked(test)
 
 
-def test_a_line_waits_for_its_end_wherever_it_is_cut() -> None:
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_line_whose_end_has_not_come_is_read_instead(cut: int) -> None:
     line, payload = b"\r\nABCDE\r\n", bytes(0xABCDE)
+    goes = {1: 0, 9: 9}.get(cut, 2)  # the end of the chunk before
 
     async def test(wires: Wires, reader: Reader) -> None:
         assert wires.begin(FIRST)
-        assert await wires.take(len(FIRST)) == FIRST
         before = REST[:-2]
-        for cut in range(1, len(line)):
-            goes = 2 if cut >= 2 else 0  # the end of the chunk before
-            (_, taken) = await asyncio.gather(wires.send(before + line[:cut]), wires.take(len(before) + goes))
-            assert taken == before + line[:goes]
-            await wires.send(line[cut:])
-            assert await wires.take(len(line) - goes) == line[goes:]
-            before = payload
-        rest = payload + b"\r\n" + LAST_CHUNK
-        (_, taken) = await asyncio.gather(wires.send(rest), wires.take(len(rest)))
-        assert taken == rest
-        assert sum(reader.read) == len(LAST_CHUNK)
+        (_, taken) = await asyncio.gather(wires.send(before + line[:cut]), wires.take(len(FIRST + before) + goes))
+        assert taken == FIRST + before + line[:goes]
+        if cut != 2:  # nothing is left to be read
+            assert await wires.body.over == "given back"
+        rest = line[cut:] + payload + b"\r\n" + LAST_CHUNK
+        (_, taken) = await asyncio.gather(wires.send(rest), wires.take(len(line) - goes + len(payload) + 7))
+        assert taken == line[goes:] + payload + b"\r\n" + LAST_CHUNK
+        assert reader.decoder.done
 
     chunked(test)
 
@@ -162,26 +158,18 @@ def test_nothing_goes_on_that_is_malformed(bad: bytes) -> None:
     chunked(test)
 
 
-def test_small_chunks_are_read_instead() -> None:
-    small = SMALL * 10_000 + LAST_CHUNK
+def test_small_chunks_are_moved_like_others() -> None:
+    small = SMALL * 10_000
 
     async def test(wires: Wires, reader: Reader) -> None:
-        await pass_on(wires, REST + LARGE * 20 + small)
-        assert len(small) - 200 * len(SMALL) < sum(reader.read) <= len(small)
-        assert not reader.decoder.coarse
+        await pass_on(wires, REST + LARGE * 20 + small + LAST_CHUNK)
+        assert sum(reader.read) == len(LAST_CHUNK)
 
     chunked(test)
 
 
-def test_who_takes_nothing_holds_it_up_and_little_waits_for_him_up_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_takes_nothing_holds_it_up() -> None:
     wire = REST + LARGE * 100 + chunk(bytes(64)) * 20_000 + LAST_CHUNK
-    real = os.splice
-    wanted: list[int] = []
-
-    def count(source: int, sink: int, size: int, *places: None, flags: int = os.SPLICE_F_NONBLOCK) -> int:
-        if stat.S_ISSOCK(os.fstat(source).st_mode):
-            wanted.append(size)
-        return real(source, sink, size, flags=flags)
 
     async def test(wires: Wires, reader: Reader) -> None:
         wires.taker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
@@ -189,81 +177,60 @@ def test_who_takes_nothing_holds_it_up_and_little_waits_for_him_up_here(monkeypa
         sending = asyncio.ensure_future(wires.send(wire))
         while "held up" not in wires.body.said:
             await asyncio.sleep(0.001)
-        assert wanted.pop(0) == PIPE
-        before = len(wanted)
         assert await wires.take(len(FIRST + wire)) == FIRST + wire
         await sending
         assert reader.decoder.done
         assert wires.body.said[-1] == "flows"
-        assert wanted[before] == WARY  # the next one
-        assert WARY == 256_000  # bytes that a transport reads at most
 
-    monkeypatch.setattr(os, "splice", count)
     chunked(test)
 
 
-@pytest.mark.parametrize(
-    ("number", "again"), [(errno.EINVAL, False), (errno.ENOSYS, False), (errno.EPERM, False), (errno.ENOMEM, True)]
-)
-def test_a_kernel_or_sandbox_without_tee_is_asked_once(
-    monkeypatch: pytest.MonkeyPatch, number: int, again: bool
+@pytest.mark.parametrize("nth", [1, 2, 5])
+def test_what_was_looked_at_is_not_read_again_where_it_cannot_be_moved(
+    monkeypatch: pytest.MonkeyPatch, nth: int
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(number, "not here")
-
-    async def test(wires: Wires, reader: Reader) -> None:
-        await pass_on(wires, REST + LARGE * 80 + LAST_CHUNK)
-        assert sum(reader.read) > 60 * len(LARGE)
-        assert wires.allowance.looks is again
-        assert wires.allowance.since == 0  # others may go on
-        assert wires.splice.begin(b"", 0.0) is again
-
-    monkeypatch.setattr(SidePipe, "share", refuse)
-    chunked(test)
-
-
-def test_a_look_that_fails_ends_it_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.splice
     calls: list[int] = []
-    real = os.read
 
-    def refuse(descriptor: int, size: int) -> bytes:
-        if size <= 12:
+    def refuse(source: int, sink: int, size: int, *, flags: int) -> int:
+        if stat.S_ISSOCK(os.fstat(source).st_mode):
             calls.append(size)
-            if len(calls) == 10:
-                raise OSError(errno.EIO, "broken")
-        return real(descriptor, size)
+            if len(calls) >= nth:
+                raise OSError(errno.EINVAL, "not here")
+        return real(source, sink, min(size, 70_000), flags=flags)
 
     async def test(wires: Wires, reader: Reader) -> None:
-        await pass_on(wires, REST + LARGE * 80 + LAST_CHUNK)
-        assert sum(reader.read) > 60 * len(LARGE)
+        wire = REST + SMALL * 100_000 + LAST_CHUNK
+        await pass_on(wires, wire)
+        assert wires.body.moved + sum(reader.read) == len(wire)
+        assert not wires.splice.begin(b"", 1e9)
 
-    monkeypatch.setattr(os, "read", refuse)
+    monkeypatch.setattr(os, "splice", refuse)
     chunked(test)
 
 
-def test_what_has_failed_another_one_is_not_used() -> None:
+def test_what_was_looked_at_comes_whole_although_the_pipe_has_less_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.splice
+
+    def some(source: int, sink: int, size: int, *, flags: int) -> int:
+        return real(source, sink, min(size, 70_000), flags=flags)
+
     async def test(wires: Wires, reader: Reader) -> None:
+        await pass_on(wires, REST + LARGE * 20 + SMALL * 10_000 + LAST_CHUNK)
+        assert sum(reader.read) == len(LAST_CHUNK)
+
+    monkeypatch.setattr(os, "splice", some)
+    chunked(test)
+
+
+def test_chunks_that_cost_too_much_are_for_the_reader_to_refuse() -> None:
+    async def test(wires: Wires, reader: Reader) -> None:
+        reader.decoder = wires.splice._decoder = ChunkedDecoder(overhead=1_024)  # type: ignore[attr-defined]
+        assert reader.decoder.relay(FIRST) == FIRST
         assert wires.begin(FIRST)
-        assert await wires.take(len(FIRST)) == FIRST
-        wires.allowance.close_side(OSError(errno.EIO, "broken"))
-        wire = REST + LARGE * 80 + LAST_CHUNK
-        (_, taken) = await asyncio.gather(wires.send(wire), wires.take(len(wire)))
-        assert taken == wire
-        assert reader.decoder.done
-
-    chunked(test)
-
-
-def test_without_a_second_pipe_there_is_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> int:
-        raise PermissionError(errno.EPERM, "too many pages")
-
-    async def test(wires: Wires, reader: Reader) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(fcntl, "fcntl", refuse)
-            assert not wires.begin()
-        assert not wires.splice.begin(b"", RETRY / 2)
-        assert wires.splice.begin(b"", RETRY)
+        (_, taken) = await asyncio.gather(wires.send(REST + chunk(b"x") * 100_000), wires.take(len(FIRST + REST)))
+        assert taken == FIRST + REST
+        assert isinstance(await reader.refused, ChunkOverheadError)
 
     chunked(test)
 
@@ -308,7 +275,6 @@ def test_where_none_is_allowed_nothing_is_opened() -> None:
     async def test(wires: Wires, reader: Reader) -> None:
         wires.allowance.open = wires.allowance.most
         assert not wires.begin(FIRST)
-        assert wires.allowance.side is None
         wires.allowance.open = 0
 
     chunked(test)

@@ -12,23 +12,16 @@ the second unless they were asked for, and takes nothing that is not RFC 9112 7.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TypeAlias
-
-Skip: TypeAlias = Callable[[int], int]
-Read: TypeAlias = Callable[[int], bytes]
 
 MAX_LINE = 4_096  # bytes of one chunk-size or trailer line, its CRLF included
 MAX_OVERHEAD = 16_384  # bytes of trailers, and of size lines beyond what their payload makes plausible (Go's limit)
 FREE_LINE = 16  # bytes of a size line that do not count as overhead, besides two for each byte of payload (Go's too)
 CHUNK_COST = 10  # bytes, of each chunk of a client; its least framing, five bytes, and its payload pay for it
 UNLIMITED = 1 << 62
-MAX_PLAIN_LINE = 12  # bytes, with the end of the chunk before it
 LAST_CHUNK = b"0\r\n\r\n"
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _PLAIN_SIZE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,7})\r\n")  # no reader overflows at 4 GiB
-_PLAIN_LINE = re.compile(b"\r\n" + _PLAIN_SIZE.pattern)
 _TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[\t\x20-\x7e\x80-\xff]*+\r\n")
 _FRAMING_FIELDS = frozenset((b"content-length", b"transfer-encoding"))
 # RFC 9110 6.5.1: what says how a message is framed, routed, processed, or who sent it, is too late in a trailer; and
@@ -64,7 +57,7 @@ class ChunkOverheadError(BadChunkError):
 class ChunkedDecoder:
     """Reads one chunked body, incrementally: `feed` for its payload, or `relay` for bytes to send on, not both.
 
-    What goes on as it came need not come here: `pass_over` payload, or `walk` from line to line.
+    What goes on as it came need not come here: `pass_over` payload, or `follow` plain chunks.
 
     `overhead` bounds, in bytes, what lines beyond their plausible length and chunks of less than five bytes
     add up to; by default only the lines. Trailers are dropped unless `keep_trailers` was called.
@@ -82,7 +75,6 @@ class ChunkedDecoder:
         "_plain",
         "_small",
         "_trailers",
-        "coarse",
         "rest",
     )
 
@@ -96,7 +88,6 @@ class ChunkedDecoder:
         self._line = b""  # an unfinished line
         self._overhead = 0
         self._plain = True  # everything relayed so far went on as it came
-        self.coarse = True  # no walk has ended at what is for `relay`, or at too many small chunks
         self.rest = b""
 
     def keep_trailers(self) -> None:
@@ -159,7 +150,7 @@ class ChunkedDecoder:
         if self._line:
             data = self._line + data
             self._line = b""
-        at = self._follow(data)
+        at = self.follow(data, len(data))
         if at == len(data):
             return data
         if _UNFINISHED[self._next].fullmatch(data, at):
@@ -186,76 +177,19 @@ class ChunkedDecoder:
 
     def pass_over(self, size: int) -> None:
         """So many bytes of payload, at most `ahead`, go on."""
-        self._passed(self._left - size, size, 0)
+        self._small -= size
+        self._left -= size
+        if not self._left:
+            self._next = _DATA_END
 
-    def walk(self, size: int, looks: int, skip: Skip, read: Read) -> tuple[int, int]:
-        """Follow `size` bytes that are elsewhere: return how many go on, being plain, and how many looks are left.
+    def follow(self, data: bytes | bytearray, end: int, most: int = UNLIMITED) -> int:
+        """Return where the plain chunks of `data` end: at its `end`, or at a line that is unfinished or not plain.
 
-        `skip` passes over so many of them at most, and returns how many; `read` returns so many of them at most. Behind
-        what goes on is the beginning of a line, to be walked again with what follows it; or, if this is not `coarse`
-        any more, what only `relay` can judge: it took more than `looks` lines to get here, or what comes is not plain.
-
-        Costs 0.1 s a GiB in chunks of 16 KiB, nearly all of it system calls.
+        Or behind the `most`th line. Nothing was followed if this raises ChunkOverheadError.
         """
-        left, rest, paid, same = self.ahead, size, 0, 0
-        line = last = b""
-        length = 0
-        try:
-            while rest:
-                if left:
-                    passed = skip(left if left < rest else rest)  # noqa: FURB136 - min() takes three times as long
-                    left -= passed
-                    rest -= passed
-                    if left or not rest:
-                        continue
-                    if last and looks:  # nearly always the next chunk is as long as the last one
-                        looks -= 1
-                        line = read(len(last))
-                        rest -= len(line)
-                        if line == last:
-                            same += 1
-                            left, line = length, b""
-                            continue
-                if not looks:
-                    self.coarse = False
-                    break
-                looks -= 1
-                plain = size - rest - len(line)
-                self._passed(left, plain - paid, same)
-                paid, same = plain, 0
-                if rest:
-                    new = read(MAX_PLAIN_LINE - len(line))
-                    rest -= len(new)
-                    line += new
-                known = _PLAIN_LINE.match(line)
-                if known:
-                    last, length = known[0], int(known[1], 16)
-                line = line[self._follow(line) :]
-                paid, left = size - rest - len(line), self.ahead
-                if line and not _UNFINISHED[self._next].fullmatch(line):
-                    self.coarse = False
-                    break
-        except (ChunkOverheadError, OSError):  # the latter: it cannot be walked over
-            self.coarse = False
-        plain = size - rest - len(line)
-        self._passed(left, plain - paid, same)
-        return plain, looks
-
-    def _passed(self, left: int, paid: int, chunks: int) -> None:
-        """As many bytes went on as are `paid`, with the lines of so many `chunks`; `left` are to come of the last."""
-        self._small += CHUNK_COST * chunks - paid
-        if self._next == _DATA:
-            self._left = left
-            self._next = _DATA if left else _DATA_END
-
-    def _follow(self, data: bytes) -> int:
-        """Return where the plain chunks of `data` end: at its end, or at a line that is unfinished or not plain.
-
-        Nothing was followed if this raises ChunkOverheadError.
-        """
-        at, end, chunks = 0, len(data), 0
+        at, chunks = 0, 0
         expected, left = self._next, self._left
-        while True:
+        while chunks < most:
             if expected == _DATA:
                 at += left
                 if at > end:
@@ -265,11 +199,11 @@ class ChunkedDecoder:
                 left = 0
                 expected = _DATA_END
             if expected == _DATA_END:
-                if data[at : at + 2] != b"\r\n":
+                if not data.startswith(b"\r\n", at, end):
                     break
                 at += 2
                 expected = _SIZE_LINE
-            size = _PLAIN_SIZE.match(data, at)
+            size = _PLAIN_SIZE.match(data, at, end)
             if size is None:
                 break
             chunks += 1

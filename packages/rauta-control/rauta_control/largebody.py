@@ -1,7 +1,7 @@
 """Which bodies are spliced (splice.py, chunksplice.py), both ways, and what is kept in step meanwhile.
 
 Without TLS, and if nobody else (a mirror, another attempt) may want its bytes: the rest of a body of known length, once
-that is LEAST or more; and of a chunked one of which as much has passed, while large chunks come fast. Counters,
+that is LEAST or more; and of a chunked one of which as much has passed, while it comes fast. Counters,
 `blocked` and deadlines of the two connections stay what `data_received`, `pause_writing` and `resume_writing` make of
 them for other bodies, so that whoever looks at them sees no difference.
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 LEAST = 1 << 20  # bytes still to come: setting up costs some 60 us, as much as moving 300 KiB gains
 READ = 1 << 15  # bytes that one read of a chunked body must have brought: it does not come event by event
-AHEAD = 4_096  # bytes of a chunk that must be to come: chunks are not small
 
 
 def download(upstream: Upstream, downstream: Downstream, data: bytes) -> bool:
@@ -57,7 +56,7 @@ def _worth(left: int, decoder: ChunkedDecoder | None, passed: int) -> bool:
     """Whether a body is large enough, of which `left` bytes are to come if it has no `decoder`."""
     if decoder is None:
         return left >= LEAST
-    return passed >= LEAST and decoder.coarse and decoder.ahead >= AHEAD
+    return passed >= LEAST and decoder.ahead > 0
 
 
 def _start(upstream: Upstream, ends: Download | Upload, decoder: ChunkedDecoder | None, first: bytes) -> bool:

@@ -5,8 +5,8 @@ to write, and duplicates of their descriptors are polled (uvloop lets nobody pol
 otherwise than at the last byte is given back: what is in the pipe is written, reading goes on, and the transports find
 for themselves that a peer is gone.
 
-Either nothing in the pipe may go and we wait for bytes, or something may and we wait for room. So no more than PIPE
-waits in it. What may go is, of a run of known length, all of it; see chunksplice.py for others.
+Either the pipe is empty and we wait for bytes, or it is not and we wait for room. So no more than PIPE waits in it.
+What may come is, of a run of known length, all of it; see chunksplice.py for others.
 """
 
 from __future__ import annotations
@@ -15,17 +15,15 @@ import asyncio
 import errno
 import fcntl
 import os
-from typing import Protocol, cast
-
-from rauta_control import sidepipe
-from rauta_control.sidepipe import SidePipe
+from contextlib import suppress
+from typing import Protocol
 
 PIPE = 1 << 20  # bytes: what /proc/sys/fs/pipe-max-size lets anybody have. With 64 KiB nothing is gained.
 MAX_FIRST = 1 << 18  # bytes that were read before and go through the pipe, too: in pages, they fit into a quarter of it
 MAX_SPLICES = 16  # at a time in a worker: as a user's pipes may have 64 MiB in all
 DESCRIPTORS = 4  # of each; all have at most one of SHARE of what the worker may have
 SHARE = 128
-ROUNDS = 2  # of at most PIPE, some 0.2 ms each (0.6 if looked into), before other connections have their turn
+ROUNDS = 2  # of at most PIPE, some 0.2 ms each (0.4 if looked at), before other connections have their turn
 RETRY = 1.0  # seconds until a pipe is asked for again where there was none
 
 _FLAGS = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
@@ -35,29 +33,14 @@ UNSUPPORTED = frozenset((errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSU
 class Allowance:
     """How many splices a worker has `open`, how many at `most`, and from when on, by its clock, it may have more."""
 
-    __slots__ = ("descriptors", "looks", "most", "open", "side", "since")
+    __slots__ = ("descriptors", "most", "open", "seen", "since")
 
     def __init__(self, descriptors: int) -> None:
         self.most = min(MAX_SPLICES, descriptors // (SHARE * DESCRIPTORS))
-        # to be had in readiness, of all those `descriptors`; one side pipe is for all, as it is empty between looks
-        self.descriptors = self.most * DESCRIPTORS + sidepipe.DESCRIPTORS if self.most else 0
+        self.descriptors = self.most * DESCRIPTORS  # to be had in readiness, of all those `descriptors`
         self.open = 0
         self.since = 0.0
-        self.side: SidePipe | None = None  # to look into a pipe by
-        self.looks = True  # nobody has found yet that this does not work
-
-    def open_side(self) -> None:
-        """Have one; OSError."""
-        if self.side is None:
-            self.side = SidePipe(PIPE)
-
-    def close_side(self, error: OSError | None = None) -> None:
-        """Have none; it may have raised `error`."""
-        if error is not None and error.errno in UNSUPPORTED:
-            self.looks = False
-        if self.side is not None:
-            self.side.close()
-            self.side = None
+        self.seen = bytearray(PIPE)  # by whoever has just looked at what is to come
 
 
 def plain(transport: asyncio.Transport) -> bool:
@@ -92,6 +75,16 @@ class Ends(Protocol):
         """It is closed without a last byte: read from the source as usual, unless the sink is full again."""
 
 
+def read(descriptor: int, size: int) -> bytes:
+    """Return the next `size` bytes, which are there; less if it broke meanwhile."""
+    pieces = []
+    with suppress(OSError):
+        while size and (piece := os.read(descriptor, size)):
+            pieces.append(piece)
+            size -= len(piece)
+    return b"".join(pieces)
+
+
 class Splice:
     """One run of bytes, of known length, on its way from one of its `ends` to the other.
 
@@ -99,7 +92,7 @@ class Splice:
     come before, or from within, the `connection_lost` of either.
     """
 
-    __slots__ = ("_allowance", "_descriptors", "_ends", "_held", "_loop", "_piped", "_polled")
+    __slots__ = ("_allowance", "_descriptors", "_ends", "_loop", "_piped", "_polled")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, allowance: Allowance, ends: Ends) -> None:
         self._loop = loop
@@ -107,8 +100,7 @@ class Splice:
         self._ends = ends
         self._descriptors: tuple[int, ...] = ()  # of the source, of the pipe to write and to read, of the sink
         self._polled = -1  # one of them
-        self._piped = 0  # bytes in the pipe that may go
-        self._held = 0  # bytes behind them that may not, or not yet
+        self._piped = 0  # bytes in the pipe
 
     # -- what others call
 
@@ -119,7 +111,6 @@ class Splice:
             return False
         opened: list[int] = []
         try:
-            self._prepare()
             out, into = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             opened += (into, out)
             fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, PIPE)
@@ -147,17 +138,18 @@ class Splice:
 
     # -- hooks: whatever comes may go, until so many have come
 
-    def _prepare(self) -> None:
-        """Have what it takes besides a pipe; OSError."""
-
     def _wanted(self) -> int:
-        """Return how many bytes may come now, at most."""
+        """Return how many bytes may come now, at most; 0: none, what comes is not for us. OSError."""
         return min(self._ends.left(), PIPE)
 
     def _came(self, size: int) -> None:
-        """So many have come into the pipe: say which of what is in it may go."""
+        """So many have come into the pipe."""
         self._piped = size
         self._ends.came(size)
+
+    def _take_out(self) -> bytes:
+        """Return what has come and did not go."""
+        return read(self._descriptors[2], self._piped)
 
     def _over(self) -> bool:
         """End this if nothing follows what has gone."""
@@ -188,10 +180,11 @@ class Splice:
         self._loop.call_soon(self._move)
 
     def _fill(self) -> bool:
-        """Have bytes come into the pipe, in which nothing may go. False: there are none for now, or for good."""
+        """Have bytes come into the pipe, which is empty. False: there are none for now, or for good."""
         source, into, _, _ = self._descriptors
         try:
-            size = os.splice(source, into, self._wanted(), flags=_FLAGS)
+            wanted = self._wanted()
+            size = os.splice(source, into, wanted, flags=_FLAGS) if wanted else 0
         except BlockingIOError:
             self._poll(source)
             return False
@@ -207,7 +200,7 @@ class Splice:
         return True
 
     def _empty(self) -> bool:
-        """Have what may go go out. False: there is no room for all of it for now, or for good."""
+        """Have what is in the pipe go out. False: there is no room for all of it for now, or for good."""
         _, _, out, sink = self._descriptors
         size = 0
         try:
@@ -228,26 +221,16 @@ class Splice:
         return True
 
     def _give_back(self, error: OSError | None = None) -> None:
-        """Leave what is in the pipe and what is to come to the transports, and what is held to who reads the source."""
+        """Leave what is in the pipe, and what is to come, to the transports."""
         if error is not None and error.errno in UNSUPPORTED:
             self._allowance.since = float("inf")
         ends = self._ends
-        data, held = self._take_out(self._piped), self._take_out(self._held)
+        data = self._take_out()
         ends.flows()
         self.close()
         if data:
             ends.sink.write(data)
         ends.resume()
-        if held:
-            cast(asyncio.Protocol, ends.source.get_protocol()).data_received(held)
-
-    def _take_out(self, size: int) -> bytes:
-        """Return the next `size` bytes of the pipe."""
-        pieces = []
-        while size:
-            pieces.append(os.read(self._descriptors[2], size))
-            size -= len(pieces[-1])
-        return b"".join(pieces)
 
     def _poll(self, descriptor: int) -> None:
         """Poll this one from now on, or none (-1)."""

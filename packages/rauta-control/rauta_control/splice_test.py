@@ -150,4 +150,4 @@ def test_only_plain_connections_with_nothing_left_to_write_will_do() -> None:
 @pytest.mark.parametrize(("descriptors", "most"), [(256, 0), (1024, 2), (1 << 20, MAX_SPLICES)])
 def test_few_descriptors_are_for_connections(descriptors: int, most: int) -> None:
     allowance = Allowance(descriptors)
-    assert (allowance.most, allowance.descriptors) == (most, 4 * most + 3 if most else 0)
+    assert (allowance.most, allowance.descriptors) == (most, 4 * most)

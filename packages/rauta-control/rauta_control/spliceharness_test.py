@@ -124,7 +124,6 @@ def wired(test: Callable[[Wires], Awaitable[None]], make: Make = Splice) -> None
             async with asyncio.timeout(30):
                 await test(wires)
             wires.splice.close()
-            wires.allowance.close_side()
             assert wires.allowance.open == 0
             assert len(os.listdir("/proc/self/fd")) <= before
         finally:
