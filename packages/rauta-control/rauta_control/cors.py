@@ -66,12 +66,13 @@ class Sharing:
     def preflight(self, fields: bytes, origin: bytes) -> bytes:
         """Return the field lines for a preflight of `origin`, which is allowed, with these field lines.
 
-        `*` is answered with what was asked for: with credentials it would mean nothing, and never `Authorization`.
+        `*` is answered with what was asked for: with credentials it would mean nothing, and never `Authorization`. Who
+        asks for no fields is told of none (HTTPCORSFilter.allowHeaders).
         """
         asked = _ASKED_METHOD.search(fields)
         methods = (asked[1] if asked else b"") if self._methods == b"*" else self._methods
         wanted = _ASKED_FIELDS.search(fields)
-        names = (wanted[1].rstrip(b" \t") if wanted else b"") if self._fields == b"*" else self._fields
+        names = b"" if wanted is None else wanted[1].rstrip(b" \t") if self._fields == b"*" else self._fields
         return b"%b%b%b%b" % (
             self.granted(origin),
             _line(b"Access-Control-Allow-Methods", methods),

@@ -126,9 +126,10 @@ def test_stars_are_answered_with_what_was_asked(credentials: bool) -> None:
     assert answer.get("allow-credentials") == ("true" if credentials else None)
 
 
-def test_what_was_not_asked_is_not_answered() -> None:
+@pytest.mark.parametrize("headers", ["*", "x-1"])
+def test_what_was_not_asked_is_not_answered(headers: str) -> None:
     lines = fields("https://a", Access_Control_Request_Method="POST")
-    assert said(Sharing(ALL).preflight(lines, b"https://a")) == {
+    assert said(Sharing(Cors(("*",), ("*",), (headers,))).preflight(lines, b"https://a")) == {
         "allow-origin": "https://a",
         "allow-methods": "POST",
         "max-age": "5",

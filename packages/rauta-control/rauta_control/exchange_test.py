@@ -14,7 +14,10 @@ from rauta_control.action import Cors, Filters, HeaderEdit, PathEdit, Redirect, 
 from rauta_control.fakewire_test import OK, MakeWire, Wire, cluster, get, post, reason, status
 
 CORS = Cors(("https://a.example",), ("PUT",), ("x-one",), ("x-two",), True, 60)
-PREFLIGHT = b"OPTIONS /x HTTP/1.1\r\nHost: h\r\nOrigin: %b\r\nAccess-Control-Request-Method: PUT\r\n\r\n"
+PREFLIGHT = (
+    b"OPTIONS /x HTTP/1.1\r\nHost: h\r\nOrigin: %b\r\nAccess-Control-Request-Method: PUT\r\n"
+    b"Access-Control-Request-Headers: x-one\r\n\r\n"
+)
 
 Make: TypeAlias = Callable[..., Wire]
 

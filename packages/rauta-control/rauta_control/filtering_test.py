@@ -53,6 +53,14 @@ spec:
     backendRefs:
     - {name: v1, port: 8080}
   - matches:
+    - path: {type: PathPrefix, value: /put}
+      method: PUT
+    filters:
+    - type: CORS
+      cors: {allowOrigins: ["https://a.example.com"], allowMethods: [PUT]}
+    backendRefs:
+    - {name: v1, port: 8080}
+  - matches:
     - path: {type: PathPrefix, value: /go}
     filters:
     - type: RequestRedirect
@@ -170,6 +178,25 @@ def test_answers_of_the_route_itself(site: tuple[Proxy, Echo, Echo]) -> None:
         head = client.head()
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"\r\nAccess-Control-Allow-Methods: PATCH\r\n" in head
+    assert len(first.heads) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        (b"Origin: https://a.example.com\r\nAccess-Control-Request-Method: PUT\r\n", 200),
+        (b"Origin: https://b.example.com\r\nAccess-Control-Request-Method: PUT\r\n", 403),
+        (b"Origin: https://a.example.com\r\nAccess-Control-Request-Method: DELETE\r\n", 404),
+        (b"Origin: https://a.example.com\r\n", 404),
+        (b"Access-Control-Request-Method: PUT\r\n", 404),
+    ],
+)
+def test_a_preflight_goes_where_its_request_would(site: tuple[Proxy, Echo, Echo], fields: bytes, status: int) -> None:
+    proxy, first, _ = site
+    before = len(first.heads)
+    with proxy.client() as client:
+        client.send(b"OPTIONS /put/x HTTP/1.1\r\nHost: h\r\n%b\r\n" % fields)
+        assert client.head().startswith(b"HTTP/1.1 %d " % status)
     assert len(first.heads) == before
 
 

@@ -32,6 +32,7 @@ from rauta_control.world import Key, age, find
 
 SHADOWED = f"{DOMAIN}/RulesShadowed"
 IGNORED = f"{DOMAIN}/FieldsIgnored"
+_ORIGIN = ir.Predicate("origin", ".*", regex=True)  # there is one, whatever it is
 LISTED = 5  # names in a message before "and N more"
 
 
@@ -73,7 +74,7 @@ def rules(q: Graph, key: Key) -> tuple[ir.Rule, ...]:
         _rule(key, created, spot, planned, match, made.upgrades)
         for spot in q.get(_spots, key)
         for planned in made.rules
-        for match in planned.matches
+        for match in (*planned.matches, *_preflights(planned))
     )
 
 
@@ -168,6 +169,25 @@ def _rule(key: Key, created: int, spot: _Spot, planned: Planned, match: Match, u
         section=planned.name,
         upgrades=upgrades,
     )
+
+
+def _preflights(planned: Planned) -> Iterator[Match]:
+    """What matches the preflights of requests with CORS whose method is matched: browsers ask by OPTIONS, naming it.
+
+    Without that they would find no rule, or one whose backend gets them, which must not be (GEP-1767).
+    """
+    if planned.filters is None or planned.filters.cors is None:
+        return
+    for match in planned.matches:
+        if match.method not in ("", "OPTIONS"):
+            asked = ir.Predicate("access-control-request-method", match.method)
+            headers = {_ORIGIN.name: _ORIGIN, **{each.name: each for each in match.headers}, asked.name: asked}
+            yield msgspec.structs.replace(
+                match,
+                label=f"{match.label}/preflight",
+                method="OPTIONS",
+                headers=tuple(headers[name] for name in sorted(headers)),
+            )
 
 
 class _Shadow(NamedTuple):
