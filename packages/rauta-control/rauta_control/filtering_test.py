@@ -80,6 +80,15 @@ spec:
       - type: RequestHeaderModifier
         requestHeaderModifier:
           set: [{name: X-Share, value: "2"}]
+  - matches:
+    - path: {type: PathPrefix, value: /moved}
+    backendRefs:
+    - name: v1
+      port: 8080
+      filters:
+      - type: RequestRedirect
+        requestRedirect: {hostname: new.example, path: {type: ReplacePrefixMatch, replacePrefixMatch: /there}}
+    - {name: v2, port: 8080, weight: 0}
 """
 SERVICE = """
 ---
@@ -171,6 +180,8 @@ def test_answers_of_the_route_itself(site: tuple[Proxy, Echo, Echo]) -> None:
     with proxy.client() as client:
         client.send(b"GET /go/x?y HTTP/1.1\r\nHost: old.example:8080\r\n\r\n")
         assert b"\r\nLocation: https://old.example/there?y\r\n" in client.head()
+        client.send(b"GET /moved/x?y HTTP/1.1\r\nHost: old.example\r\n\r\n")
+        assert b"\r\nLocation: http://new.example/there/x?y\r\n" in client.head()
         client.send(
             b"OPTIONS /all HTTP/1.1\r\nHost: h\r\nOrigin: https://a.b.example.com\r\n"
             b"Access-Control-Request-Method: PATCH\r\n\r\n"

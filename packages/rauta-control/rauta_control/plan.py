@@ -53,12 +53,16 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """One rule. `redirect` waits for its listener (filters.redirected). `invalid`: nothing is served as asked."""
+    """One rule. `redirect`, and for each share `redirects`, wait for their listener (filters.redirected).
+
+    `invalid`: nothing is served as asked.
+    """
 
     index: int
     name: str
     matches: tuple[Match, ...]
     shares: tuple[ir.ClusterWeight, ...]
+    redirects: tuple[HTTPRequestRedirectFilter | None, ...]
     filters: Filters | None = None
     redirect: HTTPRequestRedirectFilter | None = None
     request_timeout: int = UNSET
@@ -134,10 +138,10 @@ def _rule(q: Graph, key: Key, index: int, rule: HTTPRouteRule, notes: list[Note]
     given = compiled(q, key, rule.filters, f"{path}.filters", prefixed=_prefixed(rule))
     notes += given.notes
     backends += given.mirrored
-    shares, faults = _shares(q, key, rule, path, notes, backends)
+    shares, redirects, faults = _shares(q, key, rule, path, notes, backends)
     dropped += [given.fault] if given.unable else faults
     if given.fault:
-        shares = [ir.ClusterWeight("", fault=given.fault)]
+        shares, redirects = [ir.ClusterWeight("", fault=given.fault)], [None]
     elif not any(each.weight for each in shares) and given.redirect is None:
         text = "its weights are all 0" if shares else "it has no backendRefs"
         notes.append(Note(28, path, f"{text}: requests are answered with 500"))
@@ -148,6 +152,7 @@ def _rule(q: Graph, key: Key, index: int, rule: HTTPRouteRule, notes: list[Note]
         rule.name or "",
         matches,
         tuple(shares),
+        tuple(redirects),
         given.filters,
         given.redirect,
         _limit(timeouts.request) if timeouts and Ability.REQUEST_TIMEOUT in able else UNSET,
@@ -262,9 +267,10 @@ def _query(given: Iterable[HTTPQueryParamMatch]) -> tuple[ir.Predicate, ...]:
 
 def _shares(
     q: Graph, key: Key, rule: HTTPRouteRule, path: str, notes: list[Note], backends: list[Backend]
-) -> tuple[list[ir.ClusterWeight], list[str]]:
-    """The shares of a rule, and what of them is not supported (a dangling reference is another matter)."""
+) -> tuple[list[ir.ClusterWeight], list[HTTPRequestRedirectFilter | None], list[str]]:
+    """The shares of a rule, their redirects, and what is not supported (a dangling reference is another matter)."""
     shares: list[ir.ClusterWeight] = []
+    redirects: list[HTTPRequestRedirectFilter | None] = []
     faults: list[str] = []
     for index, ref in enumerate(rule.backend_refs):
         where = f"{path}.backendRefs[{index}]"
@@ -273,16 +279,18 @@ def _shares(
         if target.reason:
             notes.append(Note(target.code, where, target.message))
             shares.append(ir.ClusterWeight("", ref.weight, fault=f"{target.reason}: {target.message}"))
+            redirects.append(None)
             continue
         own = _own(q, key, ref.filters, f"{where}.filters", prefixed=_prefixed(rule))
         notes += own.notes
         backends += own.mirrored
+        redirects.append(own.redirect)
         if own.fault:
             faults += [f"backendRefs[{index}]: {own.fault}"] if own.unable else []
             shares.append(ir.ClusterWeight("", ref.weight, fault=own.fault))
         else:
             shares.append(ir.ClusterWeight(target.cluster, ref.weight, own.filters))
-    return shares, faults
+    return shares, redirects, faults
 
 
 def _prefixed(rule: HTTPRouteRule) -> bool:
@@ -290,17 +298,13 @@ def _prefixed(rule: HTTPRouteRule) -> bool:
 
 
 def _own(q: Graph, key: Key, given: Sequence[HTTPRouteFilter], path: str, *, prefixed: bool) -> Compiled:
-    """The filters of a single backend. (A redirect there: the CRD knows it, no feature of v1.6.1 asks for it.)"""
+    """The filters of a single backend."""
     if not given:
         return Compiled()
     if Ability.BACKEND_FILTERS not in settings(q).abilities:
         fault = Ability.BACKEND_FILTERS.missing
         return Compiled(fault=fault, unable=True, notes=(Note(2, path, fault),))
-    own = compiled(q, key, given, path, prefixed=prefixed)
-    if own.redirect is not None:
-        fault = "RequestRedirect of a single backend is not supported yet"
-        return Compiled(fault=fault, unable=True, notes=(Note(2, path, fault),))
-    return own
+    return compiled(q, key, given, path, prefixed=prefixed)
 
 
 def _ignored(q: Graph, rule: HTTPRouteRule, path: str, notes: list[Note]) -> Iterator[str]:

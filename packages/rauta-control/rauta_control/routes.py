@@ -22,6 +22,7 @@ from rauta_control.filters import redirected
 from rauta_control.finding import Finding, finding
 from rauta_control.hostname import wider
 from rauta_control.hosts import Socket, routed, sockets
+from rauta_control.httpfilter import HTTPRequestRedirectFilter
 from rauta_control.httproute import HTTPRoute, RouteParentStatus, RouteStatus
 from rauta_control.listeners import Facts, Section
 from rauta_control.output import Output
@@ -145,24 +146,26 @@ def _spots(q: Graph, key: Key) -> tuple[_Spot, ...]:
 def _rule(key: Key, created: int, spot: _Spot, planned: Planned, match: Match, upgrades: tuple[str, ...]) -> ir.Rule:
     host = f"{spot.socket.name}|{spot.hostname}"
     name = f"{key.path}#{match.label}@{host}"
-    filters = planned.filters
-    if planned.redirect is not None:
-        made = redirected(planned.redirect, spot.socket.protocol, spot.socket.port)
-        filters = msgspec.structs.replace(filters or Filters(), redirect=made)
+    shares = planned.shares
+    if any(planned.redirects):
+        shares = tuple(
+            msgspec.structs.replace(share, filters=_redirecting(share.filters, redirect, spot))
+            for share, redirect in zip(planned.shares, planned.redirects, strict=True)
+        )
     return ir.Rule(
         ir.bounded(name, f"{hashing.digest(name.encode()):016x}"),
         key.path,
         host,
         match.path,
         match.path_type,
-        planned.shares,
+        shares,
         match.method,
         ir.order(match.method, len(match.headers), len(match.query)),
         created=created,
         index=match.index,
         headers=match.headers,
         query=match.query,
-        filters=filters,
+        filters=_redirecting(planned.filters, planned.redirect, spot),
         request_timeout=planned.request_timeout,
         backend_timeout=planned.backend_timeout,
         retry=planned.retry,
@@ -188,6 +191,13 @@ def _preflights(planned: Planned) -> Iterator[Match]:
                 method="OPTIONS",
                 headers=tuple(headers[name] for name in sorted(headers)),
             )
+
+
+def _redirecting(filters: Filters | None, redirect: HTTPRequestRedirectFilter | None, spot: _Spot) -> Filters | None:
+    if redirect is None:
+        return filters
+    made = redirected(redirect, spot.socket.protocol, spot.socket.port)
+    return msgspec.structs.replace(filters or Filters(), redirect=made)
 
 
 class _Shadow(NamedTuple):
