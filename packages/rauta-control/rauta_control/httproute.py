@@ -84,10 +84,10 @@ class HTTPRouteTimeouts(Part, frozen=True, kw_only=True):
 
 
 class HTTPRouteRetry(Part, frozen=True, kw_only=True):
-    """When a failed request is tried again."""
+    """When a failed request is tried again. No `attempts` (0) are none; the CRD has that from v1.7 on only."""
 
     codes: tuple[Annotated[int, Meta(ge=400, le=599)], ...] = ()
-    attempts: Annotated[int, Meta(ge=1)] | None = None
+    attempts: Annotated[int, Meta(ge=0)] | None = None
     backoff: Duration | None = None
 
 

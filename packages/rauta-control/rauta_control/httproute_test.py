@@ -84,6 +84,7 @@ SOUND: list[tuple[str, dict[str, Any]]] = [
     ("equal timeouts", {f"{RULE}.timeouts": {"request": "1s", "backendRequest": "1000ms"}}),
     ("no limit for the whole", {f"{RULE}.timeouts": {"request": "0s", "backendRequest": "1h"}}),
     ("only a backend timeout", {f"{RULE}.timeouts": {"backendRequest": "1m30s"}}),
+    ("no retries", {f"{RULE}.retry": {"attempts": 0}}),
     ("retries", {f"{RULE}.retry": {"codes": [500, 503], "attempts": 3, "backoff": "100ms"}}),
     (
         "a permanent cookie that ends",
@@ -268,10 +269,10 @@ BROKEN: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         "retries of what is no failure, twice",
-        {f"{RULE}.retry": {"codes": [200, 500, 500], "attempts": 0}},
+        {f"{RULE}.retry": {"codes": [200, 500, 500], "attempts": -1}},
         [
             f"{RULE}.retry.codes[0]: Invalid value: 200: must be between 400 and 599",
-            f"{RULE}.retry.attempts: Invalid value: 0: must be at least 1",
+            f"{RULE}.retry.attempts: Invalid value: -1: must be at least 0",
         ],
     ),
     ("a code twice", {f"{RULE}.retry": {"codes": [500, 500]}}, [f'{RULE}.retry.codes[1]: Duplicate value: "500"']),
