@@ -74,6 +74,9 @@ RULES = {
     "/edit": ir.Rule("", "", "", "", "prefix", ONE, filters=Filters(EDITS, EDITS)),
     "/rewrite": ir.Rule("", "", "", "", "prefix", ONE, filters=REWRITE),
     "/share": ir.Rule("", "", "", "", "prefix", (ir.ClusterWeight("c", 1, REWRITE),), filters=Filters(EDITS)),
+    "/moved": ir.Rule(
+        "", "", "", "", "prefix", (ir.ClusterWeight("c", 1, Filters(EDITS, EDITS, Redirect(302, "http", 8080))),)
+    ),
     "/mirror": ir.Rule("", "", "", "", "prefix", ONE, filters=Filters(mirrors=(Mirror("empty"),))),
     "/go": ir.Rule(
         "",
