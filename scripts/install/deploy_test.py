@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from rauta_control import config
 from rauta_control.children import Limits
+from rauta_control.settings import Settings, parse
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -18,9 +18,9 @@ def variables() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def settings() -> config.Settings:
-    found = config.parse([f"@{DEPLOY / 'gateway.args'}"], variables(), 1.0)
-    assert isinstance(found, config.Settings), found
+def settings() -> Settings:
+    found = parse([f"@{DEPLOY / 'gateway.args'}"], variables(), 1.0)
+    assert isinstance(found, Settings), found
     return found
 
 

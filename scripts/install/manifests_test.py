@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from lightkube.utils.quantity import parse_quantity
 
-from rauta_control import config
 from rauta_control.children import Limits
-from rauta_control.settings import CONTROLLER
+from rauta_control.settings import DEFAULT_CLASS, Settings, parse
+from rauta_control.terms import CONTROLLER
 from scripts.install import schema
 from scripts.install.kustomize import Document, build
 
@@ -70,10 +70,10 @@ def environment(container: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def settings(mode: Mode) -> config.Settings:
+def settings(mode: Mode) -> Settings:
     """What RAUTA makes of the container's arguments and variables."""
-    found = config.parse(mode.container.get("args", []), environment(mode.container), 1.0)
-    assert isinstance(found, config.Settings), found
+    found = parse(mode.container.get("args", []), environment(mode.container), 1.0)
+    assert isinstance(found, Settings), found
     return found
 
 
@@ -146,7 +146,7 @@ def test_the_image_is_this_version(mode: Mode) -> None:
 def test_the_class_is_rautas(mode: Mode) -> None:
     gateway_class = mode.one("GatewayClass")
     assert gateway_class["spec"]["controllerName"] == CONTROLLER
-    assert gateway_class["metadata"]["name"] == config.DEFAULT_CLASS
+    assert gateway_class["metadata"]["name"] == DEFAULT_CLASS
 
 
 def test_the_pod_can_do_as_little_as_possible(mode: Mode) -> None:

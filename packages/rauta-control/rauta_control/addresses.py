@@ -20,7 +20,7 @@ from rauta_control.gateway import Gateway, GatewayStatusAddress
 from rauta_control.listeners import facts, gateway_refused
 from rauta_control.placement import Place
 from rauta_control.serviceplace import service_place
-from rauta_control.settings import held, settings
+from rauta_control.terms import held, terms
 from rauta_control.world import GATEWAYS, Key, find, members, seniority
 
 
@@ -50,7 +50,7 @@ class _Claims:
 
 def place(q: Graph, gateway: Key) -> Place:
     """Where a Gateway of ours is served."""
-    if settings(q).services is not None:
+    if terms(q).services is not None:
         return q.get(service_place, gateway)
     return q.get(_places).get(gateway, Place())
 
@@ -62,13 +62,13 @@ def said(q: Graph, where: Place) -> tuple[GatewayStatusAddress, ...]:
     listed = [
         each
         for address in where.addresses
-        for each in (settings(q).local if ip_address(address).is_unspecified else (address,))
+        for each in (terms(q).local if ip_address(address).is_unspecified else (address,))
     ]
     return tuple(GatewayStatusAddress(value=address) for address in dict.fromkeys(listed))
 
 
 def held_by(resources: Iterable[ir.Resource]) -> dict[str, tuple[str, ...]]:
-    """The addresses each Gateway has in a configuration: what Settings.held is after a restart."""
+    """The addresses each Gateway has in a configuration: what Terms.held is after a restart."""
     found: dict[str, dict[str, None]] = {}
     for each in resources:
         if isinstance(each, ir.Listener):
@@ -80,12 +80,12 @@ def held_by(resources: Iterable[ir.Resource]) -> dict[str, tuple[str, ...]]:
 def _places(q: Graph) -> dict[Key, Place]:
     gateways = [found for key in members(q, GATEWAYS) if (found := q.get(_claimant, key)) is not None]
     gateways.sort(key=lambda each: each.seniority)
-    terms, claims = settings(q), _Claims()
-    pool = terms.pool or (terms.wildcard,)
+    given, claims = terms(q), _Claims()
+    pool = given.pool or (given.wildcard,)
     # A status can be late, and of a Gateway that is served nowhere: nobody who is served gives way to it.
     served_first = sorted(gateways, key=lambda each: not each.served)
-    kept = {each.key: _keep(each, pool, terms.local, claims) for each in served_first}
-    static = {each.key: _ask(each, pool, terms.local, claims) for each in gateways}
+    kept = {each.key: _keep(each, pool, given.local, claims) for each in served_first}
+    static = {each.key: _ask(each, pool, given.local, claims) for each in gateways}
     settled = {each.key: _settle(each, kept[each.key], static[each.key], pool, claims) for each in gateways}
     return {each.key: _extend(each, settled[each.key], claims) for each in gateways}
 

@@ -13,13 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rauta_control import admin as admin_module
 from rauta_control.admin import MAX_CONNECTIONS, Admin, BoundedServer
-from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters
 from rauta_control.listening import bind, place
 from rauta_control.log import Log
 from rauta_control.picture import Picture
 from rauta_control.routespec import route
+from rauta_control.settings import Settings
 from rauta_control.sharedmem import SharedWords
 from rauta_control.slices import finish
 from rauta_control.standalone import translate

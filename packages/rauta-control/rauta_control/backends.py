@@ -22,8 +22,8 @@ from rauta_control.grants import permitted
 from rauta_control.output import Output
 from rauta_control.reference import BackendObjectReference
 from rauta_control.service import Service, ServicePort
-from rauta_control.settings import DOMAIN, resolved, settings, strange
 from rauta_control.supported import Ability
+from rauta_control.terms import DOMAIN, resolved, strange, terms
 from rauta_control.world import SLICES, TLS_POLICIES, Key, find, members
 
 Transport = Literal["http", "h2c", "websocket"]
@@ -99,7 +99,7 @@ def _service_port(q: Graph, service: Key, number: int) -> Backend:
             text = f"{key} asks for TLS to {service} on port {number}, which is not supported yet"
             return Backend(service, number, "UnsupportedProtocol", text, 61)
     need = _NEEDS.get(transport)
-    if need is not None and need not in settings(q).abilities:
+    if need is not None and need not in terms(q).abilities:
         text = f"{service} speaks {port.app_protocol} on port {number}, but {need.missing}"
         return Backend(service, number, "UnsupportedProtocol", text, 25)
     return Backend(service, number)
@@ -167,11 +167,11 @@ def _balance(q: Graph, service: Service) -> tuple[ir.Balance, str]:
     """The policy of a Service, and what is wrong with the one it asks for."""
     asked = service.metadata.annotations.get(BALANCE)
     if asked is None:
-        return settings(q).balance, ""
+        return terms(q).balance, ""
     try:
         return parse(asked.strip()), ""
     except ValueError:
-        return settings(q).balance, f"{asked!r} is none of {EXPECTED}"
+        return terms(q).balance, f"{asked!r} is none of {EXPECTED}"
 
 
 def _family(service: Service, families: set[str]) -> str:

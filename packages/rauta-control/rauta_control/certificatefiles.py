@@ -15,8 +15,8 @@ from typing import TypeAlias
 
 from rauta_common import hashing
 from rauta_control import certificate
-from rauta_control.config import PairFiles
 from rauta_control.ir import Resource, Secret, bounded
+from rauta_control.settings import PairFiles
 
 PREFIX = "standalone/tls"  # of the names of secrets
 

@@ -19,10 +19,10 @@ import pytest
 
 from rauta_agent_api import rest
 from rauta_control.certificatefiles import CertificateFiles, load, unusable
-from rauta_control.config import PairFiles
 from rauta_control.ir import Resource, Secret
 from rauta_control.pki_test import Pair, pair
 from rauta_control.proxyharness_test import Backend, echo, eventually
+from rauta_control.settings import PairFiles
 from rauta_control.tlsharness_test import SecureClient, context
 
 

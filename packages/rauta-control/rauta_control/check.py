@@ -20,9 +20,9 @@ from rauta_control.httproute import RouteStatus
 from rauta_control.kinds import AnyResource
 from rauta_control.listenerset import ListenerSetStatus
 from rauta_control.problem import Problem
-from rauta_control.settings import Settings
 from rauta_control.slices import finish
 from rauta_control.source import Fault
+from rauta_control.terms import Terms
 from rauta_control.translate import Translation, translate
 from rauta_control.validity import outdated, period_of
 from rauta_control.world import Key
@@ -66,7 +66,7 @@ def load(texts: Iterable[tuple[str, str | Unreadable]]) -> Manifests:
     return Manifests(catalog.objects, faults)
 
 
-def judged(objects: Iterable[AnyResource], terms: Settings, now: datetime) -> Translation:
+def judged(objects: Iterable[AnyResource], terms: Terms, now: datetime) -> Translation:
     """The translation of objects, with what is wrong with it `now`."""
     translation = translate(objects, terms, now)
     periods = {key: found for key, each in translation.resources.items() if (found := period_of(each)) is not None}
@@ -75,7 +75,7 @@ def judged(objects: Iterable[AnyResource], terms: Settings, now: datetime) -> Tr
     )
 
 
-def check(texts: Iterable[tuple[str, str | Unreadable]], terms: Settings, now: datetime) -> Report:
+def check(texts: Iterable[tuple[str, str | Unreadable]], terms: Terms, now: datetime) -> Report:
     """Judge manifests."""
     manifests = load(texts)
     translation = judged(manifests.objects.values(), terms, now)

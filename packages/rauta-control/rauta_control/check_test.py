@@ -12,10 +12,10 @@ from rauta_control.main import main
 from rauta_control.manifests import read, run_check
 from rauta_control.pki_test import pair
 from rauta_control.samples_test import GATEWAY, ROUTE, SERVICE, endpoints
-from rauta_control.settings import Settings
+from rauta_control.terms import Terms
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-TERMS = Settings(class_name="rauta", pool=("10.9.0.1",))
+TERMS = Terms(class_name="rauta", pool=("10.9.0.1",))
 SERVED = SERVICE + endpoints("IPv4", "127.0.0.1")
 
 

@@ -8,20 +8,20 @@ from rauta_control.finding import Finding, finding
 from rauta_control.gatewayclass import GatewayClass, GatewayClassStatus, SupportedFeature
 from rauta_control.output import Output
 from rauta_control.problem import nearest
-from rauta_control.settings import settings
 from rauta_control.supported import features
+from rauta_control.terms import terms
 from rauta_control.world import Key, find
 
 
 def ours(q: Graph, name: str) -> bool:
-    """Whether Gateways of this class are ours. A class that was only named in the settings is."""
-    terms = settings(q)
-    if terms.one_class and name != terms.class_name:
+    """Whether Gateways of this class are ours. A class that was only named in the terms is."""
+    mine = terms(q)
+    if mine.one_class and name != mine.class_name:
         return False
     found = find(q, GatewayClass, "", name)
     if found is None:
-        return bool(name) and name == terms.class_name
-    return found.spec.controller_name == terms.controller
+        return bool(name) and name == mine.class_name
+    return found.spec.controller_name == mine.controller
 
 
 def accepted(q: Graph, name: str) -> bool:
@@ -32,11 +32,11 @@ def accepted(q: Graph, name: str) -> bool:
 
 def _foreign(q: Graph, found: GatewayClass) -> str:
     """Why a class is not ours."""
-    terms, name = settings(q), found.spec.controller_name
-    if name == terms.controller:
-        return f"only Gateways of GatewayClass {terms.class_name} are served here"
-    near = f'; did you mean "{terms.controller}"?' if nearest(name, [terms.controller], 0.9) else ""
-    return f"its controller is {name}, and RAUTA is {terms.controller}{near}"
+    mine, name = terms(q), found.spec.controller_name
+    if name == mine.controller:
+        return f"only Gateways of GatewayClass {mine.class_name} are served here"
+    near = f'; did you mean "{mine.controller}"?' if nearest(name, [mine.controller], 0.9) else ""
+    return f"its controller is {name}, and RAUTA is {mine.controller}{near}"
 
 
 def class_output(q: Graph, key: Key) -> Output:
@@ -55,6 +55,6 @@ def class_output(q: Graph, key: Key) -> Output:
         text = f"there are no parameters of kind {ref.kind}: RAUTA takes none"
         verdict = condition("Accepted", False, "InvalidParameters", text, generation)
         findings = (finding(53, key, "spec.parametersRef", text),)
-    claimed = features(settings(q).abilities) if ref is None else ()
+    claimed = features(terms(q).abilities) if ref is None else ()
     claims = tuple(SupportedFeature(name=name) for name in claimed)
     return Output(status=GatewayClassStatus(conditions=(verdict,), supported_features=claims), findings=findings)

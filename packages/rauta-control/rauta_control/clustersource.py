@@ -15,11 +15,11 @@ from rauta_control import clusteraccess
 from rauta_control.backoff import Backoff
 from rauta_control.clusteraccess import AccessError, ClusterAccess
 from rauta_control.condition import Status
-from rauta_control.config import Settings
 from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource
 from rauta_control.log import Log
 from rauta_control.replica import Replica
+from rauta_control.settings import Settings
 from rauta_control.source import Fault, Sink
 from rauta_control.world import Key
 

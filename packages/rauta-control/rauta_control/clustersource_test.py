@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import cast
 
 from rauta_control.clustersource import ClusterSource
-from rauta_control.config import Settings
 from rauta_control.ir import Listener
 from rauta_control.log import Log
 from rauta_control.pipeline import Pipeline
 from rauta_control.replica import Replica
-from rauta_control.settings import Settings as Terms
+from rauta_control.settings import Settings
+from rauta_control.terms import Terms
 
 
 class Told:

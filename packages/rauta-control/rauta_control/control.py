@@ -25,13 +25,12 @@ from pathlib import Path
 
 import uvloop
 
-from rauta_control import config, cpus, ir, standalone
+from rauta_control import cpus, ir, standalone
 from rauta_control.admin import Admin
 from rauta_control.binding import Binding
 from rauta_control.certificatefiles import CertificateFiles
 from rauta_control.channel import attach, control_end, detach
 from rauta_control.clustersource import ClusterSource
-from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters, blocks_used, drained
 from rauta_control.demo import Demo
@@ -48,6 +47,7 @@ from rauta_control.publisher import Publisher
 from rauta_control.resolve import Resolver
 from rauta_control.routespec import Address
 from rauta_control.saying import Saying
+from rauta_control.settings import Settings, parse
 from rauta_control.slices import Slices
 from rauta_control.slots import SlotsFullError
 from rauta_control.stepclock import StepClock
@@ -216,9 +216,7 @@ class Control:
     async def _reload(self) -> None:
         """Read the settings again. What is wrong with them is logged and shown, and the last good ones stay."""
         async with self._loading:
-            read = await self._loop.run_in_executor(
-                None, config.parse, self._settings.argv, os.environ, cpus.available()
-            )
+            read = await self._loop.run_in_executor(None, parse, self._settings.argv, os.environ, cpus.available())
             if isinstance(read, Settings):
                 self._refused = []
                 await self._load(read)

@@ -11,9 +11,8 @@ import aiohttp
 import msgspec
 import uvloop
 
-from rauta_control import config, control, ir, snapshotfd
+from rauta_control import control, ir, snapshotfd
 from rauta_control.channel import attach, detach, supervisor_end
-from rauta_control.config import Settings
 from rauta_control.frames import FrameDecoder, frame
 from rauta_control.inherit import Inherited
 from rauta_control.listening import bind, place
@@ -34,6 +33,7 @@ from rauta_control.messages import (
     WorkerGone,
     WorkerLink,
 )
+from rauta_control.settings import Settings, parse
 from rauta_control.sharedmem import SharedWords
 from rauta_control.state import EMPTY, PublishError, State, decode
 
@@ -201,7 +201,7 @@ def endpoints(state: State) -> set[str]:
 
 
 def parsed(*argv: str) -> Settings:
-    settings = config.parse(argv, {}, 1)
+    settings = parse(argv, {}, 1)
     assert isinstance(settings, Settings), settings
     return settings
 

@@ -16,9 +16,9 @@ import aiohttp
 import pytest
 
 from rauta_agent_api import DEFAULT_URL
-from rauta_control.config import Settings
 from rauta_control.demo import Demo, announcement
 from rauta_control.routespec import Address
+from rauta_control.settings import Settings
 from rauta_control.slices import finish
 from rauta_control.standalone import plan
 

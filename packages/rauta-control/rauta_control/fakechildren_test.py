@@ -21,11 +21,11 @@ from typing import Any
 
 import msgspec
 
-from rauta_control import channel, config, handover, messages, snapshotfd
+from rauta_control import channel, handover, messages, snapshotfd
 from rauta_control.children import Limits
-from rauta_control.config import Settings
 from rauta_control.heartbeat import Heartbeat
 from rauta_control.inherit import Inherited, Role, Run
+from rauta_control.settings import Settings, parse
 from rauta_control.sharedmem import Vital, worker_base
 from rauta_control.supervisor import Supervisor
 
@@ -262,7 +262,7 @@ def run_worker(inherited: Inherited) -> int:
 def main() -> int:
     """Run the gateway with the settings of the command line, and LIMITS from the environment."""
     state = handover.take(os.environ)
-    settings = config.parse(sys.argv[1:], os.environ, 1.0)
+    settings = parse(sys.argv[1:], os.environ, 1.0)
     if not isinstance(settings, Settings):
         sys.stderr.write("\n".join(settings) + "\n")
         return 2

@@ -19,13 +19,13 @@ import msgspec
 
 from rauta_common import maglev
 from rauta_control import ir, snapshotfd, state
-from rauta_control.config import Settings
 from rauta_control.downstream import Downstream
 from rauta_control.faketransport_test import End, FakeLoop, FakeSocket
 from rauta_control.inherit import Inherited
 from rauta_control.limits import Limits
 from rauta_control.parts import split
 from rauta_control.port import Port
+from rauta_control.settings import Settings
 from rauta_control.sharedmem import EndpointWord, SharedWords, Vital
 from rauta_control.sweep import TICKS
 from rauta_control.tunnel import Tunnel

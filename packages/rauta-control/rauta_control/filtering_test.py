@@ -13,7 +13,7 @@ from rauta_control.proxyharness_test import Backend, Client, Proxy, answer, clus
 from rauta_control.sharedmem import Vital
 
 MANIFESTS = """
-settings: {abilities: today}
+terms: {abilities: today}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway

@@ -23,9 +23,9 @@ from rauta_control.httpfilter import (
     HTTPRequestRedirectFilter,
     HTTPRouteFilter,
 )
-from rauta_control.settings import settings
 from rauta_control.supported import Ability
 from rauta_control.target import replacement
+from rauta_control.terms import terms
 from rauta_control.world import Key
 
 PORTS = {"http": 80, "https": 443}
@@ -134,7 +134,7 @@ def path_edit(path: HTTPPathModifier | None) -> PathEdit | None:
 
 
 def _unsupported(q: Graph, given: Sequence[HTTPRouteFilter], path: str) -> Iterator[Note]:
-    able = settings(q).abilities
+    able = terms(q).abilities
     for index, each in enumerate(given):
         where = f"{path}[{index}]"
         need = _NEEDS.get(each.type)

@@ -19,12 +19,12 @@ from typing import TypeAlias
 from rauta_control import process
 from rauta_control.channel import Channel, ChannelClosedError, ChannelError, ChannelFullError, Message, supervisor_end
 from rauta_control.children import Backoff, HangDetector, Limits, Pulse, ending
-from rauta_control.config import Settings
 from rauta_control.handover import ChildState
 from rauta_control.holdings import Holdings
 from rauta_control.inherit import Inherited, Role, Run
 from rauta_control.log import Log
 from rauta_control.messages import ControlLink, Drain, ToControl, ToSupervisor, WorkerGone, WorkerLink
+from rauta_control.settings import Settings
 from rauta_control.sharedmem import CONTROL_HEARTBEAT, Vital, worker_base
 
 CONTROL_NICENESS = 5  # workers go first: configuration may wait, requests may not

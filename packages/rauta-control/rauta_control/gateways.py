@@ -33,8 +33,8 @@ from rauta_control.listenertls import client_certificate, insecure
 from rauta_control.output import Output
 from rauta_control.placement import Place
 from rauta_control.selector import fault
-from rauta_control.settings import DOMAIN, settings
 from rauta_control.supported import Ability
+from rauta_control.terms import DOMAIN, terms
 from rauta_control.world import Key, find
 
 IGNORED = f"{DOMAIN}/FieldsIgnored"
@@ -175,7 +175,7 @@ def _gateway_conditions(
         yield resolved_refs("ListenersNotResolved" if unresolved else "", text, generation)
     if insecure(gateway):
         text = "connections are accepted without a valid client certificate (AllowInsecureFallback)"
-        if Ability.ANY_CLIENT_CERTIFICATE not in settings(q).abilities:
+        if Ability.ANY_CLIENT_CERTIFICATE not in terms(q).abilities:
             text += f"; none is asked for: {Ability.ANY_CLIENT_CERTIFICATE.missing}"
         yield condition("InsecureFrontendValidationMode", True, "ConfigurationChanged", text, generation)
     if notes:
@@ -263,7 +263,7 @@ def _gateway_findings(q: Graph, gateway: Gateway, key: Key, where: Place) -> Ite
 
 def _ignored(q: Graph, gateway: Gateway, key: Key) -> Iterator[Finding]:
     """What a Gateway says that has no effect."""
-    able = settings(q).abilities
+    able = terms(q).abilities
     infrastructure = gateway.spec.infrastructure
     carried = infrastructure is not None and bool(infrastructure.labels or infrastructure.annotations)
     backend = gateway.spec.tls.backend if gateway.spec.tls else None

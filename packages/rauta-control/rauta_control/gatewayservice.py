@@ -21,8 +21,8 @@ from rauta_control.apiresource import GATEWAY_GROUP, GATEWAY_V1, ObjectMeta
 from rauta_control.endpointslice import SERVICE_LABEL, Endpoint, EndpointSlice
 from rauta_control.gateway import Gateway
 from rauta_control.service import Service
-from rauta_control.serviceterms import MAX_LABEL, ServiceType, Terms, label_value
-from rauta_control.settings import DOMAIN
+from rauta_control.serviceterms import MAX_LABEL, ServiceTerms, ServiceType, label_value
+from rauta_control.terms import DOMAIN
 from rauta_control.world import Key
 
 Document: TypeAlias = dict[str, Any]
@@ -56,7 +56,7 @@ def overruled(labels: Iterable[str], annotations: Iterable[str]) -> list[str]:
     return sorted({*labels} & LABELS | {*annotations} & ANNOTATIONS)
 
 
-def made_for(meta: ObjectMeta, terms: Terms) -> str:
+def made_for(meta: ObjectMeta, terms: ServiceTerms) -> str:
     """The name of the Gateway that this installation made an object for; empty: it did not make it."""
     return meta.annotations.get(GATEWAY, "") if meta.labels.get(INSTALLATION) == terms.installation else ""
 
@@ -66,7 +66,7 @@ def published(service: Service) -> dict[int, int]:
     return {each.port: each.target_port for each in service.spec.ports if isinstance(each.target_port, int)}
 
 
-def service(gateway: Gateway, terms: Terms, kind: ServiceType, targets: Mapping[int, int]) -> Document:
+def service(gateway: Gateway, terms: ServiceTerms, kind: ServiceType, targets: Mapping[int, int]) -> Document:
     """The Service of a Gateway, where the pods bind `targets` for its ports."""
     spec: Document = {
         "type": kind,
@@ -82,7 +82,7 @@ def service(gateway: Gateway, terms: Terms, kind: ServiceType, targets: Mapping[
 
 
 def slices(
-    gateway: Gateway, terms: Terms, targets: Mapping[int, int], own: Iterable[EndpointSlice]
+    gateway: Gateway, terms: ServiceTerms, targets: Mapping[int, int], own: Iterable[EndpointSlice]
 ) -> dict[Key, Document]:
     """The EndpointSlices of that Service, one for each of RAUTA's own."""
     name = service_name(gateway)
@@ -121,7 +121,7 @@ def stands(document: Document, there: Service | EndpointSlice) -> bool:
 
 
 def _applied(
-    gateway: Gateway, terms: Terms, version: str, kind: str, name: str, labels: dict[str, str], content: Document
+    gateway: Gateway, terms: ServiceTerms, version: str, kind: str, name: str, labels: dict[str, str], content: Document
 ) -> Document:
     """An object that belongs to a Gateway, goes with it, and carries what the Gateway wants on its infrastructure."""
     wanted = gateway.spec.infrastructure

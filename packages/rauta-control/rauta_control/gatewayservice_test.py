@@ -19,10 +19,10 @@ from rauta_control.gatewayservice import (
     slices,
     stands,
 )
-from rauta_control.serviceterms import Range, Terms
+from rauta_control.serviceterms import Range, ServiceTerms
 from rauta_control.specimen_test import admitted
 
-TERMS = Terms("LoadBalancer", "rauta-system", "rauta", Range(10000, 10099))
+TERMS = ServiceTerms("LoadBalancer", "rauta-system", "rauta", Range(10000, 10099))
 INFRASTRUCTURE = {"labels": {"team": "shop"}, "annotations": {"example.com/pool": "edge"}}
 GATEWAY = admitted(
     "Gateway",
@@ -145,5 +145,5 @@ def test_names_that_are_changed_stay_apart() -> None:
 
 
 def test_what_another_installation_made_is_not_ours() -> None:
-    other = Terms("LoadBalancer", "other", "rauta", Range(10000, 10099))
+    other = ServiceTerms("LoadBalancer", "other", "rauta", Range(10000, 10099))
     assert made_for(there(made()).metadata, other) == ""

@@ -1,7 +1,7 @@
 """Golden cases: testdata/NAME.in.yaml is translated and must give testdata/NAME.out.yaml.
 
 Each input is a comment that says what is to be seen, and manifests as users write them; the GatewayClass `rauta` is
-always there, and {CERTIFICATE}, {KEY} and {OTHER_KEY} stand for PEM. A document `settings:` changes the settings below
+always there, and {CERTIFICATE}, {KEY} and {OTHER_KEY} stand for PEM. A document `terms:` changes the terms below
 (abilities: all, today, or `-NAME` for all but one). With RAUTA_GOLDEN=update in the environment the outputs are
 written instead: read the difference, for a golden that pins a fault is worse than none.
 """
@@ -25,9 +25,9 @@ from rauta_control.admit import FILES, Admitted, admit
 from rauta_control.compact import compact
 from rauta_control.documents import documents
 from rauta_control.kinds import AnyResource
-from rauta_control.serviceterms import Terms
-from rauta_control.settings import CONTROLLER, Settings
+from rauta_control.serviceterms import ServiceTerms
 from rauta_control.supported import EXPRESSED, TODAY, Ability
+from rauta_control.terms import CONTROLLER, Terms
 from rauta_control.translate import translate
 
 DATA = Path(__file__).parent / "testdata"
@@ -40,7 +40,7 @@ CLASS = {
     "metadata": {"name": "rauta"},
     "spec": {"controllerName": CONTROLLER},
 }
-BASE = Settings(pool=("10.9.0.1", "10.9.0.2", "10.9.0.3", "10.9.0.4"), abilities=EXPRESSED)
+BASE = Terms(pool=("10.9.0.1", "10.9.0.2", "10.9.0.3", "10.9.0.4"), abilities=EXPRESSED)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -82,18 +82,18 @@ def filled(document: Any) -> Any:
 
 
 def translated(text: str) -> tuple[dict[str, Any], dict[str, ir.Resource]]:
-    settings, policy, broken = BASE, FILES, []
+    terms, policy, broken = BASE, FILES, []
     objects: list[AnyResource] = []
     for document in documents(text):
-        if "settings" in document:
-            given = dict(document["settings"])
+        if "terms" in document:
+            given = dict(document["terms"])
             if "abilities" in given:
                 given["abilities"] = ABILITIES.get(given["abilities"]) or EXPRESSED - {Ability[given["abilities"][1:]]}
             if "services" in given:
-                given["services"] = msgspec.convert(given["services"], Terms)
+                given["services"] = msgspec.convert(given["services"], ServiceTerms)
                 policy = msgspec.structs.replace(FILES, status=True)  # what Services were given
-            settings = msgspec.structs.replace(
-                settings, **{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+            terms = msgspec.structs.replace(
+                terms, **{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
             )
             continue
         verdict = admit(filled(document), policy)
@@ -107,7 +107,7 @@ def translated(text: str) -> tuple[dict[str, Any], dict[str, ir.Resource]]:
         verdict = admit(CLASS)
         assert isinstance(verdict, Admitted)
         objects.append(verdict.resource)
-    translation = translate(objects, settings, NOW)
+    translation = translate(objects, terms, NOW)
     result = compact(translation)
     if not classed:
         del result["statuses"]["GatewayClass rauta"]

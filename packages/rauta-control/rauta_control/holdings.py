@@ -9,12 +9,12 @@ import time
 from typing import TypeAlias
 
 from rauta_control import options
-from rauta_control.config import Settings
 from rauta_control.flags import Flag
 from rauta_control.handover import ChildState, SocketState, State
 from rauta_control.inherit import Role
 from rauta_control.listening import Listener, Listeners, bind, why
 from rauta_control.routespec import Address
+from rauta_control.settings import Settings
 from rauta_control.sharedmem import SharedWords
 
 Server: TypeAlias = tuple[Flag, str, Flag, int]  # flag and value of its host, flag and value of its port

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rauta_control.config import Settings
 from rauta_control.messages import Bound
+from rauta_control.settings import Settings
 from rauta_control.sharedmem import SharedWords
 
 Role: TypeAlias = Literal["worker", "control", "demo"]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rauta_control import limits
-from rauta_control.config import Settings, parse
 from rauta_control.limits import FLAGS, Limits
+from rauta_control.settings import Settings, parse
 
 FIELDS = fields(Limits)
 

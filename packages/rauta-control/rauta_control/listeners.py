@@ -24,8 +24,8 @@ from rauta_control.listenertls import Identity, identity
 from rauta_control.reference import RouteGroupKind
 from rauta_control.secret import ConfigMap
 from rauta_control.selector import selects
-from rauta_control.settings import settings
 from rauta_control.supported import Ability
+from rauta_control.terms import terms
 from rauta_control.world import SETS, Key, find, key_of, labels, members, seniority
 
 ROUTE_KINDS = {"HTTP": ("HTTPRoute",), "HTTPS": ("HTTPRoute",)}  # by protocol
@@ -172,7 +172,7 @@ def _parameters(q: Graph, gateway: Gateway) -> str:
     if infrastructure is None or infrastructure.parameters_ref is None:
         return ""
     kind = infrastructure.parameters_ref.kind
-    if settings(q).services is None:
+    if terms(q).services is None:
         return f"there are no parameters of kind {kind}: RAUTA takes none"
     key = parameters.parameters_key(gateway)
     if key is None:
@@ -183,7 +183,7 @@ def _parameters(q: Graph, gateway: Gateway) -> str:
 
 def _facts(q: Graph, gateway: Gateway, owner: Gateway | ListenerSet, index: int, listener: Listener) -> Facts:
     """A listener by itself."""
-    able = settings(q).abilities
+    able = terms(q).abilities
     protocol = listener.protocol
     section = Section(key_of(owner), listener.name)
     kinds: tuple[RouteGroupKind, ...] = ()

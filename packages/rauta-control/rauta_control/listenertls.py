@@ -10,8 +10,8 @@ from rauta_control.certificate import authorities_problem, hostnames, pair_probl
 from rauta_control.derive import Graph
 from rauta_control.gateway import FrontendValidation, Gateway, Listener
 from rauta_control.grants import permitted
-from rauta_control.settings import settings
 from rauta_control.supported import Ability
+from rauta_control.terms import terms
 from rauta_control.world import Key, find
 
 
@@ -49,7 +49,7 @@ def _identity(q: Graph, gateway: Key, owner: Key, listener: Listener) -> Identit
     path, validation = _validation(q, gateway, listener.port)
     if validation is None:
         return Identity(secrets=secrets, problems=problems)
-    if Ability.CLIENT_CERTIFICATES not in settings(q).abilities:
+    if Ability.CLIENT_CERTIFICATES not in terms(q).abilities:
         refused = ("UnsupportedValue", Ability.CLIENT_CERTIFICATES.missing)
         return Identity(secrets=secrets, problems=problems, refused=refused)
     authorities, more = _authorities(q, gateway, validation, path)

@@ -8,9 +8,10 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from rauta_control import accesslog, config, cpus, flags, handover, options
+from rauta_control import accesslog, cpus, flags, handover, options
 from rauta_control.flags import Flag
 from rauta_control.inherit import Role, Run
+from rauta_control.settings import DEFAULT_CLASS, Settings, parse
 
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
        rauta-control check PATH      say what is wrong with manifests (file, folder or -); 1 if requests would fail
@@ -63,7 +64,7 @@ def _run(argv: list[str]) -> int:
         state = handover.take(os.environ)
     except handover.HandoverError as error:
         return _fail(1, [str(error)])
-    settings = config.parse(argv, os.environ, cpus.available())
+    settings = parse(argv, os.environ, cpus.available())
     if isinstance(settings, list):
         return _fail(2, settings)
     if state is None and (problems := _unusable(settings)):
@@ -87,7 +88,7 @@ def _run(argv: list[str]) -> int:
     return Supervisor(settings, roles, command=()).run()
 
 
-def _unusable(settings: config.Settings) -> list[str]:
+def _unusable(settings: Settings) -> list[str]:
     """What is wrong with the files that settings name."""
     problems = []
     if settings.config and not Path(settings.config).exists():
@@ -109,9 +110,9 @@ def _check(argv: list[str]) -> int:
     if len(argv) != 1:
         return _fail(2, ["check takes one PATH: a file or folder of manifests, or - for the standard input"])
     from rauta_control.manifests import run_check  # noqa: PLC0415 - only this command translates here
-    from rauta_control.settings import Settings  # noqa: PLC0415
+    from rauta_control.terms import Terms  # noqa: PLC0415
 
-    return run_check(Path(argv[0]), Settings(class_name=_class_name()))
+    return run_check(Path(argv[0]), Terms(class_name=_class_name()))
 
 
 def _translate(argv: list[str]) -> int:
@@ -129,7 +130,7 @@ def _translate(argv: list[str]) -> int:
 
 def _class_name() -> str:
     """The class that manifests need not define, as for the gateway itself."""
-    return os.environ.get(options.GATEWAY_CLASS.variable) or config.DEFAULT_CLASS
+    return os.environ.get(options.GATEWAY_CLASS.variable) or DEFAULT_CLASS
 
 
 def _fail(code: int, problems: list[str]) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control import config, options
+from rauta_control import options
+from rauta_control.settings import DEFAULT_CLASS, NOTHING_TO_ROUTE_TO
 
 
 def run(*args: str, **environ: str) -> tuple[int, str, str]:
@@ -46,7 +47,7 @@ def test_wrong_settings_are_all_named_on_stderr_and_end_with_2() -> None:
 def test_without_anything_it_says_what_to_do() -> None:
     code, out, err = run()
     assert (code, out) == (2, "")
-    assert err == f"rauta-control: {config.NOTHING_TO_ROUTE_TO}\n"
+    assert err == f"rauta-control: {NOTHING_TO_ROUTE_TO}\n"
 
 
 def test_check(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_check_of_manifests_takes_the_class_of_the_settings_as_given(tmp_path: P
     )
     assert "Gateway default/web: Accepted" in run("check", str(manifest), RAUTA_GATEWAY_CLASS="edge")[1]
     assert "Gateway default/web: Accepted" not in run("check", str(manifest))[1]
-    manifest.write_text(manifest.read_text().replace("edge", config.DEFAULT_CLASS))
+    manifest.write_text(manifest.read_text().replace("edge", DEFAULT_CLASS))
     assert "Gateway default/web: Accepted" in run("check", str(manifest))[1]
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rauta_control.check import Unreadable, check
-from rauta_control.settings import Settings
+from rauta_control.terms import Terms
 
 SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
@@ -65,7 +65,7 @@ def is_manifest(name: str) -> bool:
     return name.endswith(SUFFIXES) and not any(part.startswith(".") for part in name.split("/"))
 
 
-def run_check(path: Path, terms: Settings) -> int:
+def run_check(path: Path, terms: Terms) -> int:
     """Print the report of the manifests at `path`; return the exit code: 0, or 1 if anything is an error."""
     try:
         report = check(read(path), terms, datetime.now(UTC))

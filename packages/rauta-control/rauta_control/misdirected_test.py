@@ -13,7 +13,7 @@ from rauta_control.documents import documents
 from rauta_control.kinds import AnyResource
 from rauta_control.pki_test import pair
 from rauta_control.proxyharness_test import Backend, Proxy, echo
-from rauta_control.settings import Settings
+from rauta_control.terms import Terms
 from rauta_control.tlsharness_test import SecureClient
 from rauta_control.translate import translate
 
@@ -95,7 +95,7 @@ def translated(port: int) -> list[ir.Resource]:
         verdict = admit(document)
         assert isinstance(verdict, Admitted), verdict
         objects.append(verdict.resource)
-    resources = translate(objects, Settings(class_name="rauta"), datetime(2026, 1, 1, tzinfo=UTC)).resources
+    resources = translate(objects, Terms(class_name="rauta"), datetime(2026, 1, 1, tzinfo=UTC)).resources
     assert ir.validate(resources) == []
     slotted: list[ir.Resource] = []
     for each in resources.values():

@@ -6,7 +6,7 @@ from rauta_agent_api.selection import KINDS
 from rauta_control import objectview
 from rauta_control.check import load
 from rauta_control.samples_test import GATEWAY
-from rauta_control.settings import Settings
+from rauta_control.terms import Terms
 from rauta_control.translate import translate
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ spec: {controllerName: rauta.io/gateway-controller}
 
 
 def test_objects_and_findings() -> None:
-    made = translate(load([("a.yaml", MANIFEST)]).objects.values(), Settings(pool=("10.9.0.1",)), NOW)
+    made = translate(load([("a.yaml", MANIFEST)]).objects.values(), Terms(pool=("10.9.0.1",)), NOW)
     gateway, class_, route = objectview.objects(made.statuses)
     assert {gateway.kind, class_.kind, route.kind} < set(KINDS)
     assert (gateway.kind, gateway.namespace, gateway.name, gateway.addresses) == (

@@ -25,7 +25,7 @@ from rauta_control.manifests import read
 from rauta_control.meanings import meanings
 from rauta_control.pipeline import of_fault
 from rauta_control.question import question
-from rauta_control.settings import Settings
+from rauta_control.terms import Terms
 from rauta_control.translate import Translation
 
 
@@ -78,5 +78,5 @@ def _translated(path: str, gateway_class: str) -> tuple[Manifests, Translation]:
         raise AgentApiError("not_found", f"{path}: there is no such file or folder", "give another PATH") from error
     except OSError as error:
         raise AgentApiError("failure", f"{path}: {error}", "give a PATH that can be read") from error
-    terms = Settings(class_name=gateway_class)
+    terms = Terms(class_name=gateway_class)
     return manifests, judged(manifests.objects.values(), terms, datetime.now(UTC))

@@ -1,6 +1,6 @@
 """The settings that users can give: each flag with its variable and what it says of itself. Pure.
 
-One table, in the order of `--help`. What the values mean is config.py's, what they may be is said there too; those of
+One table, in the order of `--help`. What the values mean is settings.py's, what they may be is said there too; those of
 limits and timeouts are in limits.py.
 """
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 from rauta_control.gateway import Gateway
 from rauta_control.secret import ConfigMap
-from rauta_control.serviceterms import ServiceType, Terms
+from rauta_control.serviceterms import ServiceTerms, ServiceType
 from rauta_control.world import Key
 
 SERVICE_TYPE = "serviceType"
@@ -31,7 +31,7 @@ def fault(found: ConfigMap) -> str:
     return "" if given in TYPES else f"{SERVICE_TYPE} {given!r}: expected {', '.join(TYPES)}"
 
 
-def service_type(found: ConfigMap | None, terms: Terms) -> ServiceType:
+def service_type(found: ConfigMap | None, terms: ServiceTerms) -> ServiceType:
     """The type of a Gateway's Service, where its parameters are without fault."""
     given = found.data.get(SERVICE_TYPE) if found is not None else None
     return next((each for each in TYPES if each == given), terms.type)

@@ -14,7 +14,6 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from rauta_control import config
 from rauta_control.addresses import held_by
 from rauta_control.condition import Status, stamp
 from rauta_control.finding import Finding, finding
@@ -28,6 +27,7 @@ from rauta_control.settings import Settings
 from rauta_control.slices import Slices
 from rauta_control.source import Fault
 from rauta_control.supported import BEHIND_SERVICES, TODAY
+from rauta_control.terms import Terms
 from rauta_control.translate import Change, Translator
 from rauta_control.validity import Period, outdated, period_of
 from rauta_control.world import Key
@@ -50,7 +50,7 @@ class Pipeline:
     any case what nobody says any more stays until nothing is broken (`sure`).
     """
 
-    def __init__(self, terms: Settings, wake: Callable[[], None], *, restored: bool = False) -> None:
+    def __init__(self, terms: Terms, wake: Callable[[], None], *, restored: bool = False) -> None:
         self.pending: dict[str, Resource | None] = {}
         self.statuses: dict[Key, Status] = {}
         self.complete = False
@@ -98,8 +98,8 @@ class Pipeline:
 
     # -- what else translation depends on
 
-    def tell(self, terms: Settings) -> None:
-        """Translate under these settings from now on; their `held` and `names` are not looked at."""
+    def tell(self, terms: Terms) -> None:
+        """Translate under these terms from now on; their `held` and `names` are not looked at."""
         self._terms = replace(terms, held=self._terms.held, names=self._terms.names)
         self._retold = True
         self._wake()
@@ -289,9 +289,9 @@ class Pipeline:
         return status
 
 
-def terms_of(given: config.Settings, local: tuple[str, ...]) -> Settings:
+def terms_of(given: Settings, local: tuple[str, ...]) -> Terms:
     """What the settings of the gateway, on a machine with these `local` addresses, mean to translation."""
-    return Settings(
+    return Terms(
         class_name=given.gateway_class,
         local=local,
         one_class=given.one_class,

@@ -15,13 +15,13 @@ from rauta_control.pipeline import HELD, UNSURE, Pipeline
 from rauta_control.pki_test import pair
 from rauta_control.problem import Problem
 from rauta_control.samples_test import ROUTE, SERVICE, endpoints
-from rauta_control.settings import Settings
 from rauta_control.slices import finish
 from rauta_control.source import Fault
+from rauta_control.terms import Terms
 from rauta_control.world import Key
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-TERMS = Settings(class_name="rauta", pool=("10.9.0.1", "10.9.0.2"))
+TERMS = Terms(class_name="rauta", pool=("10.9.0.1", "10.9.0.2"))
 GW = Key("Gateway", "default", "gw")
 SET = Key("ListenerSet", "default", "more")
 GATEWAY = """
@@ -324,9 +324,9 @@ spec: {{gatewayClassName: rauta, listeners: [{listener}]}}
     assert world.pipeline.outdated(NOW + timedelta(days=40_000)) == ()
 
 
-def test_settings_that_change_translate_anew() -> None:
+def test_terms_that_change_translate_anew() -> None:
     world = served(GATEWAY)
-    world.pipeline.tell(Settings(class_name="other", one_class=True))
+    world.pipeline.tell(Terms(class_name="other", one_class=True))
     assert world.pipeline.busy
     world.translate()
     assert all(each is None for each in world.pipeline.pending.values())

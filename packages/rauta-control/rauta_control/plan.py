@@ -30,8 +30,8 @@ from rauta_control.httproute import (
 from rauta_control.listeners import Said
 from rauta_control.path import normalise
 from rauta_control.reasons import Refused
-from rauta_control.settings import DOMAIN, settings, strange
 from rauta_control.supported import Ability
+from rauta_control.terms import DOMAIN, strange, terms
 from rauta_control.world import Key, find
 
 PathType = Literal["exact", "prefix", "regex"]
@@ -146,7 +146,7 @@ def _rule(q: Graph, key: Key, index: int, rule: HTTPRouteRule, notes: list[Note]
         text = "its weights are all 0" if shares else "it has no backendRefs"
         notes.append(Note(28, path, f"{text}: requests are answered with 500"))
     ignored = list(_ignored(q, rule, path, notes))
-    timeouts, able = rule.timeouts, settings(q).abilities
+    timeouts, able = rule.timeouts, terms(q).abilities
     return Planned(
         index,
         rule.name or "",
@@ -204,7 +204,7 @@ def _unable(q: Graph, match: HTTPRouteMatch, where: str) -> Iterator[Note]:
         (bool(match.query_params), Ability.QUERY, "queryParams"),
         (expressions[1], Ability.QUERY_REGEX, "queryParams"),
     )
-    able = settings(q).abilities
+    able = terms(q).abilities
     said = set()
     for needed, ability, field in needs:
         if needed and ability not in able and field not in said:
@@ -301,7 +301,7 @@ def _own(q: Graph, key: Key, given: Sequence[HTTPRouteFilter], path: str, *, pre
     """The filters of a single backend."""
     if not given:
         return Compiled()
-    if Ability.BACKEND_FILTERS not in settings(q).abilities:
+    if Ability.BACKEND_FILTERS not in terms(q).abilities:
         fault = Ability.BACKEND_FILTERS.missing
         return Compiled(fault=fault, unable=True, notes=(Note(2, path, fault),))
     return compiled(q, key, given, path, prefixed=prefixed)
@@ -320,7 +320,7 @@ def _ignored(q: Graph, rule: HTTPRouteRule, path: str, notes: list[Note]) -> Ite
         (rule.session_persistence is not None, Ability.SESSION, "sessionPersistence"),
     )
     for given, ability, field in needs:
-        if given and ability not in settings(q).abilities:
+        if given and ability not in terms(q).abilities:
             notes.append(Note(3, f"{path}.{field}", ability.missing))
             yield ability.missing
 

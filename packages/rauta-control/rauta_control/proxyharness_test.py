@@ -38,7 +38,7 @@ GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 _CHILD = """
 import json, socket, sys
 from rauta_control import worker
-from rauta_control.config import Settings
+from rauta_control.settings import Settings
 from rauta_control.inherit import Inherited
 from rauta_control.sharedmem import SharedWords
 given = json.loads(sys.argv[1])

@@ -23,10 +23,10 @@ from rauta_control.ir import Listener
 from rauta_control.kinds import KINDS, AnyResource
 from rauta_control.kubernetes import Health, Kubernetes, Sink, Timing
 from rauta_control.leader import Leader
-from rauta_control.serviceterms import Terms
+from rauta_control.serviceterms import ServiceTerms
 from rauta_control.servicewriter import ServiceWriter
-from rauta_control.settings import CONTROLLER
 from rauta_control.statuswriter import StatusWriter
+from rauta_control.terms import CONTROLLER
 from rauta_control.upkeep import Upkeep
 from rauta_control.world import Key
 from rauta_control.writeback import WriteBack
@@ -53,7 +53,7 @@ class Replica:
         *,
         namespaces: Collection[str] = (),
         by_name: bool = False,
-        services: Terms | None = None,
+        services: ServiceTerms | None = None,
         controller: str = CONTROLLER,
         identity: str = "",
         timing: Timing | None = None,

@@ -12,13 +12,13 @@ from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource
 from rauta_control.leader import NAME
 from rauta_control.replica import Replica
-from rauta_control.serviceterms import Range, Terms
-from rauta_control.settings import CONTROLLER, Settings
+from rauta_control.serviceterms import Range, ServiceTerms
 from rauta_control.specimen_test import specimen
+from rauta_control.terms import CONTROLLER, Terms
 from rauta_control.translate import Translator
 from rauta_control.world import Key
 
-TERMS = Terms("LoadBalancer", "rauta-system", "rauta", Range(10000, 10099))
+TERMS = ServiceTerms("LoadBalancer", "rauta-system", "rauta", Range(10000, 10099))
 OURS = {"spec.controllerName": CONTROLLER}
 
 
@@ -27,7 +27,7 @@ class Pod:
 
     def __init__(self, api: FakeApi, name: str, **options: Any) -> None:
         self.api = api
-        self.translator = Translator(Settings(wildcard="10.0.0.1", services=options.get("services")))
+        self.translator = Translator(Terms(wildcard="10.0.0.1", services=options.get("services")))
         self.pending: dict[Key, AnyResource | None] = {}
         self.is_synced = False
         self.replica = Replica(api, self, identity=name, timing=api.pace.timing, wall=self.wall, **options)

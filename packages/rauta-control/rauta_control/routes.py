@@ -27,8 +27,8 @@ from rauta_control.httproute import HTTPRoute, RouteParentStatus, RouteStatus
 from rauta_control.listeners import Facts, Section
 from rauta_control.output import Output
 from rauta_control.plan import MATCHES, Match, Plan, Planned, plan
-from rauta_control.settings import DOMAIN, settings
 from rauta_control.supported import Ability
+from rauta_control.terms import DOMAIN, terms
 from rauta_control.world import Key, age, find
 
 SHADOWED = f"{DOMAIN}/RulesShadowed"
@@ -109,7 +109,7 @@ def route_output(q: Graph, key: Key) -> Output:
     parents = tuple(
         RouteParentStatus(
             parent_ref=each.ref,
-            controller_name=settings(q).controller,
+            controller_name=terms(q).controller,
             conditions=tuple(_conditions(made, each, shadowed, alone, route.metadata.generation)),
         )
         for each in found
@@ -220,7 +220,7 @@ def _shadowed(q: Graph, own: Sequence[ir.Rule], key: Key) -> Iterator[_Shadow]:
 
 def _alone(q: Graph, key: Key) -> str:
     """That requests for some host names are not offered to the rules of less specific ones, where they should be."""
-    if Ability.HOST_FALLBACK in settings(q).abilities:
+    if Ability.HOST_FALLBACK in terms(q).abilities:
         return ""
     names = [
         spot.hostname

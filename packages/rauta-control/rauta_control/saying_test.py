@@ -8,11 +8,11 @@ import pytest
 from rauta_control import control, saying
 from rauta_control.catalog import Catalog
 from rauta_control.condition import Status
-from rauta_control.config import Settings
 from rauta_control.controlharness_test import FakeWorker, Gateway, parsed, run
 from rauta_control.gateway import GatewayStatus
 from rauta_control.ir import Listener
 from rauta_control.log import Log
+from rauta_control.settings import Settings
 from rauta_control.sharedmem import SharedWords
 from rauta_control.slices import finish
 from rauta_control.source import Sink

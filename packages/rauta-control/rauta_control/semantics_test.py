@@ -17,8 +17,8 @@ from rauta_control import ir
 from rauta_control.admit import Admitted, admit
 from rauta_control.hostname import closest
 from rauta_control.kinds import AnyResource
-from rauta_control.settings import Settings
 from rauta_control.supported import EXPRESSED
+from rauta_control.terms import Terms
 from rauta_control.translate import translate
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -115,7 +115,7 @@ def test_the_ir_says_what_the_specification_says(world: World, requests: list[Re
         "spec": {"gatewayClassName": "rauta", "listeners": listeners},
     }
     objects = [admitted(document) for document in (gateway, *found)]
-    resources = translate(objects, Settings(class_name="rauta", abilities=EXPRESSED), NOW).resources
+    resources = translate(objects, Terms(class_name="rauta", abilities=EXPRESSED), NOW).resources
     for request in requests:
         assert by_ir(dict(resources), request) == by_specification(listeners, found, request), request
 

@@ -15,9 +15,9 @@ from rauta_control.gateway import Gateway, GatewayStatusAddress
 from rauta_control.listeners import facts, gateway_refused
 from rauta_control.placement import Place
 from rauta_control.service import Service
-from rauta_control.serviceterms import Terms
-from rauta_control.settings import settings
+from rauta_control.serviceterms import ServiceTerms
 from rauta_control.targetports import Claim, assign
+from rauta_control.terms import terms
 from rauta_control.world import GATEWAYS, Key, find, members, seniority
 
 NO_ADDRESS = 55  # the finding
@@ -27,17 +27,17 @@ MAX_ADDRESSES = 16  # of a status
 
 def service_place(q: Graph, key: Key) -> Place:
     """Where a Gateway is served."""
-    terms, gateway = settings(q).services, find(q, Gateway, key.namespace, key.name)
-    if terms is None or gateway is None or q.get(_claim, key) is None:
+    services, gateway = terms(q).services, find(q, Gateway, key.namespace, key.name)
+    if services is None or gateway is None or q.get(_claim, key) is None:
         return Place()
     targets = q.get(_targets).get(key.path, {})
     left = [port for port in _ports(q, key) if port not in targets]
     if left:
         ports = ", ".join(map(str, left))
-        text = f"no target port is free for {ports}: give more than {terms.targets} with --target-ports"
+        text = f"no target port is free for {ports}: give more than {services.targets} with --target-ports"
         return Place(reason="AddressNotAssigned", message=text, shown=(), code=NO_PORT)
-    place = Place((settings(q).wildcard,), targets=targets, shown=())
-    where, service = gatewayservice.service_key(gateway), _service(q, gateway, terms)
+    place = Place((terms(q).wildcard,), targets=targets, shown=())
+    where, service = gatewayservice.service_key(gateway), _service(q, gateway, services)
     if isinstance(service, str):
         return _lacks(place, f"{where} {service}")
     shown = _addresses(service)
@@ -55,18 +55,23 @@ def _lacks(place: Place, message: str) -> Place:
 
 
 def _targets(q: Graph) -> dict[str, dict[int, int]]:
-    terms = settings(q).services
+    services = terms(q).services
     claims = [found for key in members(q, GATEWAYS) if (found := q.get(_claim, key)) is not None]
     claims.sort(key=lambda each: each[0])
-    return assign([claim for _, claim in claims], terms.targets) if terms is not None else {}
+    return assign([claim for _, claim in claims], services.targets) if services is not None else {}
 
 
 def _claim(q: Graph, key: Key) -> tuple[tuple[int, str], Claim] | None:
     """The ports of a Gateway with its place among others; None if it is not served."""
-    terms, gateway = settings(q).services, find(q, Gateway, key.namespace, key.name)
-    if terms is None or gateway is None or not ours(q, gateway.spec.gateway_class_name) or gateway_refused(q, gateway):
+    services, gateway = terms(q).services, find(q, Gateway, key.namespace, key.name)
+    if (
+        services is None
+        or gateway is None
+        or not ours(q, gateway.spec.gateway_class_name)
+        or gateway_refused(q, gateway)
+    ):
         return None
-    service = _service(q, gateway, terms)
+    service = _service(q, gateway, services)
     published = {} if isinstance(service, str) else gatewayservice.published(service)
     return seniority(gateway), Claim(key.path, _ports(q, key), published)
 
@@ -75,13 +80,13 @@ def _ports(q: Graph, key: Key) -> tuple[int, ...]:
     return tuple(sorted({each.port for each in q.get(facts, key) if not each.refused}))
 
 
-def _service(q: Graph, gateway: Gateway, terms: Terms) -> Service | str:
+def _service(q: Graph, gateway: Gateway, services: ServiceTerms) -> Service | str:
     """The Service of a Gateway, or what is the matter with it."""
     where = gatewayservice.service_key(gateway)
     found = find(q, Service, where.namespace, where.name)
     if found is None:
         return "is not there yet"
-    if gatewayservice.made_for(found.metadata, terms) != gateway.name:
+    if gatewayservice.made_for(found.metadata, services) != gateway.name:
         return "is there already, and is not the one that RAUTA would make for this Gateway"
     return found
 

@@ -30,7 +30,7 @@ class Range(msgspec.Struct, frozen=True):
         return f"{self.first}-{self.last}"
 
 
-class Terms(msgspec.Struct, frozen=True):
+class ServiceTerms(msgspec.Struct, frozen=True):
     """The type of the Services, the Service that selects RAUTA's own pods, and the ports to bind behind them."""
 
     type: ServiceType

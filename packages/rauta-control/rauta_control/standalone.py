@@ -16,9 +16,9 @@ import msgspec
 
 from rauta_common import hashing
 from rauta_control import balance, ir, options
-from rauta_control.config import Settings
 from rauta_control.messages import Bound
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
+from rauta_control.settings import Settings
 from rauta_control.slices import Slices, finish
 
 PREFIX = "standalone"  # of every name, where a namespace stands in Kubernetes

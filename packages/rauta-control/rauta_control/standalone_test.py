@@ -6,9 +6,9 @@ import pytest
 
 from rauta_common import maglev
 from rauta_control import ir, routespec
-from rauta_control.config import Settings
 from rauta_control.messages import Bound
 from rauta_control.routespec import Address
+from rauta_control.settings import Settings
 from rauta_control.slices import finish
 from rauta_control.standalone import clusters, plan, reachable, translate, unbound
 

@@ -20,7 +20,7 @@ from rauta_control.condition import Status, stamp
 from rauta_control.gateway import GatewayStatus
 from rauta_control.httproute import RouteParentStatus, RouteStatus
 from rauta_control.listenerset import ListenerSetStatus
-from rauta_control.settings import DOMAIN
+from rauta_control.terms import DOMAIN
 
 
 class Difference(msgspec.Struct, frozen=True):

@@ -13,8 +13,8 @@ from rauta_control.gateway import GatewayStatus, GatewayStatusAddress, ListenerS
 from rauta_control.gatewayclass import GatewayClassStatus, SupportedFeature
 from rauta_control.httproute import RouteParentStatus, RouteStatus
 from rauta_control.reference import ParentReference
-from rauta_control.settings import CONTROLLER
 from rauta_control.statusdiff import Difference, difference, newest_generation
+from rauta_control.terms import CONTROLLER
 
 BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)

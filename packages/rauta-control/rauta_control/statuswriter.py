@@ -22,8 +22,8 @@ from rauta_control.answer import Answer
 from rauta_control.backoff import Backoff
 from rauta_control.condition import Status
 from rauta_control.reflector import Held
-from rauta_control.settings import CONTROLLER
 from rauta_control.statusdiff import difference, newest_generation
+from rauta_control.terms import CONTROLLER
 from rauta_control.world import Key
 
 SCAN = 50  # keys looked at in one go: about 2 ms

@@ -16,9 +16,9 @@ from rauta_control.gateway import GatewayStatus, ListenerStatus
 from rauta_control.httproute import RouteParentStatus, RouteStatus
 from rauta_control.reference import ParentReference
 from rauta_control.reflector import Held
-from rauta_control.settings import CONTROLLER
 from rauta_control.specimen_test import admitted
 from rauta_control.statuswriter import LONGEST_INTERVAL, SCAN, StatusWriter, Write
+from rauta_control.terms import CONTROLLER
 from rauta_control.world import Key
 
 GATEWAY = Key("Gateway", "shop", "gw")

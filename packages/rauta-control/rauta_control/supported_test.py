@@ -26,7 +26,7 @@ ELSEWHERE = {48, 58, 62, 70, 71, 72}
 def today(name: str) -> dict[str, ir.Resource]:
     """What is published of a golden case today."""
     text = (DATA / f"{name}.in.yaml").read_text()
-    return translated(f"settings: {{abilities: today}}\n---\n{text}" if "settings:" not in text else text)[1]
+    return translated(f"terms: {{abilities: today}}\n---\n{text}" if "terms:" not in text else text)[1]
 
 
 def test_the_class_claims_what_the_data_plane_can_do() -> None:
@@ -45,7 +45,7 @@ def test_every_ability_is_asked_for_somewhere() -> None:
     assert unasked == ["WEIGHTS", "MISDIRECTED", "HTTP2", "STATIC_ADDRESSES"]
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "settings:" not in (DATA / f"{name}.in.yaml").read_text()])
+@pytest.mark.parametrize("name", [name for name in CASES if "terms:" not in (DATA / f"{name}.in.yaml").read_text()])
 def test_what_is_published_today_is_what_the_table_can_do(name: str) -> None:
     resources = today(name)
     for each in resources.values():

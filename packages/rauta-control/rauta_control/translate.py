@@ -16,7 +16,7 @@ from typing import TypeAlias, cast
 import msgspec
 from msgspec import field
 
-from rauta_control import certificate, settings, world
+from rauta_control import certificate, world
 from rauta_control.backends import cluster_output, host_names, tls_policy_output
 from rauta_control.classes import class_output
 from rauta_control.condition import Status, stamp
@@ -30,8 +30,8 @@ from rauta_control.ir import Resource
 from rauta_control.kinds import AnyResource
 from rauta_control.output import Output, Slot
 from rauta_control.routes import Links, route_links, route_output
-from rauta_control.settings import Settings
 from rauta_control.slices import Slices, finish
+from rauta_control.terms import Terms, tell
 from rauta_control.world import Key, key_of
 
 Rule: TypeAlias = Callable[..., Output]
@@ -49,7 +49,7 @@ _NOTHING = Output()
 
 
 class Translation(msgspec.Struct, frozen=True):
-    """The whole result. `hosts` are the names of endpoints whose addresses settings.names should have."""
+    """The whole result. `hosts` are the names of endpoints whose addresses Terms.names should have."""
 
     resources: Mapping[str, Resource]
     statuses: Mapping[Key, Status]
@@ -68,7 +68,7 @@ class Change(msgspec.Struct, frozen=True):
 
 def translate(
     objects: Iterable[AnyResource],
-    terms: Settings,
+    terms: Terms,
     now: datetime,
     previous: Mapping[Key, Status] | None = None,
 ) -> Translation:
@@ -81,7 +81,7 @@ def translate(
 class Translator:
     """A translation that is kept up to date. Objects are never changed, and neither is what was handed out."""
 
-    def __init__(self, terms: Settings, previous: Mapping[Key, Status] | None = None) -> None:
+    def __init__(self, terms: Terms, previous: Mapping[Key, Status] | None = None) -> None:
         self.resources: dict[str, Resource] = {}
         self.statuses: dict[Key, Status] = {}
         self._previous: dict[Key, Status] = dict(previous or {})
@@ -99,19 +99,19 @@ class Translator:
         self._before: dict[str, Resource | None] = {}  # of this update: what resources and statuses were
         self._stated: dict[Key, Status | None] = {}
         self._found = False  # whether this update changed findings
-        settings.put(self._graph, terms)
+        tell(self._graph, terms)
 
-    def update(self, objects: Mapping[Key, AnyResource | None], now: datetime, terms: Settings | None = None) -> Change:
-        """Make these the objects of their keys (None: it is gone), and `terms` the settings."""
+    def update(self, objects: Mapping[Key, AnyResource | None], now: datetime, terms: Terms | None = None) -> Change:
+        """Make these the objects of their keys (None: it is gone), and `terms` what else counts."""
         return finish(self.updating(objects, now, terms))
 
     def updating(
-        self, objects: Mapping[Key, AnyResource | None], now: datetime, terms: Settings | None = None
+        self, objects: Mapping[Key, AnyResource | None], now: datetime, terms: Terms | None = None
     ) -> Slices[Change]:
         """Do what `update` does in slices; in between nothing may be asked of the translator."""
         self._before, self._stated, self._found = {}, {}, False
         if terms is not None:
-            settings.put(self._graph, terms, self._terms)
+            tell(self._graph, terms, self._terms)
             self._terms = terms
         for key, resource in objects.items():
             self._set(key, resource)
@@ -151,7 +151,7 @@ class Translator:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The names of endpoints whose addresses settings.names should have."""
+        """The names of endpoints whose addresses Terms.names should have."""
         return frozenset(name for names in self._names.values() for name in names)
 
     def _set(self, key: Key, resource: AnyResource | None) -> None:

@@ -18,8 +18,8 @@ from rauta_control.gateway import GatewayStatus, GatewayStatusAddress
 from rauta_control.golden_test import filled
 from rauta_control.httproute import RouteStatus
 from rauta_control.kinds import AnyResource
-from rauta_control.settings import Settings
 from rauta_control.supported import EXPRESSED, TODAY
+from rauta_control.terms import Terms
 from rauta_control.translate import Translator, translate
 from rauta_control.world import Key, key_of
 
@@ -124,7 +124,7 @@ UNIVERSE = {
     ),
     "v1 Namespace web": ("{metadata: {labels: {team: a}}}", "{metadata: {labels: {team: b}}}"),
 }
-BASE = Settings(pool=("10.9.0.1", "10.9.0.2"), abilities=EXPRESSED)
+BASE = Terms(pool=("10.9.0.1", "10.9.0.2"), abilities=EXPRESSED)
 TERMS = (
     BASE,
     msgspec.structs.replace(BASE, pool=("10.9.0.1",)),
@@ -176,7 +176,7 @@ class Edits(RuleBasedStateMachine):
         self.terms = TERMS[number]
         self.apply({}, self.terms)
 
-    def apply(self, objects: Mapping[Key, AnyResource | None], terms: Settings | None = None) -> None:
+    def apply(self, objects: Mapping[Key, AnyResource | None], terms: Terms | None = None) -> None:
         change = self.translator.update(objects, NOW, terms)
         assert not change.upserts.keys() & change.deletes
         assert all(self.resources.get(key) != each for key, each in change.upserts.items())

@@ -24,7 +24,7 @@ from rauta_control.parameters import parameters_key, service_type
 from rauta_control.reflector import Held
 from rauta_control.secret import ConfigMap
 from rauta_control.service import Service
-from rauta_control.serviceterms import Terms
+from rauta_control.serviceterms import ServiceTerms
 from rauta_control.world import Key
 
 SCAN = 20  # Gateways looked at in one go: about 2 ms
@@ -51,7 +51,7 @@ class _Attempt(NamedTuple):
 class Upkeep:
     """Keeps `store`, the objects as they are watched, as Gateways want them. Times are monotonic seconds."""
 
-    def __init__(self, store: Mapping[Key, Held], terms: Terms) -> None:
+    def __init__(self, store: Mapping[Key, Held], terms: ServiceTerms) -> None:
         self.problems: dict[Key | str, str] = {}  # objects that cannot be written
         self.written = 0
         self._store = store

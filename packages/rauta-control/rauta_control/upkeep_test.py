@@ -9,12 +9,12 @@ from rauta_control.answer import Answer
 from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource
 from rauta_control.reflector import Held
-from rauta_control.serviceterms import Range, Terms
+from rauta_control.serviceterms import Range, ServiceTerms
 from rauta_control.specimen_test import admitted
 from rauta_control.upkeep import Upkeep, Write
 from rauta_control.world import Key, key_of
 
-TERMS = Terms("LoadBalancer", "rauta-system", "rauta", Range(10000, 10099))
+TERMS = ServiceTerms("LoadBalancer", "rauta-system", "rauta", Range(10000, 10099))
 GW = Key("Gateway", "shop", "gw")
 SERVICE = Key("Service", "shop", "gw-rauta")
 #: The EndpointSlice of RAUTA's own Service.

@@ -11,7 +11,6 @@ from rauta_agent_api.errors import AgentApiError
 from rauta_agent_api.query import GatewayQuery
 from rauta_agent_api.snapshot import BackendSnapshot, ListenerSnapshot, WorkerSnapshot
 from rauta_control.check import load
-from rauta_control.config import Settings
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters
 from rauta_control.messages import Bound
@@ -19,11 +18,12 @@ from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.recorder import Recorder
 from rauta_control.routespec import Address, route
 from rauta_control.samples_test import GATEWAY
-from rauta_control.settings import Settings as Terms
+from rauta_control.settings import Settings
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
 from rauta_control.slices import finish
 from rauta_control.standalone import translate
 from rauta_control.state import EMPTY
+from rauta_control.terms import Terms
 from rauta_control.translate import translate as translated
 from rauta_control.view import ControlQuery, shares
 

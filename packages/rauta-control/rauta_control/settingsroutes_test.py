@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control.config import NOTHING_TO_ROUTE_TO, Settings, parse
-from rauta_control.config_test import CATCH_ALL, problems, settings
 from rauta_control.routespec import BackendSpec, RouteSpec
+from rauta_control.settings import NOTHING_TO_ROUTE_TO, Settings, parse
+from rauta_control.settings_test import CATCH_ALL, problems, settings
 
 
 def test_backends_in_one_line() -> None:

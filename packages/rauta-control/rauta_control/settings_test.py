@@ -4,10 +4,10 @@ import pytest
 
 from rauta_control import flags, limits, options
 from rauta_control.balance import EXPECTED
-from rauta_control.config import Settings, parse
 from rauta_control.ir import Balance
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
-from rauta_control.serviceterms import Range, Terms
+from rauta_control.serviceterms import Range, ServiceTerms
+from rauta_control.settings import Settings, parse
 
 CATCH_ALL = RouteSpec("", "/", (BackendSpec("web", 80),))
 
@@ -177,10 +177,10 @@ def test_what_is_read_of_a_cluster() -> None:
 
 def test_a_service_for_each_gateway() -> None:
     given = settings("--kubernetes", "--gateway-services=LoadBalancer")
-    assert given.services == Terms("LoadBalancer", "rauta-system", "rauta", Range(10000, 19999))
+    assert given.services == ServiceTerms("LoadBalancer", "rauta-system", "rauta", Range(10000, 19999))
     more = {"RAUTA_K8S_MODE": "true", "RAUTA_OWN_SERVICE": "edge/pods", "RAUTA_TARGET_PORTS": "20000-20099"}
     given = settings(RAUTA_GATEWAY_SERVICES="ClusterIP", **more)
-    assert given.services == Terms("ClusterIP", "edge", "pods", Range(20000, 20099))
+    assert given.services == ServiceTerms("ClusterIP", "edge", "pods", Range(20000, 20099))
     assert settings("--kubernetes").services is None
 
 
