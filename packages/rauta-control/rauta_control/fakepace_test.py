@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from rauta_control.kubernetes import Timing
 
@@ -18,7 +19,10 @@ class Pace:
         self.slept: list[float] = []
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         chances = random.Random(1)  # noqa: S311 - no secret
-        self.timing = Timing(lambda: self.now, self.sleep, chances.random)
+        self.timing = Timing(lambda: self.now, self.sleep, chances.random, self.wall)
+
+    def wall(self) -> datetime:
+        return datetime.fromtimestamp(1_790_000_000 + self.now, UTC)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from typing import Literal, Protocol, TypeAlias
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -26,6 +28,7 @@ from rauta_control.kinds import KINDS, AnyResource, KindEntry
 from rauta_control.problem import Problem
 from rauta_control.reflector import Edits, Held, Reflector, Scope
 from rauta_control.slices import Slices
+from rauta_control.source import ObjectSink
 from rauta_control.turns import in_turns
 from rauta_control.world import Key
 
@@ -33,16 +36,6 @@ RECHECK = 10.0  # seconds until a kind the server does not have is looked for ag
 FRESH = 5.0  # seconds for which what a server has is not asked again
 
 State: TypeAlias = Literal["listing", "following", "failing", "absent"]
-
-
-class Sink(Protocol):
-    """Who takes the objects. Both are called on the loop, and must not take long."""
-
-    def edit(self, changes: Mapping[Key, AnyResource | None]) -> None:
-        """These are the objects of their keys now; None: it is gone, or came and went between two calls."""
-
-    def synced(self) -> None:
-        """All objects that there are have been handed over; until then it was a part of them. Called once."""
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +49,17 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     lists: int = 0
 
 
-class Timing(msgspec.Struct, frozen=True):
-    """Where time and chance come from."""
+def _now() -> datetime:
+    return datetime.now(UTC)
 
-    clock: Callable[[], float]
+
+class Timing(msgspec.Struct, frozen=True):
+    """Where time and chance come from. `clock` is monotonic; `wall` is the time that statuses and Leases show."""
+
+    clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     chance: Callable[[], float] = random.random
+    wall: Callable[[], datetime] = _now
 
 
 class Kubernetes:
@@ -75,7 +73,7 @@ class Kubernetes:
     def __init__(
         self,
         client: ApiClient,
-        sink: Sink,
+        sink: ObjectSink,
         timing: Timing,
         *,
         kinds: Mapping[str, KindEntry] = KINDS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from rauta_control.apiclient import BROKEN, ApiClient, described
 from rauta_control.kubernetes import Timing
@@ -12,10 +11,6 @@ from rauta_control.lease import VERSION, Election, Request
 
 NAME = "rauta-status-writer"
 PATIENCE = 5.0  # seconds for one request: half of the time for which a leader may go without
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Leader:
@@ -28,17 +23,13 @@ class Leader:
         namespace: str,
         timing: Timing,
         changed: Callable[[bool], None],
-        *,
-        name: str = NAME,
-        wall: Callable[[], datetime] = _now,
     ) -> None:
-        self.election = Election(identity, namespace, name)
+        self.election = Election(identity, namespace, NAME)
         self._client = client
         self._timing = timing
         self._changed = changed
-        self._wall = wall
         self._folder = f"/apis/{VERSION}/namespaces/{namespace}/leases"
-        self._path = f"{self._folder}/{name}"
+        self._path = f"{self._folder}/{NAME}"
         self._led = False
 
     def leading(self) -> bool:
@@ -50,7 +41,7 @@ class Leader:
         timing, election = self._timing, self.election
         try:
             while True:
-                request = election.ask(timing.clock(), self._wall())
+                request = election.ask(timing.clock(), timing.wall())
                 try:
                     await self._do(request)
                 except BROKEN as error:
@@ -70,7 +61,7 @@ class Leader:
         try:
             async with asyncio.timeout(PATIENCE):
                 for _ in range(2):  # a renewal that was under way may have made it another version
-                    request = self.election.release(self._wall())
+                    request = self.election.release(self._timing.wall())
                     self._tell()
                     if request is None:
                         return

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from rauta_control import mentions
 from rauta_control.apiclient import ApiClient
@@ -21,10 +19,11 @@ from rauta_control.clusteraccess import ClusterAccess
 from rauta_control.condition import Status
 from rauta_control.ir import Listener
 from rauta_control.kinds import KINDS, AnyResource
-from rauta_control.kubernetes import Health, Kubernetes, Sink, Timing
+from rauta_control.kubernetes import Health, Kubernetes, Timing
 from rauta_control.leader import Leader
 from rauta_control.serviceterms import ServiceTerms
 from rauta_control.servicewriter import ServiceWriter
+from rauta_control.source import ObjectSink
 from rauta_control.statuswriter import StatusWriter
 from rauta_control.terms import CONTROLLER
 from rauta_control.upkeep import Upkeep
@@ -37,10 +36,6 @@ def _identity() -> str:
     return f"{socket.gethostname()}_{uuid.uuid4()}"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Replica:
     """`namespaces`: read only these, none: all. `by_name`: read only Secrets and ConfigMaps that are mentioned.
     `services`: keep a Service for each Gateway.
@@ -49,7 +44,7 @@ class Replica:
     def __init__(
         self,
         access: ClusterAccess,
-        sink: Sink,
+        sink: ObjectSink,
         *,
         namespaces: Collection[str] = (),
         by_name: bool = False,
@@ -57,10 +52,9 @@ class Replica:
         controller: str = CONTROLLER,
         identity: str = "",
         timing: Timing | None = None,
-        wall: Callable[[], datetime] = _now,
     ) -> None:
         self._sink = sink
-        timing = timing or Timing(time.monotonic)
+        timing = timing or Timing()
         self._client = ApiClient(access)
         self.source = Kubernetes(
             self._client,
@@ -72,8 +66,8 @@ class Replica:
             seen=self._seen,
         )
         self.writer = StatusWriter(self.source.store, controller)
-        self.leader = Leader(self._client, identity or _identity(), access.namespace, timing, self._leads, wall=wall)
-        self._back = WriteBack(self._client, self.writer, self.source.places, self.leader.leading, timing, wall)
+        self.leader = Leader(self._client, identity or _identity(), access.namespace, timing, self._leads)
+        self._back = WriteBack(self._client, self.writer, self.source.places, self.leader.leading, timing)
         self._services = services
         self._writer: ServiceWriter | None = None
         if services is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from rauta_control.fakeapi_test import FakeApi, Fault, beside
@@ -30,7 +29,7 @@ class Pod:
         self.translator = Translator(Terms(wildcard="10.0.0.1", services=options.get("services")))
         self.pending: dict[Key, AnyResource | None] = {}
         self.is_synced = False
-        self.replica = Replica(api, self, identity=name, timing=api.pace.timing, wall=self.wall, **options)
+        self.replica = Replica(api, self, identity=name, timing=api.pace.timing, **options)
         self.leader = self.replica.leader
         self.run = self.replica.run
 
@@ -45,12 +44,9 @@ class Pod:
 
     def translate(self) -> None:
         pending, self.pending = self.pending, {}
-        change = self.translator.update(pending, self.wall())
+        change = self.translator.update(pending, self.api.pace.wall())
         self.replica.stand(each for each in self.translator.resources.values() if isinstance(each, Listener))
         self.replica.want(change.statuses)
-
-    def wall(self) -> datetime:
-        return datetime.fromtimestamp(1_790_000_000 + self.api.pace.now, UTC)
 
 
 def api_with_a_gateway() -> FakeApi:

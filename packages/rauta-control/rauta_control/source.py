@@ -4,9 +4,9 @@
     sink.report(faults)                     all that is wrong with what the source reads now, in place of what was
     sink.synced()                           everything there was at the start has been said; before, nothing is deleted
 
-A source calls these on the event loop, each as often as it likes: edits are merged until they are translated. After
-`synced`, an object that a source has not named does not exist. A source that loses sight of its objects says nothing:
-what it said last stays.
+A source calls these on the event loop, `synced` once, the others as often as it likes: edits are merged until they are
+translated. After `synced`, an object that a source has not named does not exist. A source that loses sight of its
+objects says nothing: what it said last stays.
 """
 
 from __future__ import annotations
@@ -39,17 +39,21 @@ class Fault(msgspec.Struct, frozen=True):
         return f"{self.problem.level.capitalize()} {self.place}{subject} {self.problem}"
 
 
-class Sink(Protocol):
-    """Whoever a source tells."""
+class ObjectSink(Protocol):
+    """Whoever takes the objects. Neither call may take long."""
 
     def edit(self, objects: Mapping[Key, AnyResource | None]) -> None:
-        """Take what became of objects: None is gone."""
-        ...
-
-    def report(self, faults: Sequence[Fault]) -> None:
-        """Take everything that is wrong now."""
+        """Take what became of objects: None is gone, or came and went between two calls."""
         ...
 
     def synced(self) -> None:
         """Know that all there is has been said."""
+        ...
+
+
+class Sink(ObjectSink, Protocol):
+    """Whoever a source tells."""
+
+    def report(self, faults: Sequence[Fault]) -> None:
+        """Take everything that is wrong now."""
         ...

@@ -5,13 +5,10 @@ A shell around statuswriter.py, which decides what to write and when.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Iterable, Mapping
 
-from rauta_control.apiclient import BROKEN, MERGE_PATCH, ApiClient, described
+from rauta_control.apiclient import BROKEN, MERGE_PATCH, described
 from rauta_control.condition import Status
-from rauta_control.discovery import Place
-from rauta_control.kubernetes import Timing
 from rauta_control.rounds import Rounds
 from rauta_control.statuswriter import StatusWriter, Write
 from rauta_control.world import Key
@@ -19,24 +16,8 @@ from rauta_control.world import Key
 MANAGER = {"fieldManager": "rauta"}
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class WriteBack(Rounds[StatusWriter]):
-    """See rounds.py; `wall` is the time that statuses show."""
-
-    def __init__(
-        self,
-        client: ApiClient,
-        writer: StatusWriter,
-        places: Mapping[str, Place],
-        leading: Callable[[], bool],
-        timing: Timing,
-        wall: Callable[[], datetime] = _now,
-    ) -> None:
-        super().__init__(client, writer, places, leading, timing)
-        self._wall = wall
+    """See rounds.py."""
 
     def want(self, statuses: Mapping[Key, Status | None]) -> None:
         """These are the statuses now; None: there is none."""
@@ -49,7 +30,8 @@ class WriteBack(Rounds[StatusWriter]):
         self._wake.set()
 
     def _begin(self, limit: int) -> list[Coroutine[None, None, None]]:
-        return [self._write(write) for write in self._writer.take(self._timing.clock(), self._wall(), limit)]
+        due = self._writer.take(self._timing.clock(), self._timing.wall(), limit)
+        return [self._write(write) for write in due]
 
     async def _write(self, write: Write) -> None:
         key, place = write.key, self._places[write.key.kind]
