@@ -18,7 +18,7 @@ from rauta_control.balance import EXPECTED, parse, table
 from rauta_control.derive import Graph
 from rauta_control.endpointslice import Endpoint, EndpointSlice
 from rauta_control.finding import Finding, finding
-from rauta_control.grants import permitted
+from rauta_control.grants import refusal
 from rauta_control.output import Output
 from rauta_control.reference import BackendObjectReference
 from rauta_control.service import Service, ServicePort
@@ -71,8 +71,7 @@ def backend(q: Graph, source: Key, ref: BackendObjectReference) -> Backend:
     if (ref.group, ref.kind) != ("", "Service"):
         kind = f"{ref.group}/{ref.kind}" if ref.group else ref.kind
         return Backend(target, reason="InvalidKind", message=f"{kind} is no kind of backend", code=23)
-    if not permitted(q, source, target):
-        text = f"no ReferenceGrant permits {source.kind} {source.path} to use {target}"
+    if text := refusal(q, source, target):
         return Backend(target, reason="RefNotPermitted", message=text, code=22)
     return q.get(_service_port, target, ref.port or 0)
 

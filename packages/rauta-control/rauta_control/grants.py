@@ -19,11 +19,11 @@ SOURCES = dict.fromkeys(
 TARGETS = dict.fromkeys(("Service", "Secret", "ConfigMap"), "")
 
 
-def permitted(q: Graph, source: Key, target: Key, target_group: str = "") -> bool:
-    """Whether `source`, of a Gateway API kind, may refer to `target`: in its own namespace always, else by a grant."""
-    if source.namespace == target.namespace:
-        return True
-    return q.get(_granted, source.kind, source.namespace, target, target_group)
+def refusal(q: Graph, source: Key, target: Key) -> str:
+    """Why `source`, of a Gateway API kind, may not refer to `target`; empty: it may, by a grant or in its namespace."""
+    if source.namespace == target.namespace or q.get(_granted, source.kind, source.namespace, target):
+        return ""
+    return f"no ReferenceGrant permits {source} to use {target}"
 
 
 def grant_output(q: Graph, key: Key) -> Output:
@@ -46,7 +46,7 @@ def _slip(group: str, kind: str, known: Mapping[str, str]) -> str:
     return f'there is no kind {kind} in group "{group}"; did you mean {meant} in group "{known[meant]}"?'
 
 
-def _granted(q: Graph, kind: str, namespace: str, target: Key, group: str) -> bool:
+def _granted(q: Graph, kind: str, namespace: str, target: Key) -> bool:
     for key in members(q, GRANTS, target.namespace):
         grant = find(q, ReferenceGrant, key.namespace, key.name)
         if grant is None:
@@ -55,7 +55,7 @@ def _granted(q: Graph, kind: str, namespace: str, target: Key, group: str) -> bo
             (item.group, item.kind, item.namespace) == (GATEWAY_GROUP, kind, namespace) for item in grant.spec.from_
         )
         if source and any(
-            (item.group, item.kind) == (group, target.kind) and item.name in (None, target.name)
+            (item.group, item.kind) == (TARGETS[target.kind], target.kind) and item.name in (None, target.name)
             for item in grant.spec.to
         ):
             return True

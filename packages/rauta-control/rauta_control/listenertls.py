@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from rauta_control.certificate import authorities_problem, hostnames, pair_problem, vouches
 from rauta_control.derive import Graph
 from rauta_control.gateway import FrontendValidation, Gateway, Listener
-from rauta_control.grants import permitted
+from rauta_control.grants import refusal
+from rauta_control.reference import ObjectReference, SecretObjectReference
 from rauta_control.supported import Ability
 from rauta_control.terms import terms
 from rauta_control.world import Key, find
 
 
-class Problem(msgspec.Struct, frozen=True):
+class Unresolved(msgspec.Struct, frozen=True):
     """A reference that does not resolve: the reason and text of the condition, the code of the finding, and where."""
 
     reason: str
@@ -33,9 +35,24 @@ class Identity(msgspec.Struct, frozen=True):
     secrets: tuple[Key, ...] = ()
     authorities: tuple[Key, ...] = ()
     client: Literal["none", "required", "optional"] = "none"
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Unresolved, ...] = ()
     refused: tuple[str, str] | None = None
     foreign: str = ""
+
+
+class _Use(NamedTuple):
+    """What a reference is for: the kind it must name, what is wrong with the object, and how that is reported."""
+
+    kind: str
+    fault: Callable[[Graph, Key], str]
+    reason: str
+    kind_reason: str  # where it names another kind
+    code: int
+
+
+_CERTIFICATE = _Use("Secret", pair_problem, "InvalidCertificateRef", "InvalidCertificateRef", 43)
+_CLIENT = _Use("Secret", pair_problem, "InvalidClientCertificateRef", "InvalidClientCertificateRef", 46)
+_AUTHORITY = _Use("ConfigMap", authorities_problem, "InvalidCACertificateRef", "InvalidCACertificateKind", 45)
 
 
 def identity(q: Graph, gateway: Key, owner: Key, listener: Listener) -> Identity:
@@ -69,43 +86,48 @@ def insecure(gateway: Gateway) -> bool:
     return any(each.validation is not None and each.validation.mode == "AllowInsecureFallback" for each in parts)
 
 
-def client_certificate(q: Graph, gateway: Gateway, key: Key) -> Problem | None:
+def client_certificate(q: Graph, gateway: Gateway, key: Key) -> Unresolved | None:
     """What is wrong with the certificate a Gateway is to show to backends."""
     backend = gateway.spec.tls.backend if gateway.spec.tls else None
     ref = backend.client_certificate_ref if backend is not None else None
     if ref is None:
         return None
-    path = "spec.tls.backend.clientCertificateRef"
-    if (ref.group, ref.kind) != ("", "Secret"):
-        return Problem("InvalidClientCertificateRef", f"kind {_kind(ref.group, ref.kind)} is not Secret", 46, path)
-    target = Key("Secret", ref.namespace or gateway.namespace, ref.name)
-    if not permitted(q, key, target):
-        return Problem("RefNotPermitted", f"no ReferenceGrant permits Gateway {key.path} to use {target}", 44, path)
-    if problem := q.get(pair_problem, target):
-        return Problem("InvalidClientCertificateRef", f"{target} {problem}", 46, path)
-    return None
+    found = _resolved(q, key, ref, "spec.tls.backend.clientCertificateRef", _CLIENT)
+    return found if isinstance(found, Unresolved) else None
 
 
-def _certificates(q: Graph, owner: Key, listener: Listener) -> tuple[tuple[Key, ...], tuple[Problem, ...]]:
-    found, problems = [], []
-    refs = listener.tls.certificate_refs if listener.tls is not None else ()
-    for index, ref in enumerate(refs):
-        path = f"tls.certificateRefs[{index}]"
-        target = Key("Secret", ref.namespace or owner.namespace, ref.name)
-        if (ref.group, ref.kind) != ("", "Secret"):
-            problems.append(
-                Problem("InvalidCertificateRef", f"kind {_kind(ref.group, ref.kind)} is not Secret", 43, path)
-            )
-        elif not permitted(q, owner, target):
-            text = f"no ReferenceGrant permits {owner.kind} {owner.path} to use {target}"
-            problems.append(Problem("RefNotPermitted", text, 44, path))
-        elif problem := q.get(pair_problem, target):
-            problems.append(Problem("InvalidCertificateRef", f"{target} {problem}", 43, path))
+def _resolved(
+    q: Graph, owner: Key, ref: SecretObjectReference | ObjectReference, path: str, use: _Use
+) -> Key | Unresolved:
+    """What a reference of `owner` at `path` leads to."""
+    if (ref.group, ref.kind) != ("", use.kind):
+        kind = f"{ref.group}/{ref.kind}" if ref.group else ref.kind
+        return Unresolved(use.kind_reason, f"kind {kind} is not {use.kind}", use.code, path)
+    target = Key(use.kind, ref.namespace or owner.namespace, ref.name)
+    if text := refusal(q, owner, target):
+        return Unresolved("RefNotPermitted", text, 44, path)
+    if fault := q.get(use.fault, target):
+        return Unresolved(use.reason, f"{target} {fault}", use.code, path)
+    return target
+
+
+def _sorted(found: Iterable[Key | Unresolved]) -> tuple[tuple[Key, ...], tuple[Unresolved, ...]]:
+    keys, problems = [], []
+    for each in found:
+        if isinstance(each, Unresolved):
+            problems.append(each)
         else:
-            found.append(target)
+            keys.append(each)
+    return tuple(keys), tuple(problems)
+
+
+def _certificates(q: Graph, owner: Key, listener: Listener) -> tuple[tuple[Key, ...], tuple[Unresolved, ...]]:
+    refs = listener.tls.certificate_refs if listener.tls is not None else ()
     if not refs:
-        problems.append(Problem("InvalidCertificateRef", "there are no certificateRefs", 43, "tls"))
-    return tuple(found), tuple(problems)
+        return (), (Unresolved(_CERTIFICATE.reason, "there are no certificateRefs", _CERTIFICATE.code, "tls"),)
+    return _sorted(
+        _resolved(q, owner, ref, f"tls.certificateRefs[{index}]", _CERTIFICATE) for index, ref in enumerate(refs)
+    )
 
 
 def _foreign(q: Graph, secrets: tuple[Key, ...], hostname: str | None) -> str:
@@ -132,23 +154,8 @@ def _validation(q: Graph, gateway: Key, port: int) -> tuple[str, FrontendValidat
 
 def _authorities(
     q: Graph, gateway: Key, validation: FrontendValidation, path: str
-) -> tuple[tuple[Key, ...], tuple[Problem, ...]]:
-    found, problems = [], []
-    for index, ref in enumerate(validation.ca_certificate_refs):
-        where = f"{path}.caCertificateRefs[{index}]"
-        target = Key("ConfigMap", ref.namespace or gateway.namespace, ref.name)
-        if (ref.group, ref.kind) != ("", "ConfigMap"):
-            text = f"kind {_kind(ref.group, ref.kind)} is not ConfigMap"
-            problems.append(Problem("InvalidCACertificateKind", text, 45, where))
-        elif not permitted(q, gateway, target):
-            text = f"no ReferenceGrant permits Gateway {gateway.path} to use {target}"
-            problems.append(Problem("RefNotPermitted", text, 44, where))
-        elif problem := q.get(authorities_problem, target):
-            problems.append(Problem("InvalidCACertificateRef", f"{target} {problem}", 45, where))
-        else:
-            found.append(target)
-    return tuple(found), tuple(problems)
-
-
-def _kind(group: str, kind: str) -> str:
-    return f"{group}/{kind}" if group else kind
+) -> tuple[tuple[Key, ...], tuple[Unresolved, ...]]:
+    return _sorted(
+        _resolved(q, gateway, ref, f"{path}.caCertificateRefs[{index}]", _AUTHORITY)
+        for index, ref in enumerate(validation.ca_certificate_refs)
+    )
