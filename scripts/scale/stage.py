@@ -19,6 +19,7 @@ from .ledger import Ledger
 
 PARALLEL = 16  # objects created or deleted at a time
 POLL = 0.01
+PATIENCE = 300.0  # seconds for all statuses
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Stage:
         body = {"spec": {"rules": objects.rules(number, target)}}
         return await self.api.patch(f"{objects.ROUTES}/{objects.name(number)}", body)
 
-    async def await_statuses(self, seconds: float = 300.0) -> None:
+    async def await_statuses(self) -> None:
         """Until every route, and the Gateway, has the status of its generation and no more come."""
         ledger = self.ledger
         before = -1
@@ -55,11 +56,11 @@ class Stage:
         def settled() -> bool:
             return all(map(ledger.settled, ledger.entries))
 
-        await until(settled, seconds)
+        await until(settled, PATIENCE)
         while before != ledger.total:
             before = ledger.total
             await asyncio.sleep(2)
-            await until(settled, seconds)
+            await until(settled, PATIENCE)
 
 
 async def _parallel(requests: Iterable[Callable[[], Awaitable[object]]]) -> None:

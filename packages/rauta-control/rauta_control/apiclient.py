@@ -53,10 +53,9 @@ class Stream:
 class ApiClient:
     """A context manager; requests raise one of BROKEN."""
 
-    def __init__(self, access: ClusterAccess, *, silence: float = SILENCE, total: float = TOTAL) -> None:
+    def __init__(self, access: ClusterAccess, *, silence: float = SILENCE) -> None:
         self._access = access
         self._silence = silence
-        self._total = total
 
     async def __aenter__(self) -> ApiClient:
         self._session = aiohttp.ClientSession(
@@ -81,7 +80,7 @@ class ApiClient:
     ) -> Answer:
         """One request. `body` is anything that msgspec encodes."""
         data = None if body is None else msgspec.json.encode(body)
-        timeout = aiohttp.ClientTimeout(total=self._total, sock_connect=CONNECT)
+        timeout = aiohttp.ClientTimeout(total=TOTAL, sock_connect=CONNECT)
         response = await self._open(method, path, params or {}, timeout, content, data)
         try:
             return _answer(response, await response.read())

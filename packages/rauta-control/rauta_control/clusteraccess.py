@@ -55,12 +55,12 @@ class ClusterAccess(Protocol):
         """Ask for credentials anew: the server took them for invalid. Raises AccessError."""
 
 
-async def find(kubeconfig: str, context: str, environ: Mapping[str, str]) -> ClusterAccess:
-    """Find the cluster. Empty `kubeconfig` and `context` are not set. Raises AccessError."""
+async def find(kubeconfig: str, environ: Mapping[str, str]) -> ClusterAccess:
+    """Find the cluster. An empty `kubeconfig` is not set. Raises AccessError."""
     named = kubeconfig or environ.get("KUBECONFIG", "")
     if not named and "KUBERNETES_SERVICE_HOST" in environ and (SERVICE_ACCOUNT / "token").exists():
         return InCluster(environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT", "443"))
-    access = FromKubeconfig(named or str(Path(HOME_CONFIG).expanduser()), context)
+    access = FromKubeconfig(named or str(Path(HOME_CONFIG).expanduser()))
     await access.load()
     return access
 
@@ -112,7 +112,7 @@ class InCluster:
 
 
 class FromKubeconfig:
-    """A context of a kubeconfig, read by kr8s. `path` may be several, with colons in between."""
+    """The current context of a kubeconfig, read by kr8s. `path` may be several, with colons in between."""
 
     base_url = ""
     ssl: ssl.SSLContext
@@ -120,9 +120,8 @@ class FromKubeconfig:
     proxy: str | None = None
     namespace = "default"
 
-    def __init__(self, path: str, context: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
-        self._context = context
         self._clock = clock
         self._asked = -REFRESH
         self._headers: dict[str, str] = {}
@@ -141,9 +140,7 @@ class FromKubeconfig:
         from kr8s.asyncio import Api  # noqa: PLC0415 - 0.7 s that only those wait who have a kubeconfig
 
         self._asked = self._clock()
-        auth: Any = Api(
-            kubeconfig=self._path, context=self._context or None, serviceaccount="", bypass_factory=True
-        ).auth
+        auth: Any = Api(kubeconfig=self._path, serviceaccount="", bypass_factory=True).auth
         try:
             with _memory():
                 await auth
@@ -167,8 +164,7 @@ class FromKubeconfig:
         self.base_url = auth.server.rstrip("/")
         self.server_name = auth.tls_server_name
         self.proxy = auth.proxy
-        # kr8s takes the namespace of the current context for that of any.
-        self.namespace = auth.kubeconfig.get_context(auth.active_context).get("namespace") or "default"
+        self.namespace = auth.namespace or "default"
         self._headers = {"Authorization": f"Bearer {auth.token}"} if auth.token else {}
 
 

@@ -40,11 +40,11 @@ def account(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def kubeconfig(folder: Path, user: dict[str, Any], cluster: dict[str, Any] | None = None) -> str:
+def kubeconfig(folder: Path, user: dict[str, Any], cluster: dict[str, Any] | None = None, current: str = "here") -> str:
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": "here",
+        "current-context": current,
         "contexts": [
             {"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "edge"}},
             {"name": "there", "context": {"cluster": "c", "user": "u"}},
@@ -62,8 +62,8 @@ def encoded(made: Pair) -> tuple[str, str]:
     return base64.b64encode(made.certificate).decode(), base64.b64encode(made.key).decode()
 
 
-def loaded(path: str, context: str = "") -> FromKubeconfig:
-    access = FromKubeconfig(path, context)
+def loaded(path: str) -> FromKubeconfig:
+    access = FromKubeconfig(path)
     asyncio.run(access.load())
     return access
 
@@ -130,8 +130,8 @@ def test_a_kubeconfig_with_certificates_leaves_no_key_behind(tmp_path: Path) -> 
     assert not any(b"PRIVATE KEY" in each.read_bytes() for each in left)
 
 
-def test_a_kubeconfig_with_a_token_and_another_context(tmp_path: Path) -> None:
-    access = loaded(kubeconfig(tmp_path, {"token": "abc"}), "there")
+def test_a_kubeconfig_with_a_token_and_a_context_without_a_namespace(tmp_path: Path) -> None:
+    access = loaded(kubeconfig(tmp_path, {"token": "abc"}, current="there"))
     assert access.headers() == {"Authorization": "Bearer abc"}
     assert access.namespace == "default"
 
@@ -146,7 +146,7 @@ def test_a_plug_in_is_asked_again_when_its_token_was_refused_but_not_for_each_re
     run = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": [str(script)]}
 
     async def main() -> None:
-        access = FromKubeconfig(kubeconfig(tmp_path, {"exec": run}), "", clock := Clock())
+        access = FromKubeconfig(kubeconfig(tmp_path, {"exec": run}), clock := Clock())
         await access.load()
         assert access.headers() == {"Authorization": "Bearer token1"}
         await access.refresh()
@@ -178,7 +178,7 @@ def test_a_kubeconfig_that_is_of_no_use_is_named_with_the_reason(tmp_path: Path,
 
 def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(AccessError, match="nowhere"):
-        loaded(kubeconfig(tmp_path, {"token": "abc"}), "nowhere")
+        loaded(kubeconfig(tmp_path, {"token": "abc"}, current="nowhere"))
 
 
 def test_a_kubeconfig_that_was_named_comes_before_the_pod_and_the_pod_before_the_home(
@@ -188,9 +188,9 @@ def test_a_kubeconfig_that_was_named_comes_before_the_pod_and_the_pod_before_the
     monkeypatch.setattr("rauta_control.clusteraccess.InCluster.__init__.__defaults__", (account, Clock()))
     path = kubeconfig(tmp_path, {"token": "abc"})
     pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.9"}
-    assert isinstance(asyncio.run(find("", "", pod)), InCluster)
-    assert isinstance(asyncio.run(find(path, "", pod)), FromKubeconfig)
-    assert isinstance(asyncio.run(find("", "", pod | {"KUBECONFIG": path})), FromKubeconfig)
+    assert isinstance(asyncio.run(find("", pod)), InCluster)
+    assert isinstance(asyncio.run(find(path, pod)), FromKubeconfig)
+    assert isinstance(asyncio.run(find("", pod | {"KUBECONFIG": path})), FromKubeconfig)
 
 
 # -- whom it trusts

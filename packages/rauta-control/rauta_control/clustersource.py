@@ -82,7 +82,7 @@ class ClusterSource:
         backoff = Backoff()
         while True:
             try:
-                return await clusteraccess.find(self._settings.kubeconfig, "", os.environ)
+                return await clusteraccess.find(self._settings.kubeconfig, os.environ)
             except AccessError as error:
                 self._report([str(error)])
                 await asyncio.sleep(backoff.failed(random.random()))  # noqa: S311 - spreads load

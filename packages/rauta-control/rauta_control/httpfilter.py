@@ -200,16 +200,16 @@ def member_of_type(item: HTTPRouteFilter) -> Iterable[Problem]:
             yield required(name, f"must be specified when type is {kind}")
 
 
-def filters_together(filters: Sequence[HTTPRouteFilter], path: str = "filters") -> Iterable[Problem]:
+def filters_together(filters: Sequence[HTTPRouteFilter]) -> Iterable[Problem]:
     """filters: no redirect beside a rewrite; CORS, header modifiers, redirect and rewrite at most once each."""
     if not filters:
         return
     count = Counter[str](item.type for item in filters)
     if count["RequestRedirect"] and count["URLRewrite"]:
-        yield invalid(path, "URLRewrite", "may not be used together with RequestRedirect in one list of filters")
+        yield invalid("filters", "URLRewrite", "may not be used together with RequestRedirect in one list of filters")
     for kind in ONCE:
         if count[kind] > 1:
-            yield invalid(path, kind, "this filter cannot be repeated")
+            yield invalid("filters", kind, "this filter cannot be repeated")
 
 
 def modifier_names(modifier: HTTPHeaderFilter) -> Iterable[Problem]:

@@ -79,9 +79,9 @@ def required(path: str, detail: str = "") -> Problem:
     return Problem(path, f"Required value: {detail}" if detail else "Required value", "required")
 
 
-def forbidden(path: str, detail: str, *, judge: Judge = "any") -> Problem:
+def forbidden(path: str, detail: str) -> Problem:
     """A field that must not be there."""
-    return Problem(path, f"Forbidden: {detail}", "forbidden", judge=judge)
+    return Problem(path, f"Forbidden: {detail}", "forbidden")
 
 
 def unsupported(path: str, value: object, supported: Iterable[object]) -> Problem:

@@ -93,9 +93,9 @@ class Directory:
 class SlotDirectory:
     """Both kinds, kept in step with the resources. Generations passed in only grow."""
 
-    def __init__(self, routes: int = MAX_ROUTES, endpoints: int = MAX_ENDPOINTS) -> None:
+    def __init__(self, routes: int = MAX_ROUTES) -> None:
         self.routes = Directory("routes", routes)
-        self.endpoints = Directory("endpoints", endpoints)
+        self.endpoints = Directory("endpoints", MAX_ENDPOINTS)
         self._names: dict[str, tuple[str, ...]] = {}  # by resource key, what it holds
 
     @classmethod

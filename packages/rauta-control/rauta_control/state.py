@@ -93,10 +93,10 @@ class State:
 EMPTY = State(-1, {}, 0)  # generation -1: nothing yet
 
 
-def diff(old: State, new: State, version: int = PROTOCOL_VERSION) -> Publish:
+def diff(old: State, new: State) -> Publish:
     """Return what turns `old` into `new`; from EMPTY this is everything, with base -1."""
     return Publish(
-        version=version,
+        version=PROTOCOL_VERSION,
         generation=new.generation,
         base=old.generation,
         digest=new.digest,
