@@ -18,12 +18,12 @@ from rauta_control.derive import Graph
 from rauta_control.gateway import Gateway
 from rauta_control.hostname import ANY, intersect
 from rauta_control.httproute import HTTPRoute
-from rauta_control.listeners import Facts, Said, Section, extends, gateway_refused, of_owner, parent
+from rauta_control.listeners import Facts, Said, Section, extends, gateway_refused, of_owner
 from rauta_control.listenerset import ListenerSet
 from rauta_control.problem import nearest
 from rauta_control.reference import ParentReference, RouteGroupKind
 from rauta_control.selector import selects
-from rauta_control.world import Key, find, labels
+from rauta_control.world import Key, find, labels, parent
 
 PARENTS = ("Gateway", "ListenerSet")
 _NAMED = 5  # listeners that a message names

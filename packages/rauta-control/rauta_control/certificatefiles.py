@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from rauta_common import hashing
 from rauta_control import certificate
 from rauta_control.ir import Resource, Secret, bounded
 from rauta_control.settings import PairFiles
@@ -91,7 +90,7 @@ def _expired(pair: PairFiles, secret: Secret) -> Iterable[str]:
 
 
 def _name(pair: PairFiles) -> str:
-    return bounded(f"{PREFIX}/{pair.certificate}", f"{hashing.digest(pair.certificate.encode()):016x}")
+    return bounded(f"{PREFIX}/{pair.certificate}")
 
 
 def _stamps(pairs: Iterable[PairFiles]) -> list[_Stamp | None]:

@@ -58,8 +58,8 @@ def blocks_used(words: memoryview) -> int:
     return max((index + 1 for index, base in enumerate(bases) if any(words[base : base + VITALS_WORDS])), default=0)
 
 
-def total(vitals: list[list[int]], vital: Vital) -> int:
-    """Return the sum of one vital over the workers."""
+def total(vitals: list[list[int]], vital: int) -> int:
+    """Return the sum of one vital, by its word, over the workers."""
     return sum(words[vital] for words in vitals)
 
 

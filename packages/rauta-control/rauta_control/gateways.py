@@ -25,7 +25,6 @@ from rauta_control.listeners import (
     gateway_accepted,
     gateway_refused,
     of_owner,
-    parent,
     sets,
 )
 from rauta_control.listenerset import ListenerSet, ListenerSetStatus
@@ -34,10 +33,8 @@ from rauta_control.output import Output
 from rauta_control.placement import Place
 from rauta_control.selector import fault
 from rauta_control.supported import Ability
-from rauta_control.terms import DOMAIN, terms
-from rauta_control.world import Key, find
-
-IGNORED = f"{DOMAIN}/FieldsIgnored"
+from rauta_control.terms import IGNORED, terms
+from rauta_control.world import Key, find, parent
 
 _CODES = {
     "UnsupportedProtocol": 40,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rauta_common import hashing
 from rauta_control import hostname, ir
 from rauta_control.addresses import place
 from rauta_control.certificate import resource_name, secret_output
@@ -108,5 +107,4 @@ def _server_name(listener: Facts) -> ir.ServerName:
 
 def _name(gateway: Key, address: str, port: int) -> str:
     host = f"[{address}]" if ":" in address else address
-    name = f"{gateway.path}/{host}:{port}"
-    return ir.bounded(name, f"{hashing.digest(name.encode()):016x}", MAX_SOCKET)
+    return ir.bounded(f"{gateway.path}/{host}:{port}", MAX_SOCKET)

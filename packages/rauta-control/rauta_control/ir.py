@@ -23,6 +23,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from rauta_common import hashing
 from rauta_control import handshake, regex
 from rauta_control.action import UNSET, Filters, Retry
 from rauta_control.hostname import covers
@@ -231,9 +232,9 @@ def order(method: str, headers: int, query: int) -> int:
     return (0 if method else 1) << 10 | (31 - min(headers, 31)) << 5 | (31 - min(query, 31))
 
 
-def bounded(name: str, digest: str, limit: int = MAX_NAME) -> str:
-    """Return `name`, or if it is too long for a name its beginning and `digest`, which stands for all of it."""
-    return name if len(name) <= limit else f"{name[: limit - 1 - len(digest)]}~{digest}"
+def bounded(name: str, limit: int = MAX_NAME) -> str:
+    """Return `name`, or if it is longer than `limit` characters its beginning and a digest of all of it."""
+    return name if len(name) <= limit else f"{name[: limit - 17]}~{hashing.digest(name.encode()):016x}"
 
 
 def validate(resources: Mapping[str, Resource]) -> list[str]:

@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from rauta_control import parameters
-from rauta_control.apiresource import GATEWAY_GROUP
 from rauta_control.classes import accepted, ours
 from rauta_control.derive import Graph
 from rauta_control.gateway import AllowedRoutes, Gateway, Listener
@@ -102,14 +101,6 @@ def extends(q: Graph, listener_set: ListenerSet, gateway: Key) -> bool:
             return selects(namespaces.selector, labels(q, listener_set.namespace))
         case "None":
             return False
-
-
-def parent(listener_set: ListenerSet) -> Key | None:
-    """The Gateway that a ListenerSet names; None if it names something else."""
-    ref = listener_set.spec.parent_ref
-    if (ref.group, ref.kind) != (GATEWAY_GROUP, "Gateway"):
-        return None
-    return Key("Gateway", ref.namespace or listener_set.namespace, ref.name)
 
 
 def facts(q: Graph, gateway: Key) -> tuple[Facts, ...]:

@@ -8,7 +8,7 @@ counted anything is left out, so that the size of a scrape follows the traffic, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -148,18 +148,13 @@ def _durations(reading: Reading) -> Iterator[Sample]:
         yield "_count", label, counts[BUCKETS - 1]
 
 
-def _reasons(reading: Reading) -> Iterator[Sample]:
-    for reason in Reason:
-        count = sum(words[Vital.REASONS + reason.number] for words in reading.vitals)
-        if count:
-            yield "", _label("reason", reason.code), count
-
-
-def _handshake_failures(reading: Reading) -> Iterator[Sample]:
-    for failure in HandshakeFailure:
-        count = sum(words[Vital.TLS_FAILURES + failure.number] for words in reading.vitals)
-        if count:
-            yield "", _label("reason", failure.code), count
+def _reasons(first: Vital, reasons: Iterable[Reason | HandshakeFailure]) -> Callable[[Reading], Iterator[Sample]]:
+    """Of words that stand in a row from `first`, by the number of each reason."""
+    return lambda reading: (
+        ("", _label("reason", reason.code), count)
+        for reason in reasons
+        if (count := total(reading.vitals, first + reason.number))
+    )
 
 
 def _generations(reading: Reading) -> Iterator[Sample]:
@@ -231,7 +226,12 @@ FAMILIES = (
     Family(
         "rauta_upstream_requests_active", "gauge", "Requests in flight to an endpoint.", _endpoint(EndpointWord.ACTIVE)
     ),
-    Family("rauta_responses_by_reason_total", "counter", "Responses that RAUTA made itself, by reason.", _reasons),
+    Family(
+        "rauta_responses_by_reason_total",
+        "counter",
+        "Responses that RAUTA made itself, by reason.",
+        _reasons(Vital.REASONS, Reason),
+    ),
     Family("rauta_requests_total", "counter", "Requests answered, with or without a route.", _vital(Vital.REQUESTS)),
     Family("rauta_requests_active", "gauge", "Requests in flight.", _vital(Vital.REQUESTS_ACTIVE)),
     Family("rauta_connections", "gauge", "Client connections open.", _vital(Vital.CONNECTIONS)),
@@ -247,7 +247,7 @@ FAMILIES = (
         "rauta_tls_handshake_failures_total",
         "counter",
         "Connections to TLS listeners that came to nothing, by reason.",
-        _handshake_failures,
+        _reasons(Vital.TLS_FAILURES, HandshakeFailure),
     ),
     Family("rauta_upstream_connections", "gauge", "Connections to endpoints open.", _vital(Vital.UPSTREAMS)),
     Family("rauta_upstream_connections_opened_total", "counter", "Connections made.", _vital(Vital.UPSTREAM_CONNECTS)),

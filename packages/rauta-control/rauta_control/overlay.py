@@ -19,7 +19,7 @@ from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource
 from rauta_control.listenerset import ListenerSet, ListenerSetStatus
 from rauta_control.messages import Bound
-from rauta_control.world import Key, key_of
+from rauta_control.world import Key, key_of, parent
 
 PROGRAMMED = "Programmed"
 UNAVAILABLE = "PortUnavailable"
@@ -83,8 +83,7 @@ def gateway_of(resource: AnyResource | None) -> Key | None:
     if isinstance(resource, Gateway):
         return key_of(resource)
     if isinstance(resource, ListenerSet):
-        parent = resource.spec.parent_ref
-        return Key("Gateway", parent.namespace or resource.namespace, parent.name)
+        return parent(resource)
     return None
 
 

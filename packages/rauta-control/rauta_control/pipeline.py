@@ -262,8 +262,7 @@ class Pipeline:
                     del self._sockets[gateway]
         if isinstance(socket, Listener):
             for path in socket.gateways:
-                namespace, _, name = path.partition("/")
-                gateway = Key("Gateway", namespace, name)
+                gateway = Key.of_path("Gateway", path)
                 self._sockets.setdefault(gateway, {})[key] = socket
                 self._awaited[gateway] = None
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from rauta_common import hashing
 from rauta_control import ir
 from rauta_control.action import Filters
 from rauta_control.apiresource import Condition
@@ -28,11 +27,10 @@ from rauta_control.listeners import Facts, Section
 from rauta_control.output import Output
 from rauta_control.plan import MATCHES, Match, Plan, Planned, plan
 from rauta_control.supported import Ability
-from rauta_control.terms import DOMAIN, terms
+from rauta_control.terms import DOMAIN, IGNORED, terms
 from rauta_control.world import Key, age, find
 
 SHADOWED = f"{DOMAIN}/RulesShadowed"
-IGNORED = f"{DOMAIN}/FieldsIgnored"
 _ORIGIN = ir.Predicate("origin", ".*", regex=True)  # there is one, whatever it is
 LISTED = 5  # names in a message before "and N more"
 
@@ -145,7 +143,6 @@ def _spots(q: Graph, key: Key) -> tuple[_Spot, ...]:
 
 def _rule(key: Key, created: int, spot: _Spot, planned: Planned, match: Match, upgrades: tuple[str, ...]) -> ir.Rule:
     host = f"{spot.socket.name}|{spot.hostname}"
-    name = f"{key.path}#{match.label}@{host}"
     shares = planned.shares
     if any(planned.redirects):
         shares = tuple(
@@ -153,7 +150,7 @@ def _rule(key: Key, created: int, spot: _Spot, planned: Planned, match: Match, u
             for share, redirect in zip(planned.shares, planned.redirects, strict=True)
         )
     return ir.Rule(
-        ir.bounded(name, f"{hashing.digest(name.encode()):016x}"),
+        ir.bounded(f"{key.path}#{match.label}@{host}"),
         key.path,
         host,
         match.path,

@@ -14,7 +14,6 @@ from typing import Literal
 
 import msgspec
 
-from rauta_common import hashing
 from rauta_control import balance, ir, options
 from rauta_control.messages import Bound
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
@@ -122,11 +121,11 @@ def _listeners(
 
 def _add_route(made: Plan, listeners: Iterable[ir.Listener], spec: RouteSpec, upgrades: tuple[str, ...]) -> None:
     host = spec.host or "*"
-    route = _bounded(f"{PREFIX}/{host}{spec.path}")
+    route = ir.bounded(f"{PREFIX}/{host}{spec.path}")
     shares = _shares(made, spec.backends)
     for listener in listeners:
         virtual_host = ir.VirtualHost(listener.name, host)
-        name = _bounded(f"{virtual_host.name}{spec.path}")
+        name = ir.bounded(f"{virtual_host.name}{spec.path}")
         rule = ir.Rule(name, route, virtual_host.name, spec.path, "prefix", shares, upgrades=upgrades)
         made.resources[virtual_host.key] = virtual_host
         made.resources[rule.key] = rule
@@ -139,16 +138,9 @@ def _shares(made: Plan, backends: tuple[BackendSpec, ...]) -> tuple[ir.ClusterWe
         groups = [((backend,), backend.weight or 0) for backend in backends]
     shares = []
     for members, weight in groups:
-        name = _bounded(f"{PREFIX}/" + ",".join(str(Address(b.host, b.port)) for b in members))
+        name = ir.bounded(f"{PREFIX}/" + ",".join(str(Address(b.host, b.port)) for b in members))
         made.clusters[name] = members
         for backend in members:
             made.users.setdefault(backend.host, set()).add(name)
         shares.append(ir.ClusterWeight(name, weight))
     return tuple(shares)
-
-
-def _bounded(name: str) -> str:
-    """Return `name`, or if it is too long for a name its beginning and a digest of all of it."""
-    if len(name) <= ir.MAX_NAME:
-        return name
-    return f"{name[: ir.MAX_NAME - 17]}~{hashing.digest(name.encode()):016x}"

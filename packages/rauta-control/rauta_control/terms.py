@@ -20,6 +20,7 @@ from rauta_control.supported import TODAY, Ability
 CONTROLLER = "rauta.io/gateway-controller"
 #: The domain of annotations, and of condition types that Gateway API does not have.
 DOMAIN = "rauta.io"
+IGNORED = f"{DOMAIN}/FieldsIgnored"  # a condition
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

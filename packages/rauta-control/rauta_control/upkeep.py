@@ -90,8 +90,7 @@ class Upkeep:
         targets: dict[Key, dict[int, int]] = {}
         for each in listeners:
             for path in each.gateways:
-                namespace, _, name = path.partition("/")
-                targets.setdefault(Key("Gateway", namespace, name), {})[each.spec_port] = each.port
+                targets.setdefault(Key.of_path("Gateway", path), {})[each.spec_port] = each.port
         old, self._targets = self._targets, targets
         for key in targets.keys() | (self._made.keys() if old is None else old.keys()):
             if old is None or targets.get(key) != old.get(key):

@@ -27,8 +27,7 @@ def period_of(resource: Resource) -> Period | None:
     """That of a resource which is a certificate with its key, made of a Secret."""
     if not isinstance(resource, Secret) or not resource.private_key:
         return None
-    namespace, _, name = resource.name.partition("/")
-    return Period(Key("Secret", namespace, name), *period(resource.certificates))
+    return Period(Key.of_path("Secret", resource.name), *period(resource.certificates))
 
 
 def outdated(periods: Mapping[str, Period], now: datetime) -> Iterator[Finding]:

@@ -45,6 +45,12 @@ class Key(NamedTuple):
     def __str__(self) -> str:
         return f"{self.kind} {self.path}"
 
+    @classmethod
+    def of_path(cls, kind: str, path: str) -> Key:
+        """The key of a namespaced object."""
+        namespace, _, name = path.partition("/")
+        return cls(kind, namespace, name)
+
     @property
     def path(self) -> str:
         """`namespace/name`, or `name` of a cluster-scoped object."""
@@ -81,11 +87,17 @@ def place(resource: AnyResource) -> tuple[str, ...] | None:
             return (resource.namespace,)
         case EndpointSlice() if resource.service:
             return (resource.namespace, resource.service)
-        case ListenerSet():
-            parent = resource.spec.parent_ref
-            if (parent.group, parent.kind) == (GATEWAY_GROUP, "Gateway"):
-                return (parent.namespace or resource.namespace, parent.name)
+        case ListenerSet() if (gateway := parent(resource)) is not None:
+            return (gateway.namespace, gateway.name)
     return None
+
+
+def parent(listener_set: ListenerSet) -> Key | None:
+    """The Gateway that a ListenerSet names; None if it names something else."""
+    ref = listener_set.spec.parent_ref
+    if (ref.group, ref.kind) != (GATEWAY_GROUP, "Gateway"):
+        return None
+    return Key("Gateway", ref.namespace or listener_set.namespace, ref.name)
 
 
 def age(resource: Resource) -> int:
