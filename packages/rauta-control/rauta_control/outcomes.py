@@ -27,7 +27,7 @@ from rauta_control.trials import shown
 _HOST = re.compile(rb"(?mi)^host:[ \t]*+([^\r\n]*)")
 
 
-class Asked(NamedTuple):
+class Routed(NamedTuple):
     """A request that has found its rule.
 
     `host` is its Host field in lower case, `fields` are its lines as a backend gets them.
@@ -39,27 +39,41 @@ class Asked(NamedTuple):
     fields: bytes
 
 
+class _Drawn(NamedTuple):
+    """A share of a rule's requests, and the cluster that gets them, None if nobody does."""
+
+    share: ir.ClusterWeight
+    cluster: Cluster | None
+    treatment: Treatment | None
+
+
 def refusal(reason: Reason, detail: str = "") -> Outcome:
     """What a request gets that the gateway answers before it has a rule."""
     return Outcome(action="answered", status=reason.status, reason=reason.code, detail=detail or reason.detail)
 
 
-def outcomes(spec: ir.Rule, rule: Rule, asked: Asked, resources: Mapping[str, ir.Resource]) -> tuple[Outcome, ...]:
+def closed(detail: str) -> Outcome:
+    """The connection comes to nothing."""
+    return Outcome(action="closed", detail=detail)
+
+
+def outcomes(spec: ir.Rule, rule: Rule, asked: Routed, resources: Mapping[str, ir.Resource]) -> tuple[Outcome, ...]:
     """What requests like this one get, by share; the shares add up to 1. `spec` is what `rule` was made from."""
-    live = [share for share in spec.clusters if share.weight]
-    drawn: list[tuple[ir.ClusterWeight, Cluster | None, Treatment | None]]
-    if rule.treatment is not None and rule.treatment.shares:
-        drawn = [(share, *pair) for share, pair in zip(live, rule.treatment.shares, strict=True)]
-    elif live:
-        drawn = [(share, pair[0], rule.treatment) for share, pair in zip(live, rule.shares, strict=True)]
-    else:
-        drawn = [(ir.ClusterWeight("", 0), None, rule.treatment)]
-    whole = sum(share.weight for share in live)
+    drawn = _drawn(spec, rule)
+    whole = sum(each.share.weight for each in drawn)
     return _merged(
-        replace(_outcome(spec, rule, share, cluster, treatment, asked, resources), share=portion)
-        for share, cluster, treatment in drawn
-        for portion in (share.weight / whole if whole else 1.0,)
+        replace(_outcome(spec, rule, each, asked, resources), share=each.share.weight / whole if whole else 1.0)
+        for each in drawn
     )
+
+
+def _drawn(spec: ir.Rule, rule: Rule) -> list[_Drawn]:
+    live = [share for share in spec.clusters if share.weight]
+    if rule.treatment is not None and rule.treatment.shares:
+        return [_Drawn(share, *pair) for share, pair in zip(live, rule.treatment.shares, strict=True)]
+    if live:
+        return [_Drawn(share, pair[0], rule.treatment) for share, pair in zip(live, rule.shares, strict=True)]
+    return [_Drawn(ir.ClusterWeight("", 0), None, rule.treatment)]
 
 
 def _merged(found: Iterable[Outcome]) -> tuple[Outcome, ...]:
@@ -74,52 +88,31 @@ def _merged(found: Iterable[Outcome]) -> tuple[Outcome, ...]:
     return tuple(merged)
 
 
-def _outcome(
-    spec: ir.Rule,
-    rule: Rule,
-    share: ir.ClusterWeight,
-    cluster: Cluster | None,
-    treatment: Treatment | None,
-    asked: Asked,
-    resources: Mapping[str, ir.Resource],
-) -> Outcome:
+def _outcome(spec: ir.Rule, rule: Rule, drawn: _Drawn, asked: Routed, resources: Mapping[str, ir.Resource]) -> Outcome:
+    share, cluster, treatment = drawn
     steps: list[Step] = []
     levels = [filters for filters in (spec.filters, share.filters) if filters is not None]
     if treatment is not None and (own := _answered(treatment, asked, steps)) is not None:
         return replace(own, steps=(*steps, *_response(levels if own.status != Reason.CORS_ORIGIN.status else ())))
     if cluster is None:
         detail = share.fault if rule.nobody is Reason.BACKEND_INVALID else ""
-        drawn = share.weight or None
-        return replace(refusal(rule.nobody, detail), weight=drawn, steps=tuple(steps))
+        return replace(refusal(rule.nobody, detail), weight=share.weight or None, steps=tuple(steps))
     pool = resources[f"cluster/{share.cluster}"]
     assert isinstance(pool, ir.Cluster)  # noqa: S101 - for the type checker
-    begun = replace(
-        refusal(Reason.NO_ENDPOINTS), cluster=cluster.name, weight=share.weight, balance=_balance(pool.balance)
-    )
     if cluster.pick(0) is None:
-        return replace(begun, steps=tuple(steps))
-    host, target = _host(asked.fields), asked.target
-    if treatment is not None:
-        steps += _edited(treatment, asked)
-        message = treatment.edited(asked.method, asked.target, asked.fields)
-        target = message.split(b" ", 2)[1]
-        host = _host(message)
-        steps += _copied(levels, resources)
-        steps += _response(levels)
-    return replace(
-        begun,
-        action="forwarded",
-        status=None,
-        reason="",
-        detail="",
-        host=host.decode(),
-        target=target.decode(),
-        steps=tuple(steps),
-        endpoints=tuple(_endpoints(pool, share.weight / sum(each.weight for each in spec.clusters))),
-    )
+        found = refusal(Reason.NO_ENDPOINTS)
+    else:
+        host, target = _host(asked.fields), asked.target
+        if treatment is not None:
+            steps += (*_edited(treatment, asked), *_copied(levels, resources), *_response(levels))
+            message = treatment.edited(asked.method, asked.target, asked.fields)
+            host, target = _host(message), message.split(b" ", 2)[1]
+        endpoints = tuple(_endpoints(pool, share.weight / sum(each.weight for each in spec.clusters)))
+        found = Outcome(action="forwarded", host=host.decode(), target=target.decode(), endpoints=endpoints)
+    return replace(found, cluster=cluster.name, weight=share.weight, balance=_balance(pool.balance), steps=tuple(steps))
 
 
-def _answered(treatment: Treatment, asked: Asked, steps: list[Step]) -> Outcome | None:
+def _answered(treatment: Treatment, asked: Routed, steps: list[Step]) -> Outcome | None:
     """What the rule answers itself, as exchange.py decides it; what it has looked at goes into `steps`."""
     if (sharing := treatment.cors) is not None:
         origin = sharing.origin(asked.fields)
@@ -143,7 +136,7 @@ def _answered(treatment: Treatment, asked: Asked, steps: list[Step]) -> Outcome 
     )
 
 
-def _edited(treatment: Treatment, asked: Asked) -> Iterator[Step]:
+def _edited(treatment: Treatment, asked: Routed) -> Iterator[Step]:
     if treatment.path is not None:
         changed = treatment.path.apply(asked.target)
         yield Step(filter="rewrite", effect=f"path and query {shown(asked.target)} become {shown(changed)}")
