@@ -17,7 +17,7 @@ import os
 import socket
 import time
 from collections import ChainMap
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -48,7 +48,6 @@ from rauta_control.resolve import Resolver
 from rauta_control.routespec import Address
 from rauta_control.saying import Saying
 from rauta_control.settings import Settings, parse
-from rauta_control.slices import Slices
 from rauta_control.slots import SlotsFullError
 from rauta_control.stepclock import StepClock
 from rauta_control.troubles import Troubles
@@ -302,13 +301,9 @@ class Control:
             deleted = pipeline.gone(configuration.resources)
         everything = wanted if whole else ChainMap(wanted, configuration.resources)
         problems, refused = await in_turns(configuration.sifting(wanted, everything, pipeline.resources.keys()))
-        slowest = drained(self._counters().vitals(), configuration.state.generation)
         if refused is not None:
             try:
-                if whole:
-                    await self._publish(configuration.reconcile(wanted, slowest), self._log.info)
-                elif wanted or deleted:
-                    await self._publish(configuration.change(wanted, deleted, slowest), self._log.debug)
+                await self._publish(wanted, deleted, whole=whole)
                 if complete:
                     self._followed = plan if pipeline.sure else None
                     pipeline.published(configuration.state.generation, refused)
@@ -345,16 +340,24 @@ class Control:
         await self._saying.lose_patience()
         self._wake.set()
 
-    async def _publish(self, change: Slices[Publish | None], note: Callable[..., None]) -> None:
-        step = await in_turns(change)
+    async def _publish(self, wanted: dict[str, ir.Resource], deleted: list[str], *, whole: bool) -> None:
+        """Publish what is wanted and valid: the whole, or a change. Raises SlotsFullError."""
+        configuration = self._configuration
+        slowest = drained(self._counters().vitals(), configuration.state.generation)
+        step: Publish | None = None
+        if whole:
+            step = await in_turns(configuration.reconcile(wanted, slowest))
+        elif wanted or deleted:
+            step = await in_turns(configuration.change(wanted, deleted, slowest))
         if step is None:
             return
-        new = self._configuration.state
+        new = configuration.state
         await self._archive.add(new, step)  # before any worker hears of it, also where that takes several turns
         self._links.send(self._publisher.publish(new, step))
         self._published = time.monotonic()
         if len(step.upserts) > MANY:
             gc.freeze()
+        note = self._log.info if whole else self._log.debug
         note("published", generation=step.generation, changed=len(step.upserts), deleted=len(step.deletes))
 
     def _host_moved(self, host: str) -> None:
