@@ -13,26 +13,26 @@ from typing import Literal, NamedTuple, TypeAlias
 Code: TypeAlias = Literal["failure", "usage", "not_found", "denied", "conflict", "findings", "unreachable"]
 
 
-class Meaning(NamedTuple):
-    """What a code stands for: its HTTP status with the phrase registered for it, and the exit code of `rauta`."""
+class Rendering(NamedTuple):
+    """What a code is at the edges: an HTTP status with the phrase registered for it, and the exit code of `rauta`."""
 
     status: int
     phrase: str
     exit_code: int
 
 
-CODES: dict[Code, Meaning] = {
-    "failure": Meaning(500, "Internal Server Error", 1),
-    "usage": Meaning(400, "Bad Request", 2),
-    "not_found": Meaning(404, "Not Found", 3),
-    "denied": Meaning(403, "Forbidden", 4),
-    "conflict": Meaning(409, "Conflict", 5),
-    "findings": Meaning(422, "Unprocessable Content", 6),
-    "unreachable": Meaning(503, "Service Unavailable", 7),
+CODES: dict[Code, Rendering] = {
+    "failure": Rendering(500, "Internal Server Error", 1),
+    "usage": Rendering(400, "Bad Request", 2),
+    "not_found": Rendering(404, "Not Found", 3),
+    "denied": Rendering(403, "Forbidden", 4),
+    "conflict": Rendering(409, "Conflict", 5),
+    "findings": Rendering(422, "Unprocessable Content", 6),
+    "unreachable": Rendering(503, "Service Unavailable", 7),
 }
 
 # What a status means when it comes without one of our codes, from something in front of the gateway.
-STATUSES: dict[int, Code] = {meaning.status: code for code, meaning in CODES.items()} | {
+STATUSES: dict[int, Code] = {each.status: code for code, each in CODES.items()} | {
     401: "denied",
     412: "conflict",
     502: "unreachable",
@@ -67,11 +67,10 @@ class AgentApiError(Exception):
 
     def to_problem(self) -> dict[str, str | int]:
         """Return the members of a problem+json object; `code` and `fix` are our extensions (RFC 9457 section 3.2)."""
-        meaning = CODES[self.code]
         return {
             "type": "about:blank",
-            "title": meaning.phrase,
-            "status": meaning.status,
+            "title": CODES[self.code].phrase,
+            "status": self.status,
             "detail": self.message,
             "code": self.code,
             "fix": self.fix,

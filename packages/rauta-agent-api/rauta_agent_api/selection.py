@@ -1,4 +1,4 @@
-"""Which routes and metrics a question is about. Pure, and the only place that decides it."""
+"""Which routes, objects, findings and metrics a question is about. Pure, and the only place that decides it."""
 
 from __future__ import annotations
 

@@ -27,13 +27,26 @@ if TYPE_CHECKING:  # the protocol's types need msgspec, `rauta --help` does not
 
 T = TypeVar("T")
 
-_EXIT_CODES = ["0 ok", *(f"{meaning.exit_code} {code.replace('_', ' ')}" for code, meaning in CODES.items())]
+_EXIT_CODES = ["0 ok", *(f"{each.exit_code} {code.replace('_', ' ')}" for code, each in CODES.items())]
 
 _CODE = re.compile(r"(?:RAUTA-)?CFG-[0-9]+|[a-z]+(?:_[a-z]+)*", re.IGNORECASE)  # what may be one, and is no URL
 
 _KNOWN_ELSEWHERE = {"-o": "--format", "--output": "--format", "--url": "--endpoint", "--server": "--endpoint"}
 
 DEFAULT_CLASS = "rauta"
+Request = Annotated[
+    list[str], typer.Argument(metavar="[METHOD] URL|CODE", help="As a client would send it; GET by default.")
+]
+Fields = Annotated[
+    list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header field; repeatable.")
+]
+ListenerName = Annotated[
+    str, typer.Option(metavar="NAME", help="A listener, or a Gateway as NAMESPACE/NAME. Default: by the URL's port.")
+]
+AskedManifests = Annotated[
+    str | None,
+    typer.Option("--file", "-f", metavar="PATH", help="Ask manifests instead of a gateway; - is the standard input."),
+]
 Manifests = Annotated[
     str, typer.Option("--file", "-f", metavar="PATH", help="A file or folder of manifests; - is the standard input.")
 ]
@@ -170,59 +183,44 @@ def translate(
     gateway_class: GatewayClass = DEFAULT_CLASS,
 ) -> str:
     """Print what manifests mean to the data plane, without a gateway. Needs rauta-control."""
-    core = offline.load()
+    session, core = _session(context), offline.load()
     data = core.translate(file, gateway_class)
-    return _session(context).answer(data, core.readable, hints.for_translation(data))
+    return session.answer(data, core.readable, hints.for_translation(data))
 
 
 @app.command()
 def explain(
     context: typer.Context,
-    request: Annotated[
-        list[str], typer.Argument(metavar="[METHOD] URL|CODE", help="As a client would send it; GET by default.")
-    ],
-    header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header field; repeatable.")
-    ] = None,
-    listener: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="A listener, or a Gateway as NAMESPACE/NAME. Default: by the URL's port."),
-    ] = "",
-    file: Annotated[
-        str | None,
-        typer.Option(
-            "--file", "-f", metavar="PATH", help="Ask manifests instead of a gateway; - is the standard input."
-        ),
-    ] = None,
+    request: Request,
+    header: Fields = None,
+    listener: ListenerName = "",
+    file: AskedManifests = None,
     gateway_class: GatewayClass = DEFAULT_CLASS,
 ) -> str:
     """Say what a request would get, and why; nothing is sent.
 
     Or what a code such as RAUTA-CFG-020 or no_route means. That, and --file, needs rauta-control.
     """
+    session = _session(context)
     if len(request) == 1 and file is None and _CODE.fullmatch(request[0]):
-        session = _session(context)
         found = offline.load().explain_code(request[0])
         return session.answer(found, render.meanings, hints.for_meanings(found))
     if len(request) > 2:
         raise AgentApiError("usage", f"[METHOD] URL: {len(request)} words", "quote a URL that has blanks or `&`")
     method, url = ("GET", *request)[-2:]
     headers = header or []
-    if file is None:
-        source = context.get_parameter_source("gateway_class")
-        if source is not None and source.name == "COMMANDLINE":
-            raise AgentApiError(
-                "usage", "--gateway-class: a running gateway has its own", "leave it out, or give --file"
-            )
-        return _answer(
-            context,
-            lambda gateway: gateway.explain(method, url, headers, listener),
-            render.explanation,
-            hints.for_explanation,
-        )
-    session = _session(context)
-    data = offline.load().explain(file, gateway_class, method, url, headers, listener)
-    return session.answer(data, render.explanation, hints.for_explanation(data))
+    if file is not None:
+        data = offline.load().explain(file, gateway_class, method, url, headers, listener)
+        return session.answer(data, render.explanation, hints.for_explanation(data))
+    source = context.get_parameter_source("gateway_class")
+    if source is not None and source.name == "COMMANDLINE":
+        raise AgentApiError("usage", "--gateway-class: a running gateway has its own", "leave it out, or give --file")
+    return _answer(
+        context,
+        lambda gateway: gateway.explain(method, url, headers, listener),
+        render.explanation,
+        hints.for_explanation,
+    )
 
 
 @app.command()

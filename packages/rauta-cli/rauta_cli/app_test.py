@@ -159,6 +159,11 @@ def test_wrong_arguments_are_told_with_the_mend(rauta: Program, line: str, said:
     assert rauta.asked == []
 
 
+@pytest.mark.parametrize("line", ["translate -f /nowhere", "explain GET /a /b"])
+def test_an_error_says_of_which_command_it_is(rauta: Program, line: str) -> None:
+    assert rauta.agent(line)["_meta"]["command"] == line.split(maxsplit=1)[0]
+
+
 def test_errors_go_where_their_reader_looks(rauta: Program) -> None:
     said = "no route has the name or pattern 'nope'"
     mend = "`rauta routes list` shows the names and patterns there are"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rauta_agent_api.errors import AgentApiError
+from rauta_cli.wording import about, count, endpoint
 
 if TYPE_CHECKING:  # only names in annotations: a run that ends in an error need not load msgspec
     from rauta_agent_api.explanation import Explanation
@@ -19,7 +20,6 @@ if TYPE_CHECKING:  # only names in annotations: a run that ends in an error need
     from rauta_agent_api.snapshot import (
         BackendSnapshot,
         CacheStats,
-        FindingCounts,
         FindingSnapshot,
         GatewaySnapshot,
         ListenerSnapshot,
@@ -217,19 +217,6 @@ _AFTER = {
 }
 
 
-def about(finding: FindingSnapshot) -> str:
-    """`HTTPRoute default/shop`, with the document where that is what is wrong."""
-    name = f"{finding.namespace}/{finding.name}" if finding.namespace else finding.name
-    place = f" in {finding.place}" if finding.place and finding.place != finding.name else ""
-    return f"{finding.kind} {name}{place}"
-
-
-def severities(counts: FindingCounts) -> str:
-    """`1 error, 2 warnings`; empty when there are none."""
-    named = ((counts.error, "error"), (counts.warning, "warning"), (counts.info, "note"))
-    return ", ".join(count(number, noun) for number, noun in named if number)
-
-
 def _well(each: ObjectSnapshot) -> bool:
     conditions = (*each.conditions, *(condition for part in each.parts for condition in part.conditions))
     return all(condition.status == _WELL.get(condition.type, condition.status) for condition in conditions)
@@ -249,16 +236,6 @@ _WELL = {  # what these conditions are if all is well
 def cannot_answer(route: RouteSnapshot) -> bool:
     """Whether every request to the route must fail: nothing to send it to, and no redirect instead."""
     return not route.has_redirect and not any(one.weight > 0 and not one.is_draining for one in route.backends)
-
-
-def endpoint(address: str, port: int) -> str:
-    """`192.0.2.1:80`, `[2001:db8::1]:80`."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def count(number: int, noun: str) -> str:
-    """`1 route`, `2 routes`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _some(number: int, noun: str, state: str) -> list[str]:

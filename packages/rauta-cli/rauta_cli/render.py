@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rauta_cli.hints import about, count, endpoint, severities
+from rauta_cli.wording import about, count, duration, endpoint, severities
 
 if TYPE_CHECKING:  # only names in annotations: `rauta --help` need not load msgspec
     from rauta_agent_api.errors import AgentApiError
@@ -249,10 +249,7 @@ def meanings(meanings: Sequence[Meaning]) -> str:
     return "\n\n".join(
         _facts(
             [
-                (
-                    f"{each.kind.capitalize()}",
-                    " ".join(filter(None, (each.code, each.severity, f"{each.status or ''}"))),
-                ),
+                (each.kind.capitalize(), " ".join(filter(None, (each.code, each.severity, f"{each.status or ''}")))),
                 ("Means", each.text),
                 *([("To do", each.advice)] if each.advice else []),
                 ("See", each.page),
@@ -286,17 +283,6 @@ def version(version: Mapping[str, str]) -> str:
 def error(program: str, error: AgentApiError) -> str:
     """What happened, and what to do about it."""
     return f"{program}: {_clean(error.message)}" + (f"\nfix: {_clean(error.fix)}" if error.fix else "")
-
-
-def duration(seconds: float) -> str:
-    """The two largest units: `2d 3h`, `13m 5s`, `40s`."""
-    left = int(seconds)
-    parts: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        number, left = divmod(left, size)
-        if number or parts or unit == "s":
-            parts.append(f"{number}{unit}")
-    return " ".join(parts[:2])
 
 
 def _conditions(conditions: Sequence[ConditionSnapshot]) -> str:

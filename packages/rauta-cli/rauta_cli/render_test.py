@@ -1,6 +1,5 @@
 from textwrap import dedent
 
-import pytest
 from msgspec.structs import replace
 
 from rauta_agent_api.errors import AgentApiError
@@ -126,14 +125,6 @@ def test_cache_and_metrics() -> None:
         rauta_uptime_seconds                                         gauge    7,384.25
         """
     )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0, "0s"), (59.9, "59s"), (60, "1m 0s"), (3_600, "1h 0m"), (90_061, "1d 1h"), (86_400 * 400, "400d 0h")],
-)
-def test_durations(seconds: float, shown: str) -> None:
-    assert render.duration(seconds) == shown
 
 
 def test_nothing_configured_reaches_the_terminal_as_a_control_sequence() -> None:
