@@ -1,7 +1,7 @@
 """The control process: knows what is wanted, publishes it to the workers, and answers for the gateway.
 
-    settings -> standalone.plan -> addresses -> resources -> validate -> Configuration -> Publisher -> workers
-    manifests, or a cluster -> Pipeline --------^
+    settings -> CommandLine ------------> resources -> validate -> Configuration -> Publisher -> workers
+    manifests, or a cluster -> Pipeline ----^
 
 Both may be there at once: routes of the command line beside the objects of a source. It starts from the last published
 state, which the supervisor keeps, so its restart changes nothing for anybody: slots and generation go on, and only what
@@ -28,9 +28,9 @@ import uvloop
 from rauta_control import cpus, ir, standalone
 from rauta_control.admin import Admin
 from rauta_control.binding import Binding
-from rauta_control.certificatefiles import CertificateFiles
 from rauta_control.channel import attach, control_end, detach
 from rauta_control.clustersource import ClusterSource
+from rauta_control.commandline import CommandLine
 from rauta_control.configuration import Configuration
 from rauta_control.counters import Counters, blocks_used, drained
 from rauta_control.demo import Demo
@@ -44,7 +44,6 @@ from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.pipeline import Pipeline, terms_of
 from rauta_control.publish import Archive, Links, kept, restored
 from rauta_control.publisher import Publisher
-from rauta_control.resolve import Resolver
 from rauta_control.routespec import Address
 from rauta_control.saying import Saying
 from rauta_control.settings import Settings, parse
@@ -53,7 +52,6 @@ from rauta_control.stepclock import StepClock
 from rauta_control.troubles import Troubles
 from rauta_control.turns import in_turns
 
-FIRST_ANSWERS = 2.0  # seconds to wait for the first look-ups before publishing without some of them
 CERTIFICATE_POLL = 0.5  # seconds between two looks at the files of certificates
 COLLECT = (1_000, 3, 3_000)  # a young one takes a millisecond; a full one, with many objects a tenth of a second: rare
 MANY = 1_000  # changed resources after which what there is counts as here to stay
@@ -77,16 +75,13 @@ class Control:
         # -- what is wanted
         self._settings = settings = inherited.settings
         self._demo = demo
-        self._plan = standalone.Plan()
         self._followed: standalone.Plan | None = None  # the plan that was published, with all that sources say
-        self._moved: set[str] = set()  # hosts whose addresses changed since
-        self._resolver = Resolver(self._host_moved)
-        self._certificates = CertificateFiles()
         self._wake = asyncio.Event()
+        self._line = CommandLine(self._wake, log)
         self._loading = asyncio.Lock()
-        self._pipeline = Pipeline(
-            terms_of(settings, local_addresses()), self._wake.set, restored=inherited.snapshot is not None
-        )
+        self._first_start = inherited.snapshot is None
+        terms = terms_of(settings, local_addresses())
+        self._pipeline = Pipeline(terms, self._wake.set, restored=not self._first_start)
         self._files = FileSource(self._pipeline, log, self._archive.keep)
         self._files.recall(kept(inherited.kept))
         self._cluster = ClusterSource(settings, self._pipeline, log) if settings.kubernetes else None
@@ -95,7 +90,6 @@ class Control:
         self._refused: list[str] = []  # problems of settings that were not taken
         self._troubles = Troubles(log)  # of those that were
         # -- what is published
-        self._first_start = inherited.snapshot is None
         self._configuration = Configuration(state)
         self._pipeline.hold(self._configuration.resources.values())
         self._publisher = Publisher(state, settings.workers if self._first_start else 1)
@@ -115,7 +109,7 @@ class Control:
     async def run(self) -> None:
         """Follow the settings until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._resolver.run())
+            tasks.create_task(self._line.resolver.run())
             tasks.create_task(self._watch_certificates())
             tasks.create_task(self._lose_patience())
             async with self._loading:
@@ -199,7 +193,7 @@ class Control:
 
         Those of the command line must be bound, for a control that starts again one of them: its workers serve already.
         """
-        reachable = standalone.reachable(self._plan, self._binding.bound, every=self._first_start)
+        reachable = standalone.reachable(self._line.plan, self._binding.bound, every=self._first_start)
         if (self._followed or not self._first_start) and self._binding.complete and reachable:
             self._publisher.complete()
         if self._publisher.ready and not self._ready:
@@ -230,40 +224,30 @@ class Control:
         routes = self._demo.routes if self._demo else ()
         extra = [route for route in routes if (route.host, route.path) not in taken]
         self._settings = settings
-        secrets = await self._certificates.read(settings.tls_pairs, self._configuration.resources)
-        self._plan = await in_turns(standalone.plan(replace(settings, routes=(*settings.routes, *extra)), secrets))
+        await self._line.load(replace(settings, routes=(*settings.routes, *extra)), self._configuration.resources)
         self._bind()
         self._pipeline.tell(terms_of(settings, local_addresses()))
         self._files.point(Path(settings.config) if settings.config else None)
         if not settings.config and self._cluster is None:
             self._pipeline.synced()  # no source will ever say so
-        self._want()
+        self._look_up()
 
-    def _want(self) -> None:
+    def _look_up(self) -> None:
         self._hosts = self._pipeline.hosts
-        self._resolver.want(self._plan.users.keys() | self._hosts)
+        self._line.look_up(self._hosts)
 
     async def _watch_certificates(self) -> None:
         """Load the settings again when a certificate or key has changed."""
         while True:
             await asyncio.sleep(CERTIFICATE_POLL)
             async with self._loading:
-                if await self._certificates.changed():
+                if await self._line.certificates.changed():
                     await self._load(self._settings)
                     self._wake.set()
 
-    async def _first_answers(self) -> None:
-        try:
-            async with asyncio.timeout(FIRST_ANSWERS):
-                while not self._resolver.names.answered:
-                    self._wake.clear()
-                    await self._wake.wait()
-        except TimeoutError:
-            self._log.warn("not waiting any longer for host names to resolve")
-
     def _bind(self) -> None:
         """Until sources have said what there is and that is published, what was published before stays wanted."""
-        wanted = [*self._plan.listeners, *self._pipeline.sockets]
+        wanted = [*self._line.plan.listeners, *self._pipeline.sockets]
         if self._followed is None:
             wanted += (each for each in self._configuration.resources.values() if isinstance(each, ir.Listener))
         self._binding.want(wanted)
@@ -272,11 +256,11 @@ class Control:
 
     async def _translate(self) -> None:
         """Translate what sources said and names came to mean."""
-        self._pipeline.resolve(self._resolver.names.addresses)
+        self._pipeline.resolve(self._line.addresses)
         if self._pipeline.busy:
             await in_turns(self._pipeline.updating(datetime.now(UTC)))
             if self._pipeline.hosts != self._hosts:
-                self._want()
+                self._look_up()
             self._bind()
 
     async def _reconcile(self) -> None:
@@ -286,13 +270,13 @@ class Control:
         """
         await self._translate()
         if self._followed is None:
-            await self._first_answers()
+            await self._line.first_answers()
             await self._translate()
-        plan, configuration, pipeline = self._plan, self._configuration, self._pipeline
+        plan, configuration, pipeline = self._line.plan, self._configuration, self._pipeline
         new = plan is not self._followed
         complete = pipeline.complete and not (new and pipeline.busy)  # what was not translated yet must not be deleted
         whole = new and complete and pipeline.sure
-        wanted = await self._planned(plan, new=new)
+        wanted = await self._line.wanted(configuration.resources, new=new)
         deleted: list[str] = []
         if whole:
             wanted |= pipeline.wanted(pipeline.resources, configuration.resources)
@@ -313,18 +297,10 @@ class Control:
                 self._followed = None
                 self._loop.call_later(SLOTS_RETRY, self._wake.set)
         self._troubles.report(
-            standalone.unbound(self._plan, self._binding.bound),
-            [*problems, *self._resolver.names.problems, *self._certificates.problems],
+            standalone.unbound(self._line.plan, self._binding.bound),
+            [*problems, *self._line.problems],
         )
         await self._settle(complete=complete)
-
-    async def _planned(self, plan: standalone.Plan, *, new: bool) -> dict[str, ir.Resource]:
-        """Return what a plan says: all of it if it is new, otherwise clusters with a host that has moved."""
-        moved, self._moved = self._moved, set()
-        touched = plan.clusters if new else sorted({name for host in moved for name in plan.users.get(host, ())})
-        addresses, resources = self._resolver.names.addresses, self._configuration.resources
-        planned: dict[str, ir.Resource] = dict(await in_turns(standalone.clusters(plan, touched, addresses, resources)))
-        return planned | plan.resources if new else planned
 
     async def _settle(self, *, complete: bool) -> None:
         """Say what became of objects, as far as the workers have taken it over."""
@@ -359,10 +335,6 @@ class Control:
             gc.freeze()
         note = self._log.info if whole else self._log.debug
         note("published", generation=step.generation, changed=len(step.upserts), deleted=len(step.deletes))
-
-    def _host_moved(self, host: str) -> None:
-        self._moved.add(host)
-        self._wake.set()
 
     def _start(self, coroutine: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(coroutine)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control import binding, control
+from rauta_control import binding, commandline
 from rauta_control.controlharness_test import FakeWorker, endpoints, rules, run, two_workers
 from rauta_control.messages import (
     Draining,
@@ -249,7 +249,7 @@ class Dns:
 
 
 def with_dns(monkeypatch: pytest.MonkeyPatch, dns: Dns) -> None:
-    monkeypatch.setattr(control, "Resolver", lambda changed: Resolver(changed, dns.lookup))
+    monkeypatch.setattr(commandline, "Resolver", lambda changed: Resolver(changed, dns.lookup))
 
 
 def test_host_names_are_followed_and_their_last_addresses_kept(
