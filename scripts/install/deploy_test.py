@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from rauta_control.children import Limits
+from rauta_control.children import Patience
 from rauta_control.settings import Settings, parse
 
 ROOT = Path(__file__).parents[2]
@@ -44,8 +44,8 @@ def test_the_unit_starts_what_it_checks_with_the_files_beside_it() -> None:
 
 
 def test_systemd_waits_until_a_drain_has_ended() -> None:
-    limits = Limits()
-    needed = settings().drain_delay + settings().drain_timeout + limits.overtime + limits.farewell
+    patience = Patience()
+    needed = settings().drain_delay + settings().drain_timeout + patience.overtime + patience.farewell
     assert needed < float(unit()["TimeoutStopSec"]) < needed + 10
     assert unit()["KillMode"] == "mixed"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lightkube.utils.quantity import parse_quantity
 
-from rauta_control.children import Limits
+from rauta_control.children import Patience
 from rauta_control.settings import DEFAULT_CLASS, Settings, parse
 from rauta_control.terms import CONTROLLER
 from scripts.install import schema
@@ -133,8 +133,8 @@ def test_the_settings_are_some_that_rauta_takes_and_keep_the_admin_server_inside
 
 
 def test_a_drain_ends_before_the_kubelet_loses_its_patience(mode: Mode) -> None:
-    found, limits = settings(mode), Limits()
-    needed = found.drain_delay + found.drain_timeout + limits.overtime + limits.farewell
+    found, patience = settings(mode), Patience()
+    needed = found.drain_delay + found.drain_timeout + patience.overtime + patience.farewell
     assert found.drain_delay > 0
     assert needed < mode.pod["terminationGracePeriodSeconds"] < needed + 10
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The supervisor's patience, in seconds."""
+class Patience:
+    """The supervisor's, in seconds."""
 
     check: float = 0.5  # between two looks at the heartbeats
     hung: float = 5.0  # without a heartbeat (at most 0.1 s apart in a healthy worker) until a worker is replaced
@@ -29,17 +29,17 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Backoff:
+class CrashBackoff:
     """How long a child that keeps dying waits for its next start. It never gives up."""
 
     deaths: int = 0  # since it last lived for `healthy` seconds
 
-    def after(self, lived: float, limits: Limits) -> float:
+    def after(self, lived: float, patience: Patience) -> float:
         """Count a death after `lived` seconds; return the seconds until the next start."""
-        if lived >= limits.healthy:
+        if lived >= patience.healthy:
             self.deaths = 0
         self.deaths += 1
-        return limits.backoff[min(self.deaths, len(limits.backoff)) - 1]
+        return patience.backoff[min(self.deaths, len(patience.backoff)) - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class Pulse:
     name: str
     started: float
     beat: float
-    control: bool = False  # which is judged by other limits
+    control: bool = False  # which is judged with more
 
 
 class HangDetector:
     """Finds children that no longer turn their loop."""
 
-    def __init__(self, now: float, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, now: float, patience: Patience) -> None:
+        self._patience = patience
         self._checked = now
         self._fair_since = now  # silence before this is not held against anybody
 
@@ -65,17 +65,17 @@ class HangDetector:
 
         When this call itself comes late, the machine slept or was starved, and they with it: nobody is to blame.
         """
-        if now - self._checked > self._limits.late:
+        if now - self._checked > self._patience.late:
             self._fair_since = now
         self._checked = now
         verdicts = ((pulse.name, self._verdict(now, pulse)) for pulse in pulses)
         return {name: reason for name, reason in verdicts if reason}
 
     def _verdict(self, now: float, pulse: Pulse) -> str:
-        limits = self._limits
-        hung, first_beat = limits.hung, limits.first_beat
+        patience = self._patience
+        hung, first_beat = patience.hung, patience.first_beat
         if pulse.control:
-            hung, first_beat = limits.control_hung, limits.control_first_beat
+            hung, first_beat = patience.control_hung, patience.control_first_beat
         silent = now - max(pulse.beat or pulse.started, self._fair_since)
         if pulse.beat:
             return f"hung for {silent:.1f} s" if silent > hung else ""

@@ -1,19 +1,19 @@
 import pytest
 
-from rauta_control.children import Backoff, HangDetector, Limits, Pulse, ending
+from rauta_control.children import CrashBackoff, HangDetector, Patience, Pulse, ending
 
-LIMITS = Limits()
+PATIENCE = Patience()
 
 
 def test_the_first_death_is_mended_at_once_and_a_loop_backs_off_to_five_seconds() -> None:
-    backoff = Backoff()
-    assert [backoff.after(0.01, LIMITS) for _ in range(10)] == [0.0, 0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
+    backoff = CrashBackoff()
+    assert [backoff.after(0.01, PATIENCE) for _ in range(10)] == [0.0, 0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
 
 
 def test_a_healthy_life_makes_the_next_death_a_first_one() -> None:
-    backoff = Backoff()
+    backoff = CrashBackoff()
     lives = (0.1, 0.9, 0.9, 1.0, 0.9, 0.9, 3600.0)
-    assert [backoff.after(lived, LIMITS) for lived in lives] == [0.0, 0.0, 0.05, 0.0, 0.0, 0.05, 0.0]
+    assert [backoff.after(lived, PATIENCE) for lived in lives] == [0.0, 0.0, 0.05, 0.0, 0.0, 0.05, 0.0]
 
 
 def watch(detector: HangDetector, pulses: list[Pulse], *times: float) -> dict[float, dict[str, str]]:
@@ -25,25 +25,25 @@ def steps(start: float, end: float) -> list[float]:
 
 
 def test_a_worker_hangs_when_its_last_heartbeat_is_older_than_the_limit() -> None:
-    detector = HangDetector(100.0, LIMITS)
+    detector = HangDetector(100.0, PATIENCE)
     pulses = [Pulse("worker-0", started=90.0, beat=100.2), Pulse("worker-1", started=90.0, beat=1e9)]
     assert watch(detector, pulses, *steps(100.5, 105.0)) == {}
     assert detector.hung(105.5, pulses) == {"worker-0": "hung for 5.3 s"}
 
 
 def test_a_worker_without_a_first_heartbeat_has_longer() -> None:
-    detector = HangDetector(100.0, LIMITS)
+    detector = HangDetector(100.0, PATIENCE)
     pulses = [Pulse("worker-3", started=100.0, beat=0.0)]
     assert watch(detector, pulses, *steps(100.5, 110.0)) == {}
     assert detector.hung(110.5, pulses) == {"worker-3": "did not come up in 10.5 s"}
 
 
 def test_control_has_longer_for_both() -> None:
-    detector = HangDetector(100.0, LIMITS)
+    detector = HangDetector(100.0, PATIENCE)
     late = [Pulse("control", started=90.0, beat=100.2, control=True)]
     assert watch(detector, late, *steps(100.5, 115.0)) == {}
     assert detector.hung(115.5, late) == {"control": "hung for 15.3 s"}
-    detector = HangDetector(100.0, LIMITS)
+    detector = HangDetector(100.0, PATIENCE)
     silent = [Pulse("control", started=100.0, beat=0.0, control=True)]
     assert watch(detector, silent, *steps(100.5, 130.0)) == {}
     assert detector.hung(130.5, silent) == {"control": "did not come up in 30.5 s"}
@@ -51,7 +51,7 @@ def test_control_has_longer_for_both() -> None:
 
 @pytest.mark.parametrize("slept", [2.0, 3600.0])
 def test_after_a_sleep_of_the_supervisor_everybody_has_a_new_chance(slept: float) -> None:
-    detector = HangDetector(100.0, LIMITS)
+    detector = HangDetector(100.0, PATIENCE)
     pulses = [Pulse("worker-0", started=90.0, beat=96.0), Pulse("worker-1", started=90.0, beat=0.0)]
     awake = 100.0 + slept
     assert watch(detector, pulses, *steps(awake, awake + 5.0)) == {}
@@ -62,12 +62,12 @@ def test_after_a_sleep_of_the_supervisor_everybody_has_a_new_chance(slept: float
 
 def test_a_detector_that_is_just_made_holds_nothing_against_anybody() -> None:
     """After a re-exec the workers are old, the detector is new, and starting took its time."""
-    detector = HangDetector(100.0, LIMITS)
+    detector = HangDetector(100.0, PATIENCE)
     assert detector.hung(100.5, [Pulse("worker-0", started=1.0, beat=90.0)]) == {}
 
 
 def test_being_on_time_is_no_excuse() -> None:
-    detector = HangDetector(100.0, LIMITS)
+    detector = HangDetector(100.0, PATIENCE)
     pulses = [Pulse("worker-0", started=90.0, beat=99.0)]
     found = watch(detector, pulses, *(100.0 + 1.4 * number for number in range(1, 10)))
     assert min(found) == pytest.approx(105.6)

@@ -100,8 +100,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start supervisors with fake children, of which nothing may run at the end of the test."""
     running: list[Gateway] = []
 
-    def start(*args: str, workers: int = 2, limits: dict[str, object] | None = None, **extra: str) -> Gateway:
-        gateway = Gateway(tmp_path, ["--workers", str(workers), *args], limits or {}, **extra)
+    def start(*args: str, workers: int = 2, patience: dict[str, object] | None = None, **extra: str) -> Gateway:
+        gateway = Gateway(tmp_path, ["--workers", str(workers), *args], patience or {}, **extra)
         running.append(gateway)
         return gateway
 

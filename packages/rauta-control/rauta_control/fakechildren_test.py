@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from rauta_control import channel, handover, messages, snapshotfd
-from rauta_control.children import Limits
+from rauta_control.children import Patience
 from rauta_control.heartbeat import Heartbeat
 from rauta_control.inherit import Inherited, Role, Run
 from rauta_control.settings import Settings, parse
@@ -272,11 +272,11 @@ def main() -> int:
         import ctypes  # noqa: PLC0415 - a libffi with static trampolines keeps a descriptor of its own from here on
 
         ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans come here, as they come to PID 1
-    limits = Limits(**json.loads(os.environ.get("LIMITS", "{}")))
+    patience = Patience(**json.loads(os.environ.get("PATIENCE", "{}")))
     roles: dict[Role, Run] = {"worker": run_worker, "control": run_control}
     channel.MAX_QUEUED = int(os.environ.get("MAX_QUEUED", channel.MAX_QUEUED))
     command = json.loads(os.environ.get("COMMAND", "null"))
-    return Supervisor(settings, roles, state=state, limits=limits, command=command).run()
+    return Supervisor(settings, roles, state=state, patience=patience, command=command).run()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from rauta_control import process
 from rauta_control.channel import Channel, ChannelClosedError, ChannelError, ChannelFullError, Message, supervisor_end
-from rauta_control.children import Backoff, HangDetector, Limits, Pulse, ending
+from rauta_control.children import CrashBackoff, HangDetector, Patience, Pulse, ending
 from rauta_control.handover import ChildState
 from rauta_control.holdings import Holdings
 from rauta_control.inherit import Inherited, Role, Run
@@ -38,7 +38,7 @@ class Child:
 
     role: Role
     index: int = 0
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: CrashBackoff = field(default_factory=CrashBackoff)
     due: float | None = None  # when to start the next process
     retiring: bool = False  # no other process follows this one
     # -- of the process
@@ -76,7 +76,7 @@ class Fleet:
         holdings: Holdings,
         selector: selectors.BaseSelector,
         *,
-        limits: Limits,
+        patience: Patience,
         log: Log,
         received: Received,
         disown: Callable[[], None],
@@ -88,11 +88,11 @@ class Fleet:
         self._roles = roles
         self._holdings = holdings
         self._selector = selector
-        self._limits = limits
+        self._patience = patience
         self._log = log
         self._received = received
         self._disown = disown
-        self._detector = HangDetector(time.monotonic(), limits)
+        self._detector = HangDetector(time.monotonic(), patience)
 
     # -- who is there
 
@@ -116,7 +116,9 @@ class Fleet:
 
     def adopt(self, state: ChildState, now: float) -> None:
         """Take over a child from before a re-exec."""
-        child = Child(state.role, state.index, Backoff(state.deaths), retiring=state.retiring, started=state.started)
+        child = Child(
+            state.role, state.index, CrashBackoff(state.deaths), retiring=state.retiring, started=state.started
+        )
         self.children.append(child)
         if not state.pid:
             child.due = now
@@ -188,7 +190,7 @@ class Fleet:
             packets = child.channel.receive()
         except ChannelClosedError:
             self._unregister(child.channel)
-            child.doom = child.doom or (time.monotonic() + self._limits.overtime, "closed its channel")
+            child.doom = child.doom or (time.monotonic() + self._patience.overtime, "closed its channel")
             return False
         except (ChannelError, OSError) as error:
             self._kill(child, str(error))
@@ -229,7 +231,7 @@ class Fleet:
                 live = partial(self._live, child, ours, theirs, links)
                 pid = process.fork(child.name, self.settings.log, live)
             except OSError as error:  # out of memory, descriptors or processes
-                child.due = now + child.backoff.after(0.0, self._limits)
+                child.due = now + child.backoff.after(0.0, self._patience)
                 self._log.error("cannot start", child=child.name, error=error, again_in=child.due - now)
                 return
             child.pid, child.started = pid, now
@@ -302,7 +304,7 @@ class Fleet:
         if child.retiring:
             self.children.remove(child)
         elif self._respawn:
-            child.due = now + child.backoff.after(lived, self._limits)
+            child.due = now + child.backoff.after(lived, self._patience)
         again_in = None if child.due is None else child.due - now
         note = self._log.warn if self._respawn and not child.retiring else self._log.info
         note("ended", child=child.name, pid=pid, reason=reason, lived=lived, again_in=again_in)
@@ -366,7 +368,7 @@ class Fleet:
         """End those that are left, by closing their channels."""
         for child in self.alive():
             self._hang_up(child)
-            child.doom = (now + self._limits.farewell, "did not end")
+            child.doom = (now + self._patience.farewell, "did not end")
 
     def _retire(self, child: Child, now: float) -> None:
         if child.retiring:
@@ -378,7 +380,7 @@ class Fleet:
             self.children.remove(child)
 
     def _drain(self, worker: Child, now: float, timeout: float) -> None:
-        worker.doom = (now + timeout + self._limits.overtime, f"did not drain in {timeout:g} s")
+        worker.doom = (now + timeout + self._patience.overtime, f"did not drain in {timeout:g} s")
         self.tell(worker, Drain(timeout))
 
 

@@ -155,7 +155,7 @@ def test_a_trial_that_never_ends_is_ended(start: Start, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\nexec sleep 600\n")
     program.chmod(0o755)
-    gateway = start(COMMAND=json.dumps([str(program)]), limits={"trial": 0.2, "check": 0.05})
+    gateway = start(COMMAND=json.dumps([str(program)]), patience={"trial": 0.2, "check": 0.05})
     ready(gateway)
     gateway.signal(signal.SIGUSR2)
     assert gateway.wait_logged("re-exec refused")[0].endswith('ended="signal 9"')

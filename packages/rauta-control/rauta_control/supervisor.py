@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
 from rauta_control import cpus, filelimit, handover
-from rauta_control.children import Limits, ending
+from rauta_control.children import Patience, ending
 from rauta_control.fleet import Fleet
 from rauta_control.handover import State
 from rauta_control.holdings import Holdings
@@ -56,13 +56,13 @@ class Supervisor:
         roles: Mapping[Role, Run],
         *,
         state: State | None = None,
-        limits: Limits | None = None,
+        patience: Patience | None = None,
         command: Sequence[str] | None = None,
     ) -> None:
         self._settings = settings
         self._roles = roles
         self._state = state
-        self._limits = limits or Limits()
+        self._patience = patience or Patience()
         self._command = [sys.executable, *sys.orig_argv[1:]] if command is None else list(command)
         self._log = Log("supervisor", settings.log)
         self._phase = Phase.SERVING
@@ -92,14 +92,14 @@ class Supervisor:
             self._roles,
             holdings,
             self._selector,
-            limits=self._limits,
+            patience=self._patience,
             log=self._log,
             received=self._received,
             disown=self._disown,
         )
         self._begin(time.monotonic())
         while self._exit is None:
-            for key, events in self._selector.select(self._patience()):
+            for key, events in self._selector.select(self._wait()):
                 key.data(events)
             self._tick(time.monotonic())
         return self._exit
@@ -123,7 +123,7 @@ class Supervisor:
 
     # -- the loop
 
-    def _patience(self) -> float:
+    def _wait(self) -> float:
         """Seconds until something is due."""
         deadlines = [self._check_at, *self._fleet.deadlines()]
         if self._phase is Phase.LEAVING:
@@ -132,7 +132,7 @@ class Supervisor:
 
     def _tick(self, now: float) -> None:
         if now >= self._check_at:
-            self._check_at = now + self._limits.check
+            self._check_at = now + self._patience.check
             self._fleet.check(now)
             if self._trial and now >= self._trial_until:
                 os.kill(self._trial, signal.SIGKILL)
@@ -165,7 +165,7 @@ class Supervisor:
                 case signal.SIGTERM:
                     self._stop(number, now, self._settings.drain_delay, self._settings.drain_timeout)
                 case signal.SIGINT:
-                    self._stop(number, now, 0.0, min(self._settings.drain_timeout, self._limits.interrupt))
+                    self._stop(number, now, 0.0, min(self._settings.drain_timeout, self._patience.interrupt))
                 case signal.SIGHUP:
                     self._reload(now)
                 case signal.SIGUSR2:
@@ -207,8 +207,8 @@ class Supervisor:
                 self._log.warn("takes effect in processes that start from now on", setting="log")
             self._settings = self._fleet.settings = read
             self._warn_of_outdated()
-            terms = Retune(read.limits, read.workers, read.trusted_proxies, read.via, read.access_log)
-            self._fleet.tell_all("worker", terms)
+            retune = Retune(read.limits, read.workers, read.trusted_proxies, read.via, read.access_log)
+            self._fleet.tell_all("worker", retune)
             if self._phase is Phase.SERVING:
                 self._fleet.fit(now)
         self._fleet.tell_all("control", Reload())
@@ -258,7 +258,7 @@ class Supervisor:
         self._log.info("re-exec", command=" ".join(self._command))
         try:
             self._trial = handover.attempt(self._command, self._state_now())
-            self._trial_until = now + self._limits.trial
+            self._trial_until = now + self._patience.trial
         except OSError as error:
             self._log.error("re-exec failed", error=error)
 

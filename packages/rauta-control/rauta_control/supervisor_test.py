@@ -150,7 +150,7 @@ def test_a_crash_is_logged_in_one_line(start: Start) -> None:
 
 
 def test_a_crash_loop_backs_off_and_ends_when_the_cause_does(start: Start) -> None:
-    gateway = start(workers=1, limits={"healthy": 1.0, "backoff": [0.0, 0.05, 0.2]})
+    gateway = start(workers=1, patience={"healthy": 1.0, "backoff": [0.0, 0.05, 0.2]})
     ready(gateway, 1)
     cause = Path(f"{gateway.events_file}.crash")
     cause.touch()
@@ -195,7 +195,7 @@ def test_a_control_that_starts_in_the_delay_is_told_that_the_gateway_stops(start
 
 
 def test_a_worker_that_dies_while_draining_is_not_replaced_and_one_that_takes_too_long_is_killed(start: Start) -> None:
-    gateway = start("--drain-timeout", "0.5", limits={"overtime": 0.3})
+    gateway = start("--drain-timeout", "0.5", patience={"overtime": 0.3})
     ready(gateway)
     for worker in (0, 1):
         gateway.order(do="be busy", worker=worker, seconds=60)
@@ -221,7 +221,7 @@ def test_clients_are_refused_once_the_workers_have_closed(start: Start) -> None:
 
 
 def test_ctrl_c_has_little_patience(start: Start) -> None:
-    gateway = start("--drain-delay", "60", "--drain-timeout", "60", limits={"interrupt": 0.3, "overtime": 0.1})
+    gateway = start("--drain-delay", "60", "--drain-timeout", "60", patience={"interrupt": 0.3, "overtime": 0.1})
     ready(gateway)
     gateway.order(do="be busy", worker=0, seconds=60)
     gateway.wait_event("ordered")

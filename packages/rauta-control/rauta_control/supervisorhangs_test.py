@@ -17,7 +17,7 @@ QUICK_CONTROL = {"check": 0.05, "control_hung": 2.0, "control_first_beat": 2.0, 
 
 
 def test_a_hanging_worker_is_replaced(start: Start) -> None:
-    gateway = start(limits=QUICK)
+    gateway = start(patience=QUICK)
     ready(gateway)
     gateway.order(do="hang", worker=0)
     [gone] = gateway.wait_event("WorkerGone")
@@ -27,7 +27,7 @@ def test_a_hanging_worker_is_replaced(start: Start) -> None:
 
 
 def test_a_stopped_worker_is_replaced(start: Start) -> None:
-    gateway = start(limits=QUICK)
+    gateway = start(patience=QUICK)
     ready(gateway)
     os.kill(gateway.pid("worker-1"), signal.SIGSTOP)
     [gone] = gateway.wait_event("WorkerGone")
@@ -36,7 +36,7 @@ def test_a_stopped_worker_is_replaced(start: Start) -> None:
 
 
 def test_a_worker_that_never_comes_up_is_replaced(start: Start) -> None:
-    gateway = start(workers=1, limits=QUICK)
+    gateway = start(workers=1, patience=QUICK)
     ready(gateway, 1)
     silent = Path(f"{gateway.events_file}.silent")
     silent.touch()
@@ -48,7 +48,7 @@ def test_a_worker_that_never_comes_up_is_replaced(start: Start) -> None:
 
 
 def test_a_stopped_control_is_replaced_and_its_workers_are_not(start: Start) -> None:
-    gateway = start(limits=QUICK_CONTROL)
+    gateway = start(patience=QUICK_CONTROL)
     ready(gateway)
     os.kill(gateway.pid("control"), signal.SIGSTOP)
     [line] = gateway.wait_logged(" ended child=control ")
@@ -60,7 +60,7 @@ def test_a_stopped_control_is_replaced_and_its_workers_are_not(start: Start) -> 
 
 
 def test_a_control_that_never_comes_up_is_replaced(start: Start) -> None:
-    gateway = start(workers=1, limits=QUICK_CONTROL)
+    gateway = start(workers=1, patience=QUICK_CONTROL)
     ready(gateway, 1)
     silent = Path(f"{gateway.events_file}.silent")
     silent.touch()
@@ -72,7 +72,7 @@ def test_a_control_that_never_comes_up_is_replaced(start: Start) -> None:
 
 
 def test_a_machine_that_slept_kills_nobody(start: Start) -> None:
-    gateway = start(limits=QUICK | {"hung": 1.5})
+    gateway = start(patience=QUICK | {"hung": 1.5})
     ready(gateway)
     everybody = [gateway.process.pid, *(gateway.pid(child) for child in ("worker-0", "worker-1", "control"))]
     for pid in everybody:
@@ -86,7 +86,7 @@ def test_a_machine_that_slept_kills_nobody(start: Start) -> None:
 
 
 def test_a_worker_that_closes_its_channel_is_replaced(start: Start) -> None:
-    gateway = start(workers=1, limits={"overtime": 0.2})
+    gateway = start(workers=1, patience={"overtime": 0.2})
     ready(gateway, 1)
     gateway.order(do="hang up", worker=0)
     assert gateway.wait_event("WorkerGone")[0]["message"]["reason"] == "closed its channel"

@@ -23,13 +23,13 @@ PATIENCE = 30.0  # seconds until a test gives up; nothing here takes long unless
 class Gateway:
     """A running supervisor with fake children."""
 
-    def __init__(self, folder: Path, args: list[str], limits: dict[str, object], **extra: str) -> None:
+    def __init__(self, folder: Path, args: list[str], patience: dict[str, object], **extra: str) -> None:
         self.events_file = folder / "events"
         self.log_file = folder / "log"
         self.flags = folder / "flags"
         self.flags.write_text("\n".join(args))
         environ = {name: value for name, value in os.environ.items() if not name.startswith("RAUTA_")}
-        environ |= {"EVENTS": str(self.events_file), "LIMITS": json.dumps(limits), **extra}
+        environ |= {"EVENTS": str(self.events_file), "PATIENCE": json.dumps(patience), **extra}
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, PROGRAM, "--to", "web:1", "--admin-port", "0", "--probe-port", "0", f"@{self.flags}"],
