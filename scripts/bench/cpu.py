@@ -6,6 +6,7 @@ thread of every process below the one that was started counts: Envoy's flush thr
 supervisor and control process.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -82,6 +83,12 @@ def _parents() -> Iterator[tuple[int, int]]:
 def tree(root: int) -> list[int]:
     """The pids of a process and everything below it, now."""
     return descendants(root, dict(_parents()))
+
+
+def used(pid: int) -> float:
+    """Seconds of CPU that one process has used, sampled by tick: it may be asked under load."""
+    fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def start_of(pid: int) -> int | None:

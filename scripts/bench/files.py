@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import cpu, memory
 from .folder import Folder
 from .machine import idle_share, ticks
 from .process import BenchError, free_ports
@@ -168,19 +169,6 @@ async def ready(port: int, started: float) -> float:
     raise BenchError("never ready")
 
 
-def rss(pid: int) -> float:
-    """MiB resident."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
-    return sizes["Rss"] / 1024
-
-
-def cpu(pid: int) -> float:
-    """Seconds of CPU that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class Scrape:
     """The metrics of one moment."""
 
@@ -229,7 +217,7 @@ class Served:
         """From the start to ready."""
         seconds = await ready(self.probe, started)
         control = int(re.findall(r"started child=control pid=(\d+)", self.log.read_text())[0])
-        print(f"  ready after                   {seconds:.2f} s, of which control computed {cpu(control):.2f} s")
+        print(f"  ready after                   {seconds:.2f} s, of which control computed {cpu.used(control):.2f} s")
         if await ask(self.listener) != (200, b"a"):
             raise BenchError(self.log.read_text())
         print(f"  control answers while loading {self.steps.said()}")
@@ -270,7 +258,7 @@ class Served:
     def sizes(self) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/api/v1/status") as answer:
             status = json.load(answer)
-        sizes = ", ".join(f"{rss(worker['pid']):.0f}" for worker in status["workers"])
+        sizes = ", ".join(f"{memory.resident([worker['pid']]) >> 20}" for worker in status["workers"])
         print(f"  RSS of workers                {sizes} MiB")
 
     def _longest(self) -> None:

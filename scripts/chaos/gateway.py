@@ -54,8 +54,7 @@ class Gateway:
 
     def resident(self, child: str) -> int:
         """Resident bytes of a child."""
-        pages = Path(f"/proc/{self.pid(child)}/statm").read_text().split()[1]
-        return int(pages) * resource.getpagesize()
+        return memory.resident([self.pid(child)])
 
     def said(self, text: str) -> bool:
         """Whether a line of its log has `text`."""

@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from scripts.bench import cpu
 from scripts.bench.certificate import made
 
 from .backend import backend, good
@@ -35,9 +36,9 @@ async def unfinished(size: float) -> list[Verdict]:
             tls = ssl._create_unverified_context()  # noqa: S323, SLF001 - self-signed, on loopback
             async with load(gateway.port, tls=tls) as before:
                 await asyncio.sleep(1)
-            resting, worked = gateway.resident("worker-0"), _cpu(gateway)
+            resting, worked = gateway.resident("worker-0"), cpu.used(gateway.pid("worker-0"))
             patient = await asyncio.gather(*(_drip(gateway.port) for _ in range(DRIPPING)))
-            spent = (_cpu(gateway) - worked) / DRIPPING
+            spent = (cpu.used(gateway.pid("worker-0")) - worked) / DRIPPING
             async with load(gateway.port, tls=tls) as beside:
                 begin = time.monotonic()
                 held = [await _begin(gateway.port, (b"", hello[:100], hello)[each % 3]) for each in range(3 * number)]
@@ -64,12 +65,6 @@ def _hello() -> bytes:
     with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
     return out.read()
-
-
-def _cpu(gateway: Gateway) -> float:
-    """Seconds that the worker has computed."""
-    fields = Path(f"/proc/{gateway.pid('worker-0')}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _drip(port: int) -> bool:
