@@ -19,6 +19,7 @@ from rauta_control.gatewayclass import GatewayClassStatus
 from rauta_control.httproute import RouteParentStatus, RouteStatus
 from rauta_control.listenerset import ListenerSetStatus
 from rauta_control.translate import Translation
+from rauta_control.trials import spelled
 
 #: Conditions that are good news when they are False.
 _NEGATIVE = frozenset({"Conflicted", "PartiallyInvalid"})
@@ -97,7 +98,7 @@ def _label(rule: ir.Rule) -> str:
 
 def _rule(rule: ir.Rule) -> Any:
     shares = ", ".join(map(_share, rule.clusters)) or "nothing"
-    line = f"{' '.join(_match(rule))} -> {shares}"
+    line = f"{spelled(rule)} -> {shares}"
     more: dict[str, Any] = {
         **_filters(rule.filters),
         **{f"to {each.cluster}": _filters(each.filters) for each in rule.clusters if each.filters},
@@ -109,14 +110,6 @@ def _rule(rule: ir.Rule) -> Any:
     }
     more = {name: part for name, part in more.items() if part is not None}
     return {"match": line, **more} if more else line
-
-
-def _match(rule: ir.Rule) -> Iterator[str]:
-    yield from ([rule.method] if rule.method else [])
-    yield f"{rule.path_type} {rule.path}"
-    for field, predicates in (("header", rule.headers), ("query", rule.query)):
-        for each in predicates:
-            yield f"{field} {each.name}{'~' if each.regex else '='}{each.value}"
 
 
 def _share(share: ir.ClusterWeight) -> str:

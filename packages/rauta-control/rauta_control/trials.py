@@ -149,7 +149,7 @@ def describe(rule: ir.Rule) -> str:
     return f"{rule.path_type} {rule.path}"
 
 
-def _spelled(rule: ir.Rule) -> str:
+def spelled(rule: ir.Rule) -> str:
     """`GET prefix /cart header x-env=prod`."""
     return " ".join((*filter(None, (rule.method,)), describe(rule), *conditions(rule)))
 
@@ -212,7 +212,7 @@ def _told(trial: Trial, won: Trial | None, matching: int, asked: Asked) -> RuleT
     elif not trial.matches:
         by, why, _ = next(_missed(trial, asked))
     elif won is not None:
-        first = _spelled(won.rule) if won.rule.route == rule.route else named(won.rule)
+        first = spelled(won.rule) if won.rule.route == rule.route else named(won.rule)
         by, why = "order", f"matches, but {first} comes first: {_sooner(won, trial)}"
     else:
         by, why = "order", "matches, but the request was refused before"
