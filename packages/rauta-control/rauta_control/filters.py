@@ -71,13 +71,7 @@ def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str,
         return Compiled()
     notes = [*_unsupported(q, given, path), *_unusable(given, path, prefixed=prefixed), *_dangling(given, path)]
     if notes:
-        unable = any(not each.path.endswith(EXTENSION) for each in notes)
-        dangling = tuple(
-            Backend(source, reason="InvalidKind", message=each.message)
-            for each in notes
-            if each.path.endswith(EXTENSION)
-        )
-        return Compiled(None, "; ".join(each.message for each in notes), unable, None, dangling, tuple(notes))
+        return _refused(source, notes)
     parts: dict[str, object] = {}
     mirrored: list[Backend] = []
     mirrors: list[Mirror] = []
@@ -104,7 +98,17 @@ def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str,
     if mirrors:
         parts["mirrors"] = tuple(mirrors)
     filters = Filters(**parts)  # type: ignore[arg-type]
-    return Compiled(filters if parts else None, "", False, redirect, tuple(mirrored), tuple(notes))
+    return Compiled(filters if parts else None, redirect=redirect, mirrored=tuple(mirrored), notes=tuple(notes))
+
+
+def _refused(source: Key, notes: Sequence[Note]) -> Compiled:
+    dangling = [each.message for each in notes if each.path.endswith(EXTENSION)]
+    return Compiled(
+        fault="; ".join(each.message for each in notes),
+        unable=len(dangling) < len(notes),
+        mirrored=tuple(Backend(source, reason="InvalidKind", message=message) for message in dangling),
+        notes=tuple(notes),
+    )
 
 
 def redirected(redirect: HTTPRequestRedirectFilter, protocol: str, port: int) -> Redirect:
