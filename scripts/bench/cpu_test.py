@@ -13,6 +13,7 @@ STAT = "4242 (nginx: (worker) x) S 4241 4240 4240 0 -1 4194560 100 0 0 0 7 3 0 0
 def test_a_command_name_with_parentheses_does_not_shift_the_fields() -> None:
     assert cpu.parse_parent(STAT) == 4241
     assert cpu.parse_start(STAT) == 987654
+    assert cpu.parse_used(STAT) == 10 / os.sysconf("SC_CLK_TCK")
 
 
 def test_schedstat_is_run_time_and_then_waiting_time() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import re
-import resource
 import signal
 import sys
 import time
@@ -12,6 +11,8 @@ from collections.abc import AsyncIterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+
+from scripts.bench import memory
 
 START = 20.0  # seconds until it must be ready
 _STARTED = re.compile(r" started child=(\S+) pid=([0-9]+)")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import ssl
 import tempfile
 import time
