@@ -21,6 +21,7 @@ from rauta_control.log import Log
 from rauta_control.replica import Replica
 from rauta_control.settings import Settings
 from rauta_control.source import Fault, Sink
+from rauta_control.troubles import Troubles
 from rauta_control.world import Key
 
 LOOK = 1.0  # seconds between two looks at what is wrong
@@ -32,13 +33,17 @@ class ClusterSource:
     def __init__(self, settings: Settings, sink: Sink, log: Log) -> None:
         self._settings = settings
         self._sink = sink
-        self._log = log
         self._replica: Replica | None = None
         self._statuses: dict[Key, Status | None] = {}  # that the replica was not told yet
         self._stood: Sequence[Listener] | None = None  # what the replica was told last
         self._synced = False
         self._faults: tuple[Fault, ...] = ()
-        self.problems: list[str] = []  # between us and the cluster, a sentence each
+        self._troubles = Troubles(log, "cluster", "cluster: solved")
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong between us and the cluster, a sentence each."""
+        return self._troubles.present
 
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
@@ -52,7 +57,7 @@ class ClusterSource:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(replica.run())
             while True:
-                self._report(replica.problems())
+                self._troubles.report((), replica.problems())
                 self._judge(replica)
                 await asyncio.sleep(LOOK)
 
@@ -84,7 +89,7 @@ class ClusterSource:
             try:
                 return await clusteraccess.find(self._settings.kubeconfig, os.environ)
             except AccessError as error:
-                self._report([str(error)])
+                self._troubles.report((), [str(error)])
                 await asyncio.sleep(backoff.failed(random.random()))  # noqa: S311 - spreads load
 
     def _judge(self, replica: Replica) -> None:
@@ -94,12 +99,3 @@ class ClusterSource:
         if faults != self._faults:
             self._faults = faults
             self._sink.report(faults)
-
-    def _report(self, problems: list[str]) -> None:
-        for problem in problems:
-            if problem not in self.problems:
-                self._log.warn("cluster", problem=problem)
-        for problem in self.problems:
-            if problem not in problems:
-                self._log.info("cluster: solved", problem=problem)
-        self.problems = problems

@@ -88,7 +88,7 @@ class Control:
         self._saying = Saying(self._cluster)
         self._hosts: frozenset[str] = frozenset()  # of endpoints of objects
         self._refused: list[str] = []  # problems of settings that were not taken
-        self._troubles = Troubles(log)  # of those that were
+        self._troubles = Troubles(log, "configuration problem", "configuration problem solved")
         # -- what is published
         self._configuration = Configuration(state)
         self._pipeline.hold(self._configuration.resources.values())

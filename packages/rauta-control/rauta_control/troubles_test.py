@@ -9,7 +9,7 @@ from rauta_control.troubles import Troubles
 
 
 def test_what_is_wrong_is_logged_when_that_changes(capfd: pytest.CaptureFixture[str]) -> None:
-    troubles = Troubles(Log("control"))
+    troubles = Troubles(Log("control"), "configuration problem", "configuration problem solved")
 
     def said() -> list[str]:
         return [line.partition(" ")[2] for line in capfd.readouterr().err.splitlines()]
