@@ -103,7 +103,7 @@ class _Claimant(msgspec.Struct, frozen=True):
 
 def _claimant(q: Graph, key: Key) -> _Claimant | None:
     """What counts of a Gateway here, so that other changes of it move nothing; None if it is not served."""
-    gateway = find(q, Gateway, key.namespace, key.name)
+    gateway = find(q, Gateway, key)
     if gateway is None or not ours(q, gateway.spec.gateway_class_name):
         return None
     if gateway_refused(q, gateway):

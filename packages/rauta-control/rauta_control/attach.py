@@ -67,7 +67,7 @@ def mistaken(ref: ParentReference) -> str:
 
 def attachments(q: Graph, route: Key) -> tuple[Attachment, ...]:
     """What became of each parentRef of a route."""
-    found = find(q, HTTPRoute, route.namespace, route.name)
+    found = find(q, HTTPRoute, route)
     if found is None:
         return ()
     return tuple(_attach(q, found, index, ref) for index, ref in enumerate(found.spec.parent_refs))
@@ -80,14 +80,14 @@ def _attach(q: Graph, route: HTTPRoute, index: int, ref: ParentReference) -> Att
     if ref.kind == "Gateway":
         gateway: Key | None = target
     else:
-        listener_set = find(q, ListenerSet, target.namespace, target.name)
+        listener_set = find(q, ListenerSet, target)
         if listener_set is None:
             return Attachment(index, ref, missing=True)
         gateway = parent(listener_set)
         if gateway is not None and _ours(q, gateway) and not extends(q, listener_set, gateway):
             text = f"{target} is not allowed by {gateway}"
             return Attachment(index, ref, gateway, refused=Said("NoMatchingParent", text))
-    if gateway is None or find(q, Gateway, gateway.namespace, gateway.name) is None:
+    if gateway is None or find(q, Gateway, gateway) is None:
         return Attachment(index, ref, missing=True)
     if not _ours(q, gateway):
         return Attachment(index, ref)
@@ -157,11 +157,11 @@ def _instead(listeners: Sequence[Facts]) -> str:
 
 
 def _ours(q: Graph, gateway: Key) -> bool:
-    found = find(q, Gateway, gateway.namespace, gateway.name)
+    found = find(q, Gateway, gateway)
     return found is not None and ours(q, found.spec.gateway_class_name)
 
 
 def parent_refused(q: Graph, gateway: Key) -> Said:
     """Why the Gateway of a parent is not accepted, if it is not."""
-    found = find(q, Gateway, gateway.namespace, gateway.name)
+    found = find(q, Gateway, gateway)
     return gateway_refused(q, found) if found is not None else Said()

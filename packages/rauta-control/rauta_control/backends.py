@@ -24,7 +24,7 @@ from rauta_control.reference import BackendObjectReference
 from rauta_control.service import Service, ServicePort
 from rauta_control.supported import Ability
 from rauta_control.terms import DOMAIN, resolved, strange, terms
-from rauta_control.world import SLICES, TLS_POLICIES, Key, find, members
+from rauta_control.world import SLICES, TLS_POLICIES, Key, find, key_of, objects
 
 Transport = Literal["http", "h2c", "websocket"]
 
@@ -77,7 +77,7 @@ def backend(q: Graph, source: Key, ref: BackendObjectReference) -> Backend:
 
 
 def _service_port(q: Graph, service: Key, number: int) -> Backend:
-    found = find(q, Service, service.namespace, service.name)
+    found = find(q, Service, service)
     if found is None:
         return Backend(service, number, "BackendNotFound", f"{service} does not exist", 20)
     if found.spec.type == "ExternalName":
@@ -92,10 +92,9 @@ def _service_port(q: Graph, service: Key, number: int) -> Backend:
     if transport is None:
         text = f"{service} speaks {port.app_protocol} on port {number}, which is not supported"
         return Backend(service, number, "UnsupportedProtocol", text, 25)
-    for key in members(q, TLS_POLICIES, service.namespace):
-        policy = find(q, BackendTLSPolicy, key.namespace, key.name)
-        if policy is not None and policy.covers(service.name, port.name):
-            text = f"{key} asks for TLS to {service} on port {number}, which is not supported yet"
+    for policy in objects(q, BackendTLSPolicy, TLS_POLICIES, service.namespace):
+        if policy.covers(service.name, port.name):
+            text = f"{key_of(policy)} asks for TLS to {service} on port {number}, which is not supported yet"
             return Backend(service, number, "UnsupportedProtocol", text, 61)
     need = _NEEDS.get(transport)
     if need is not None and need not in terms(q).abilities:
@@ -106,7 +105,7 @@ def _service_port(q: Graph, service: Key, number: int) -> Backend:
 
 def tls_policy_output(q: Graph, key: Key) -> Output:
     """Targets of a policy that are nothing: whoever wrote it believes that requests to them go by TLS only."""
-    found = find(q, BackendTLSPolicy, key.namespace, key.name)
+    found = find(q, BackendTLSPolicy, key)
     return Output(findings=tuple(_targets(q, found, key)) if found is not None else ())
 
 
@@ -116,7 +115,7 @@ def _targets(q: Graph, policy: BackendTLSPolicy, key: Key) -> Iterator[Finding]:
         if (each.group, each.kind) != ("", "Service"):
             yield finding(3, key, path, f'{each.kind} in group "{each.group}" is no backend, only Service in group ""')
             continue
-        service = find(q, Service, key.namespace, each.name)
+        service = find(q, Service, Key("Service", key.namespace, each.name))
         if service is None:
             yield finding(3, key, path, f"Service {key.namespace}/{each.name} does not exist")
         elif each.section_name is not None and each.section_name not in {port.name for port in service.spec.ports}:
@@ -135,12 +134,11 @@ def transport_of(port: ServicePort) -> Transport | None:
 
 def cluster_output(q: Graph, service: Key, number: int) -> Output:
     """The cluster of a Service's port, and what is wrong with its endpoints."""
-    found = find(q, Service, service.namespace, service.name)
+    found = find(q, Service, service)
     port = port_of(found, number) if found is not None else None
     if found is None or port is None:
         return Output()
-    keys = members(q, SLICES, service.namespace, service.name)
-    slices = [each for key in keys if (each := find(q, EndpointSlice, key.namespace, key.name)) is not None]
+    slices = objects(q, EndpointSlice, SLICES, service.namespace, service.name)
     families: set[str] = {each.address_type for each in slices if each.address_type != "FQDN" and each.endpoints}
     family = _family(found, families)
     chosen = [each for each in slices if each.address_type in (family, "FQDN")]

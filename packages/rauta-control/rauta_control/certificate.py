@@ -24,7 +24,7 @@ CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 def pair_problem(q: Graph, secret: Key) -> str:
     """Why the Secret cannot serve as a certificate with its key; empty if it can."""
-    found = find(q, Secret, secret.namespace, secret.name)
+    found = find(q, Secret, secret)
     if found is None:
         return "does not exist"
     for key in (CERTIFICATE, PRIVATE_KEY):
@@ -35,7 +35,7 @@ def pair_problem(q: Graph, secret: Key) -> str:
 
 def authorities_problem(q: Graph, configmap: Key) -> str:
     """Why the ConfigMap cannot serve as a bundle of certificate authorities; empty if it can."""
-    found = find(q, ConfigMap, configmap.namespace, configmap.name)
+    found = find(q, ConfigMap, configmap)
     if found is None:
         return "does not exist"
     if not found.data.get(AUTHORITIES):
@@ -51,11 +51,11 @@ def resource_name(source: Key) -> str:
 def secret_output(q: Graph, source: Key) -> Output:
     """What the data plane is given of a Secret or ConfigMap; nothing if it is gone or not usable."""
     if source.kind == "Secret":
-        secret = find(q, Secret, source.namespace, source.name)
+        secret = find(q, Secret, source)
         if secret is None or q.get(pair_problem, source):
             return Output()
         return Output((pair(resource_name(source), secret.data[CERTIFICATE], secret.data[PRIVATE_KEY]),))
-    configmap = find(q, ConfigMap, source.namespace, source.name)
+    configmap = find(q, ConfigMap, source)
     if configmap is None or q.get(authorities_problem, source):
         return Output()
     return Output((ir.Secret(resource_name(source), configmap.data[AUTHORITIES].encode()),))
@@ -75,7 +75,7 @@ def pair(name: str, chain: bytes, key: bytes) -> ir.Secret:
 
 def hostnames(q: Graph, secret: Key) -> tuple[str, ...]:
     """The host names that the certificate in a usable Secret is for; empty if it names none."""
-    found = find(q, Secret, secret.namespace, secret.name)
+    found = find(q, Secret, secret)
     return _hostnames(_certificates(found.data[CERTIFICATE])[0]) if found is not None else ()
 
 

@@ -18,7 +18,7 @@ def ours(q: Graph, name: str) -> bool:
     mine = terms(q)
     if mine.one_class and name != mine.class_name:
         return False
-    found = find(q, GatewayClass, "", name)
+    found = find(q, GatewayClass, Key("GatewayClass", "", name))
     if found is None:
         return bool(name) and name == mine.class_name
     return found.spec.controller_name == mine.controller
@@ -26,7 +26,7 @@ def ours(q: Graph, name: str) -> bool:
 
 def accepted(q: Graph, name: str) -> bool:
     """Whether Gateways of this class, which is ours, are served."""
-    found = find(q, GatewayClass, "", name)
+    found = find(q, GatewayClass, Key("GatewayClass", "", name))
     return found is None or found.spec.parameters_ref is None
 
 
@@ -41,7 +41,7 @@ def _foreign(q: Graph, found: GatewayClass) -> str:
 
 def class_output(q: Graph, key: Key) -> Output:
     """The status of a class, if it is ours."""
-    found = find(q, GatewayClass, "", key.name)
+    found = find(q, GatewayClass, key)
     if found is None:
         return Output()
     if not ours(q, key.name):

@@ -49,7 +49,7 @@ _GATEWAY_CODES = {"UnsupportedAddress": 50, "InvalidParameters": 53, "AddressNot
 
 def gateway_output(q: Graph, key: Key) -> Output:
     """The sockets of a Gateway of ours and its status."""
-    gateway = find(q, Gateway, key.namespace, key.name)
+    gateway = find(q, Gateway, key)
     if gateway is None:
         return Output()
     if not ours(q, gateway.spec.gateway_class_name):
@@ -71,7 +71,7 @@ def gateway_output(q: Graph, key: Key) -> Output:
 
 def set_output(q: Graph, key: Key) -> Output:
     """The status of a ListenerSet whose Gateway is ours."""
-    listener_set = find(q, ListenerSet, key.namespace, key.name)
+    listener_set = find(q, ListenerSet, key)
     if listener_set is None:
         return Output()
     gateway_key = parent(listener_set)
@@ -79,7 +79,7 @@ def set_output(q: Graph, key: Key) -> Output:
         ref = listener_set.spec.parent_ref
         text = f"{ref.kind} ({ref.group}) is no kind of parent for a ListenerSet, only Gateway ({GATEWAY_GROUP})"
         return Output(findings=(finding(10, key, "spec.parentRef", text),))
-    gateway = find(q, Gateway, gateway_key.namespace, gateway_key.name)
+    gateway = find(q, Gateway, gateway_key)
     if gateway is None:
         return Output(findings=(finding(10, key, "spec.parentRef", f"{gateway_key} does not exist"),))
     if not ours(q, gateway.spec.gateway_class_name):
@@ -110,7 +110,7 @@ def _blocked(key: Key, own: Sequence[Facts], where: Place) -> Iterator[Finding]:
 
 
 def _accepted(q: Graph, key: Key) -> bool:
-    gateway = find(q, Gateway, key.namespace, key.name)
+    gateway = find(q, Gateway, key)
     return gateway is not None and gateway_accepted(q, gateway)[0]
 
 
@@ -123,7 +123,7 @@ def _set_refused(q: Graph, listener_set: ListenerSet, gateway: Gateway, key: Key
 
 def _set_accepted(q: Graph, key: Key) -> bool:
     """Whether any listener of a ListenerSet, allowed by its Gateway, is valid."""
-    listener_set = find(q, ListenerSet, key.namespace, key.name)
+    listener_set = find(q, ListenerSet, key)
     gateway = parent(listener_set) if listener_set is not None else None
     if gateway is None or not q.get(_accepted, gateway):
         return False
@@ -284,5 +284,5 @@ def _ignored(q: Graph, gateway: Gateway, key: Key) -> Iterator[Finding]:
 
 def _classless(q: Graph, gateway: Gateway, key: Key) -> Iterator[Finding]:
     name = gateway.spec.gateway_class_name
-    if find(q, GatewayClass, "", name) is None:
+    if find(q, GatewayClass, Key("GatewayClass", "", name)) is None:
         yield finding(54, key, "spec.gatewayClassName", f"there is no GatewayClass {name}")

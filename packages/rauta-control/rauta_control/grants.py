@@ -10,7 +10,7 @@ from rauta_control.finding import finding
 from rauta_control.output import Output
 from rauta_control.problem import nearest
 from rauta_control.referencegrant import ReferenceGrant
-from rauta_control.world import GRANTS, Key, find, members
+from rauta_control.world import GRANTS, Key, find, objects
 
 #: The group of each kind that refers, or is referred to, across namespaces.
 SOURCES = dict.fromkeys(
@@ -28,7 +28,7 @@ def refusal(q: Graph, source: Key, target: Key) -> str:
 
 def grant_output(q: Graph, key: Key) -> Output:
     """What of a grant can permit nothing, because no such kind is in the group."""
-    found = find(q, ReferenceGrant, key.namespace, key.name)
+    found = find(q, ReferenceGrant, key)
     if found is None:
         return Output()
     slips = [
@@ -47,10 +47,7 @@ def _slip(group: str, kind: str, known: Mapping[str, str]) -> str:
 
 
 def _granted(q: Graph, kind: str, namespace: str, target: Key) -> bool:
-    for key in members(q, GRANTS, target.namespace):
-        grant = find(q, ReferenceGrant, key.namespace, key.name)
-        if grant is None:
-            continue
+    for grant in objects(q, ReferenceGrant, GRANTS, target.namespace):
         source = any(
             (item.group, item.kind, item.namespace) == (GATEWAY_GROUP, kind, namespace) for item in grant.spec.from_
         )

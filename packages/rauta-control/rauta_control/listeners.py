@@ -25,7 +25,7 @@ from rauta_control.secret import ConfigMap
 from rauta_control.selector import selects
 from rauta_control.supported import Ability
 from rauta_control.terms import terms
-from rauta_control.world import SETS, Key, find, key_of, labels, members, seniority
+from rauta_control.world import SETS, Key, find, key_of, labels, objects, seniority
 
 ROUTE_KINDS = {"HTTP": ("HTTPRoute",), "HTTPS": ("HTTPRoute",)}  # by protocol
 
@@ -81,14 +81,14 @@ class Facts(msgspec.Struct, frozen=True):
 
 def sets(q: Graph, gateway: Key) -> list[Key]:
     """The ListenerSets that name a Gateway and may extend it, in order of precedence."""
-    found = [find(q, ListenerSet, key.namespace, key.name) for key in members(q, SETS, gateway.namespace, gateway.name)]
-    allowed = [each for each in found if each is not None and extends(q, each, gateway)]
+    named = objects(q, ListenerSet, SETS, gateway.namespace, gateway.name)
+    allowed = (each for each in named if extends(q, each, gateway))
     return [key_of(each) for each in sorted(allowed, key=seniority)]
 
 
 def extends(q: Graph, listener_set: ListenerSet, gateway: Key) -> bool:
     """Whether a Gateway allows a ListenerSet of that namespace; by default it allows none."""
-    found = find(q, Gateway, gateway.namespace, gateway.name)
+    found = find(q, Gateway, gateway)
     if found is None or found.spec.allowed_listeners is None:
         return False
     namespaces = found.spec.allowed_listeners.namespaces
@@ -105,10 +105,10 @@ def extends(q: Graph, listener_set: ListenerSet, gateway: Key) -> bool:
 
 def facts(q: Graph, gateway: Key) -> tuple[Facts, ...]:
     """All listeners of a Gateway of ours, in order of precedence."""
-    found = find(q, Gateway, gateway.namespace, gateway.name)
+    found = find(q, Gateway, gateway)
     if found is None or not ours(q, found.spec.gateway_class_name):
         return ()
-    extensions = (find(q, ListenerSet, key.namespace, key.name) for key in sets(q, gateway))
+    extensions = (find(q, ListenerSet, key) for key in sets(q, gateway))
     owners: list[Gateway | ListenerSet] = [found, *(each for each in extensions if each is not None)]
     earlier: list[Facts] = []
     everything: list[Facts] = []
@@ -127,7 +127,7 @@ def of_owner(q: Graph, gateway: Key, owner: Key) -> tuple[Facts, ...]:
 
 def served(q: Graph, gateway: Key) -> tuple[Facts, ...]:
     """The listeners that requests may come in by, as soon as the Gateway has an address."""
-    found = find(q, Gateway, gateway.namespace, gateway.name)
+    found = find(q, Gateway, gateway)
     if found is None or gateway_accepted(q, found)[0] is False:
         return ()
     return tuple(each for each in q.get(facts, gateway) if not each.unserved)
@@ -168,7 +168,7 @@ def _parameters(q: Graph, gateway: Gateway) -> str:
     key = parameters.parameters_key(gateway)
     if key is None:
         return f"there are no parameters of kind {kind}: RAUTA takes a ConfigMap (group empty)"
-    found = find(q, ConfigMap, key.namespace, key.name)
+    found = find(q, ConfigMap, key)
     return f"{key} does not exist" if found is None else parameters.fault(found)
 
 

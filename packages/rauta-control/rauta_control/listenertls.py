@@ -142,7 +142,7 @@ def _foreign(q: Graph, secrets: tuple[Key, ...], hostname: str | None) -> str:
 
 def _validation(q: Graph, gateway: Key, port: int) -> tuple[str, FrontendValidation | None]:
     """How client certificates are checked on a port, and where that is said."""
-    found = find(q, Gateway, gateway.namespace, gateway.name)
+    found = find(q, Gateway, gateway)
     frontend = found.spec.tls.frontend if found is not None and found.spec.tls else None
     if frontend is None:
         return "", None

@@ -104,7 +104,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan(q: Graph, key: Key) -> Plan:
     """Plan a route."""
-    route = find(q, HTTPRoute, key.namespace, key.name)
+    route = find(q, HTTPRoute, key)
     if route is None:
         return Plan()
     notes: list[Note] = []

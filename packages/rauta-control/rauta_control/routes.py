@@ -64,7 +64,7 @@ class _Spot(NamedTuple):
 
 def rules(q: Graph, key: Key) -> tuple[ir.Rule, ...]:
     """All rules of a route."""
-    route = find(q, HTTPRoute, key.namespace, key.name)
+    route = find(q, HTTPRoute, key)
     made = q.get(plan, key)
     if route is None:
         return ()
@@ -93,7 +93,7 @@ def route_links(q: Graph, key: Key) -> Links:
 
 def route_output(q: Graph, key: Key) -> Output:
     """The rules of a route, its status for each parent of ours, and all there is to say."""
-    route = find(q, HTTPRoute, key.namespace, key.name)
+    route = find(q, HTTPRoute, key)
     if route is None:
         return Output()
     made = q.get(plan, key)

@@ -27,7 +27,7 @@ MAX_ADDRESSES = 16  # of a status
 
 def service_place(q: Graph, key: Key) -> Place:
     """Where a Gateway is served."""
-    services, gateway = terms(q).services, find(q, Gateway, key.namespace, key.name)
+    services, gateway = terms(q).services, find(q, Gateway, key)
     if services is None or gateway is None or q.get(_claim, key) is None:
         return Place()
     targets = q.get(_targets).get(key.path, {})
@@ -63,7 +63,7 @@ def _targets(q: Graph) -> dict[str, dict[int, int]]:
 
 def _claim(q: Graph, key: Key) -> tuple[tuple[int, str], Claim] | None:
     """The ports of a Gateway with its place among others; None if it is not served."""
-    services, gateway = terms(q).services, find(q, Gateway, key.namespace, key.name)
+    services, gateway = terms(q).services, find(q, Gateway, key)
     if (
         services is None
         or gateway is None
@@ -83,7 +83,7 @@ def _ports(q: Graph, key: Key) -> tuple[int, ...]:
 def _service(q: Graph, gateway: Gateway, services: ServiceTerms) -> Service | str:
     """The Service of a Gateway, or what is the matter with it."""
     where = gatewayservice.service_key(gateway)
-    found = find(q, Service, where.namespace, where.name)
+    found = find(q, Service, where)
     if found is None:
         return "is not there yet"
     if gatewayservice.made_for(found.metadata, services) != gateway.name:

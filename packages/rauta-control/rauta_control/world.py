@@ -6,7 +6,7 @@ read too: whoever looked for it is told when it comes.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 from rauta_control.apiresource import GATEWAY_GROUP, Resource
 from rauta_control.backendtlspolicy import BackendTLSPolicy
@@ -62,9 +62,10 @@ def key_of(resource: Resource) -> Key:
     return Key(resource.kind, resource.namespace, resource.name)
 
 
-def find(q: Graph, struct: type[R], namespace: str, name: str) -> R | None:
-    """The object of that name, if there is one."""
-    return cast("R | None", q.read(Key(struct.__name__, namespace, name)))
+def find(q: Graph, struct: type[R], key: Key) -> R | None:
+    """The object of a key, if there is one; `struct` is that of its kind."""
+    found = q.read(key)
+    return found if isinstance(found, struct) else None
 
 
 def members(q: Graph, index: str, *key: str) -> list[Key]:
@@ -72,9 +73,14 @@ def members(q: Graph, index: str, *key: str) -> list[Key]:
     return sorted(q.read((index, key)) or ())
 
 
+def objects(q: Graph, struct: type[R], index: str, *key: str) -> list[R]:
+    """The objects themselves, in the same order."""
+    return [each for found in members(q, index, *key) if (each := find(q, struct, found)) is not None]
+
+
 def labels(q: Graph, namespace: str) -> dict[str, str]:
     """The labels of a namespace. One that is not among the objects (files need not give it) has that of its name."""
-    found = find(q, Namespace, "", namespace)
+    found = find(q, Namespace, Key("Namespace", "", namespace))
     return found.metadata.labels if found is not None else {NAME_LABEL: namespace}
 
 
