@@ -114,33 +114,34 @@ def _settings(reader: _Reader, argv: Sequence[str], cpus: float) -> Settings:
     kubernetes = reader.switch(options.KUBERNETES)
     standalone = bool(routes or reader.given(options.DEMO) or not (reader.given(options.CONFIG) or kubernetes))
     bind, tls_bind = reader.sockets() if standalone else reader.no_sockets()
+    default = Settings()
     return Settings(
         bind=bind,
         tls_bind=tls_bind,
         tls_pairs=reader.tls_pairs(),
-        addresses=reader.one(options.ADDRESSES, values.ips, ()),
+        addresses=reader.one(options.ADDRESSES, values.ips, default.addresses),
         routes=routes,
-        balance=reader.one(options.BALANCE, balance.parse, Balance()),
-        admin_host=reader.one(options.ADMIN_HOST, routespec.ip, "127.0.0.1"),
-        admin_port=reader.one(options.ADMIN_PORT, routespec.port, 9091),
-        probe_host=reader.one(options.PROBE_HOST, routespec.ip, "::"),
-        probe_port=reader.one(options.PROBE_PORT, routespec.port, 9092),
-        gateway_class=reader.one(options.GATEWAY_CLASS, values.class_name, DEFAULT_CLASS),
+        balance=reader.one(options.BALANCE, balance.parse, default.balance),
+        admin_host=reader.one(options.ADMIN_HOST, routespec.ip, default.admin_host),
+        admin_port=reader.one(options.ADMIN_PORT, routespec.port, default.admin_port),
+        probe_host=reader.one(options.PROBE_HOST, routespec.ip, default.probe_host),
+        probe_port=reader.one(options.PROBE_PORT, routespec.port, default.probe_port),
+        gateway_class=reader.one(options.GATEWAY_CLASS, values.class_name, default.gateway_class),
         one_class=bool(reader.given(options.GATEWAY_CLASS)),
-        config=reader.one(options.CONFIG, values.path, ""),
+        config=reader.one(options.CONFIG, values.path, default.config),
         kubernetes=kubernetes,
-        kubeconfig=reader.one(options.KUBECONFIG, values.path, "") if kubernetes else "",
-        namespaces=reader.one(options.NAMESPACES, values.namespaces, ()),
+        kubeconfig=reader.one(options.KUBECONFIG, values.path, default.kubeconfig) if kubernetes else "",
+        namespaces=reader.one(options.NAMESPACES, values.namespaces, default.namespaces),
         secrets_by_name=reader.switch(options.SECRETS_BY_NAME),
         services=reader.services(),
         log=reader.level(),
-        access_log=reader.one(options.ACCESS_LOG, values.access_log, "stdout"),
+        access_log=reader.one(options.ACCESS_LOG, values.access_log, default.access_log),
         workers=reader.one(options.WORKERS, values.worker_count, min(MAX_WORKERS, max(1, math.floor(cpus)))),
-        drain_delay=reader.one(options.DRAIN_DELAY, values.seconds, 0.0),
-        drain_timeout=reader.one(options.DRAIN_TIMEOUT, values.seconds, 30.0),
-        trusted_proxies=reader.one(options.TRUSTED_PROXIES, trust, ()),
-        via=reader.one(options.VIA, pseudonym, ""),
-        upgrades=reader.one(options.UPGRADES, upgrades, ()),
+        drain_delay=reader.one(options.DRAIN_DELAY, values.seconds, default.drain_delay),
+        drain_timeout=reader.one(options.DRAIN_TIMEOUT, values.seconds, default.drain_timeout),
+        trusted_proxies=reader.one(options.TRUSTED_PROXIES, trust, default.trusted_proxies),
+        via=reader.one(options.VIA, pseudonym, default.via),
+        upgrades=reader.one(options.UPGRADES, upgrades, default.upgrades),
         limits=reader.limits(),
         demo=bool(reader.given(options.DEMO)),
         check=bool(reader.given(options.CHECK)),
@@ -170,7 +171,7 @@ class _Reader:
 
     def sockets(self) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
         """Where requests for routes given here are accepted, plain and over TLS."""
-        return self.binds(options.FROM) or (Address("0.0.0.0", 8080),), self.tls_binds()
+        return self.binds(options.FROM) or Settings().bind, self.tls_binds()
 
     def no_sockets(self) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
         """The same where there are none."""
