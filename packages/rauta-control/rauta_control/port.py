@@ -74,7 +74,8 @@ class Port:
     The connections of a TLS listener (`tls`) are not its own but those of a Port for the section that their server name
     selected (`secure`), so that a request costs the same with and without TLS; they count for the listener, their
     `owner`. A connection that came in by a way that is closed meanwhile gets no route any more: one without TLS where
-    TLS has become what the listener speaks, or one that showed no client certificate where one has come to be required.
+    TLS has become what the listener speaks, one with TLS where it is no longer, or one that showed no client
+    certificate where one has come to be required.
     """
 
     __slots__ = (
@@ -129,8 +130,9 @@ class Port:
         if not self._sections:
             return
         ways = {self._way(each) for each in self._listener.tls} if self._listener else set()
+        plain = self._listener is not None and not self.tls
         for (section, certified), port in self._sections.items():
-            closed = not certified and (section, True) in ways and (section, False) not in ways
+            closed = plain or (not certified and (section, True) in ways and (section, False) not in ways)
             port.routes = NoRoutes(Reason.MISDIRECTED) if closed else SectionRoutes(routes, section)
 
     def site(self, wanted: str) -> Site | None:

@@ -27,7 +27,7 @@ from rauta_control.choice import Choice, Conditions
 from rauta_control.cluster import Cluster
 from rauta_control.handshake import offered
 from rauta_control.head import split_host
-from rauta_control.reasons import Reason
+from rauta_control.reasons import Reason, Refused
 from rauta_control.recorder import Counter
 from rauta_control.treatment import Treatment
 
@@ -286,7 +286,7 @@ class SectionRoutes(Routes):
 
 
 class NoRoutes(Routes):
-    """Nothing, for `reason`."""
+    """Nothing, for `reason`, which ends the connection: there will be nothing for it, but for a new one perhaps."""
 
     __slots__ = ("reason",)
 
@@ -294,9 +294,9 @@ class NoRoutes(Routes):
         super().__init__({})
         self.reason = reason
 
-    def missing(self, field: bytes) -> Reason:  # noqa: ARG002 - see Routes
-        """Why there is nothing."""
-        return self.reason
+    def find(self, field: bytes) -> tuple[Host, bytes] | None:  # noqa: ARG002 - see Routes
+        """Raise Refused(reason)."""
+        raise Refused(self.reason)
 
 
 class Table:
