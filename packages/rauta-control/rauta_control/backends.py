@@ -17,7 +17,7 @@ from rauta_control.backendtlspolicy import BackendTLSPolicy
 from rauta_control.balance import EXPECTED, parse, table
 from rauta_control.derive import Graph
 from rauta_control.endpointslice import Endpoint, EndpointSlice
-from rauta_control.finding import Finding, finding
+from rauta_control.finding import Finding, finding, strangers
 from rauta_control.grants import refusal
 from rauta_control.output import Output
 from rauta_control.reference import BackendObjectReference
@@ -106,7 +106,9 @@ def _service_port(q: Graph, service: Key, number: int) -> Backend:
 def tls_policy_output(q: Graph, key: Key) -> Output:
     """Targets of a policy that are nothing: whoever wrote it believes that requests to them go by TLS only."""
     found = find(q, BackendTLSPolicy, key)
-    return Output(findings=tuple(_targets(q, found, key)) if found is not None else ())
+    if found is None:
+        return Output()
+    return Output(findings=(*strangers(key, found.metadata.annotations), *_targets(q, found, key)))
 
 
 def _targets(q: Graph, policy: BackendTLSPolicy, key: Key) -> Iterator[Finding]:
@@ -155,7 +157,7 @@ def cluster_output(q: Graph, service: Key, number: int) -> Output:
     if unread:
         findings.append(finding(60, service, f"metadata.annotations[{BALANCE}]", unread))
     for name in sorted(strange(found.metadata.annotations, _KNOWN)):
-        text = f"a Service may have {BALANCE}, not this one"
+        text = f"a Service may have {BALANCE}, not {name}"
         findings.append(finding(39, service, f"metadata.annotations[{name}]", text))
     return Output((cluster,), findings=tuple(findings))
 

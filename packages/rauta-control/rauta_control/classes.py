@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rauta_control.condition import condition
 from rauta_control.derive import Graph
-from rauta_control.finding import Finding, finding
+from rauta_control.finding import finding, strangers
 from rauta_control.gatewayclass import GatewayClass, GatewayClassStatus, SupportedFeature
 from rauta_control.output import Output
 from rauta_control.problem import nearest
@@ -47,14 +47,14 @@ def class_output(q: Graph, key: Key) -> Output:
     if not ours(q, key.name):
         return Output(findings=(finding(57, key, "spec.controllerName", _foreign(q, found)),))
     generation = found.metadata.generation
-    findings: tuple[Finding, ...] = ()
+    findings = strangers(key, found.metadata.annotations)
     ref = found.spec.parameters_ref
     if ref is None:
         verdict = condition("Accepted", True, "Accepted", "Gateways of this class are served by RAUTA", generation)
     else:
         text = f"there are no parameters of kind {ref.kind}: RAUTA takes none"
         verdict = condition("Accepted", False, "InvalidParameters", text, generation)
-        findings = (finding(53, key, "spec.parametersRef", text),)
+        findings.append(finding(53, key, "spec.parametersRef", text))
     claimed = features(terms(q).abilities) if ref is None else ()
     claims = tuple(SupportedFeature(name=name) for name in claimed)
-    return Output(status=GatewayClassStatus(conditions=(verdict,), supported_features=claims), findings=findings)
+    return Output(status=GatewayClassStatus(conditions=(verdict,), supported_features=claims), findings=tuple(findings))

@@ -6,10 +6,12 @@ meaning; CODES is their documentation.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
 
+from rauta_control.terms import strange
 from rauta_control.world import Key
 
 PREFIX = "RAUTA-CFG-"
@@ -196,3 +198,11 @@ def finding(number: int, subject: Key, path: str, message: str) -> Finding:
     """A finding of a code in CODES. `message` is one sentence about this case, without a full stop."""
     code = CODES[number]
     return Finding(subject, f"{PREFIX}{number:03}", code.severity, path, message, code.advice)
+
+
+def strangers(subject: Key, annotations: Iterable[str]) -> list[Finding]:
+    """Findings of annotations that claim to be RAUTA's, for an object of a kind that has none."""
+    return [
+        finding(39, subject, f"metadata.annotations[{name}]", f"a {subject.kind} may have no {name}")
+        for name in sorted(strange(annotations, ()))
+    ]

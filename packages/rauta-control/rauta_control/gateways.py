@@ -13,7 +13,7 @@ from rauta_control.apiresource import GATEWAY_GROUP, Condition
 from rauta_control.classes import ours
 from rauta_control.condition import condition, resolved_refs
 from rauta_control.derive import Graph
-from rauta_control.finding import Finding, finding
+from rauta_control.finding import Finding, finding, strangers
 from rauta_control.gateway import Gateway, GatewayStatus, ListenerNamespaces, ListenerStatus, RouteNamespaces
 from rauta_control.gatewayclass import GatewayClass
 from rauta_control.gatewayservice import overruled
@@ -99,7 +99,8 @@ def set_output(q: Graph, key: Key) -> Output:
         conditions=tuple(_set_conditions(own, where, generation)),
         listeners=tuple(_listener_status(q, each, where, True, generation) for each in own),
     )
-    findings = [*_listener_findings(key, own), *_blocked(key, own, where)]
+    strange = strangers(key, listener_set.metadata.annotations)
+    findings = [*strange, *_listener_findings(key, own), *_blocked(key, own, where)]
     return Output(status=status, findings=tuple(dict.fromkeys(findings)))
 
 
@@ -260,6 +261,7 @@ def _gateway_findings(q: Graph, gateway: Gateway, key: Key, where: Place) -> Ite
 
 def _ignored(q: Graph, gateway: Gateway, key: Key) -> Iterator[Finding]:
     """What a Gateway says that has no effect."""
+    yield from strangers(key, gateway.metadata.annotations)
     able = terms(q).abilities
     infrastructure = gateway.spec.infrastructure
     carried = infrastructure is not None and bool(infrastructure.labels or infrastructure.annotations)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rauta_control.apiresource import GATEWAY_GROUP
 from rauta_control.derive import Graph
-from rauta_control.finding import finding
+from rauta_control.finding import finding, strangers
 from rauta_control.output import Output
 from rauta_control.problem import nearest
 from rauta_control.referencegrant import ReferenceGrant
@@ -35,7 +35,8 @@ def grant_output(q: Graph, key: Key) -> Output:
         (f"spec.from[{index}]", _slip(each.group, each.kind, SOURCES)) for index, each in enumerate(found.spec.from_)
     ]
     slips += [(f"spec.to[{index}]", _slip(each.group, each.kind, TARGETS)) for index, each in enumerate(found.spec.to)]
-    return Output(findings=tuple(finding(59, key, path, text) for path, text in slips if text))
+    strange = strangers(key, found.metadata.annotations)
+    return Output(findings=(*strange, *(finding(59, key, path, text) for path, text in slips if text)))
 
 
 def _slip(group: str, kind: str, known: Mapping[str, str]) -> str:

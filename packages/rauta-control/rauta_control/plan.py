@@ -81,6 +81,7 @@ class Plan(msgspec.Struct, frozen=True):
     clusters: tuple[tuple[Key, int], ...] = ()
     notes: tuple[Note, ...] = ()
     upgrades: tuple[str, ...] = ()  # protocols that its requests may change to, besides websocket
+    beside: tuple[str, ...] = ()  # what has no effect that is of none of its rules
 
     @property
     def refused(self) -> Said:
@@ -99,7 +100,7 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def ignored(self) -> str:
         """What of the route has no effect."""
-        return _listed(self.rules, "ignored")
+        return "; ".join(filter(None, (*self.beside, _listed(self.rules, "ignored"))))
 
 
 def plan(q: Graph, key: Key) -> Plan:
@@ -110,25 +111,29 @@ def plan(q: Graph, key: Key) -> Plan:
     notes: list[Note] = []
     backends: list[Backend] = []
     rules = tuple(_rule(q, key, index, rule, notes, backends) for index, rule in enumerate(route.spec.rules))
+    beside: list[Note] = []
     if route.spec.use_default_gateways not in (None, "None"):
-        notes.append(Note(3, "spec.useDefaultGateways", "routes do not attach to default Gateways by themselves"))
+        beside.append(Note(3, "spec.useDefaultGateways", "routes do not attach to default Gateways by themselves"))
     wrong = [each for each in backends if each.reason]
     unresolved = Said(wrong[0].reason, "; ".join(dict.fromkeys(each.message for each in wrong))) if wrong else Said()
     clusters = tuple(dict.fromkeys((each.service, each.port) for each in backends if each.cluster))
-    upgrades = _upgrades(route.metadata.annotations, notes)
-    return Plan(rules, unresolved, clusters, tuple(notes), upgrades)
+    upgrades = _upgrades(route.metadata.annotations, beside)
+    messages = tuple(each.message for each in beside)
+    return Plan(rules, unresolved, clusters, (*notes, *beside), upgrades, messages)
 
 
 def _upgrades(annotations: Mapping[str, str], notes: list[Note]) -> tuple[str, ...]:
     """The protocols that an annotation offers: all of them or, if anything is wrong with them, none."""
     notes += (
-        Note(39, f"metadata.annotations[{name}]", f"an HTTPRoute may have {UPGRADES}, not this one")
+        Note(39, f"metadata.annotations[{name}]", f"an HTTPRoute may have {UPGRADES}, not {name}")
         for name in sorted(strange(annotations, {UPGRADES}))
     )
     try:
         return handshake.upgrades(annotations[UPGRADES]) if UPGRADES in annotations else ()
     except ValueError as error:
-        notes.append(Note(39, f"metadata.annotations[{UPGRADES}]", f"{annotations[UPGRADES]!r}: expected {error}"))
+        notes.append(
+            Note(39, f"metadata.annotations[{UPGRADES}]", f"{UPGRADES} {annotations[UPGRADES]!r}: expected {error}")
+        )
         return ()
 
 
