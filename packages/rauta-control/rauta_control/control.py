@@ -46,7 +46,7 @@ from rauta_control.publish import Archive, Links, kept, restored
 from rauta_control.publisher import Publisher
 from rauta_control.routespec import Address
 from rauta_control.saying import Saying
-from rauta_control.settings import Settings, parse
+from rauta_control.settings import Settings, reread
 from rauta_control.slots import SlotsFullError
 from rauta_control.stepclock import StepClock
 from rauta_control.troubles import Troubles
@@ -209,7 +209,7 @@ class Control:
     async def _reload(self) -> None:
         """Read the settings again. What is wrong with them is logged and shown, and the last good ones stay."""
         async with self._loading:
-            read = await self._loop.run_in_executor(None, parse, self._settings.argv, os.environ, cpus.available())
+            read = await self._loop.run_in_executor(None, reread, self._settings, os.environ, cpus.available())
             if isinstance(read, Settings):
                 self._refused = []
                 await self._load(read)

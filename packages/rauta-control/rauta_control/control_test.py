@@ -128,6 +128,13 @@ def test_an_invalid_reload_keeps_the_last_good_settings_and_shows_why(
 
         await gateway.until(refused)
         assert (await problems())[0].startswith("not reloaded: --to nonsense: expected")
+        routes.write_text("--kubernetes\n")
+        gateway.tell(Reload())
+
+        async def kept() -> bool:
+            return (await problems())[0].startswith("not reloaded: --kubernetes: expected what it was at the start")
+
+        await gateway.until(kept)
         assert gateway.workers[0].state.generation == 1
         routes.write_text("--to 127.0.0.1:9002\n")
         gateway.tell(Reload())
@@ -135,7 +142,7 @@ def test_an_invalid_reload_keeps_the_last_good_settings_and_shows_why(
         assert await problems() == []
 
     run(gateway, body)
-    assert capfd.readouterr().err.count("settings not reloaded") == 2
+    assert capfd.readouterr().err.count("settings not reloaded") == 3
 
 
 def test_a_new_worker_gets_what_it_lacks(shared_words: SharedWords) -> None:

@@ -93,6 +93,8 @@ def _unusable(settings: Settings) -> list[str]:
     problems = []
     if settings.config and not Path(settings.config).exists():
         problems.append(f"{_named(options.CONFIG)} {settings.config}: expected a file or folder, and there is none")
+    if settings.kubeconfig and not any(map(os.path.exists, settings.kubeconfig.split(os.pathsep))):
+        problems.append(f"{_named(options.KUBECONFIG)} {settings.kubeconfig}: expected a file, and there is none")
     if fault := accesslog.unusable(settings.access_log):
         problems.append(f"{_named(options.ACCESS_LOG)} {settings.access_log}: cannot be written: {fault}")
     if settings.tls_pairs:

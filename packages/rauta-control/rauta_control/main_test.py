@@ -55,6 +55,14 @@ def test_check(tmp_path: Path) -> None:
     assert run(f"@{tmp_path}/routes", "--check") == (0, "the settings are fine\n", "")
 
 
+def test_check_looks_for_the_kubeconfig_too(tmp_path: Path) -> None:
+    code, out, err = run("--kubernetes", "--check", KUBECONFIG=f"{tmp_path}/a:{tmp_path}/b")
+    assert (code, out) == (2, "")
+    assert f"--kubeconfig (KUBECONFIG) {tmp_path}/a:{tmp_path}/b: expected a file, and there is none" in err
+    (tmp_path / "b").touch()
+    assert run("--kubernetes", "--check", KUBECONFIG=f"{tmp_path}/a:{tmp_path}/b")[0] == 0
+
+
 def test_check_of_manifests_takes_the_class_of_the_settings_as_given(tmp_path: Path) -> None:
     manifest = tmp_path / "gateway.yaml"
     manifest.write_text(

@@ -1,6 +1,6 @@
 """The settings: from flags and variables to one frozen struct, or to everything that is wrong with them. Pure.
 
-Reading is repeatable: at SIGHUP `parse` is called with `Settings.argv` again, which reads files named by @FILE anew.
+Reading is repeatable: at SIGHUP `reread` parses `Settings.argv` again, which reads files named by @FILE anew.
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ NOTHING_TO_ROUTE_TO = """nothing to route to: say where requests go in one of th
   rauta-control --kubernetes
 or see it work with backends of its own: rauta-control --demo"""
 
+
+# Fields that say where objects come from, which a control process settles at its start.
+_SETTLED = {
+    "demo": options.DEMO,
+    "kubernetes": options.KUBERNETES,
+    "kubeconfig": options.KUBECONFIG,
+    "namespaces": options.NAMESPACES,
+    "secrets_by_name": options.SECRETS_BY_NAME,
+    "services": options.GATEWAY_SERVICES,
+}
 
 DEFAULT_CLASS = "rauta"
 OWN_SERVICE = ("rauta-system", "rauta")
@@ -104,8 +114,18 @@ def parse(
         *_services(settings),
         *flags.unknown_variables(environ, _KNOWN),
         *_sources(settings, reader),
+        *_idle(settings, reader),
     ]
     return problems or settings
+
+
+def reread(running: Settings, environ: Mapping[str, str], cpus: float) -> Settings | list[str]:
+    """Return what the settings of a running gateway become at SIGHUP, or all that speaks against it."""
+    read = parse(running.argv, environ, cpus)
+    if isinstance(read, list):
+        return read
+    differ = [flag.name for name, flag in _SETTLED.items() if getattr(read, name) != getattr(running, name)]
+    return [f"{name}: expected what it was at the start; restart the gateway to change it" for name in differ] or read
 
 
 def _settings(reader: _Reader, argv: Sequence[str], cpus: float) -> Settings:
@@ -280,6 +300,25 @@ def _sources(settings: Settings, reader: _Reader) -> Iterator[str]:
     routes = reader.given(options.TO) or reader.given(options.ROUTE)
     if not (settings.demo or settings.config or settings.kubernetes or routes or reader.problems):  # may be one of them
         yield NOTHING_TO_ROUTE_TO
+
+
+def _idle(settings: Settings, reader: _Reader) -> Iterator[str]:
+    """What has no effect without something else."""
+    if not settings.kubernetes:
+        about = [
+            options.KUBECONFIG,
+            options.NAMESPACES,
+            *([options.SECRETS_BY_NAME] if settings.secrets_by_name else []),
+        ]
+        for given in (given for flag in about for given in reader.given(flag)):
+            if given.source != options.KUBECONFIG.variable:  # kubectl's own, which many a shell has
+                yield f"{given}: expected {options.KUBERNETES.name} too, which it is about"
+    if not settings.bind:
+        for given in reader.given(options.UPGRADES):
+            yield (
+                f"{given}: expected {options.TO.name} or {options.ROUTE.name} too; HTTPRoutes have the annotation "
+                "rauta.io/upgrades"
+            )
 
 
 def _collisions(settings: Settings) -> list[str]:

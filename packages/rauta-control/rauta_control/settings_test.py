@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rauta_control import flags, limits, options
@@ -7,7 +9,7 @@ from rauta_control.balance import EXPECTED
 from rauta_control.ir import Balance
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
 from rauta_control.serviceterms import Range, ServiceTerms
-from rauta_control.settings import Settings, parse
+from rauta_control.settings import Settings, parse, reread
 
 CATCH_ALL = RouteSpec("", "/", (BackendSpec("web", 80),))
 
@@ -175,6 +177,21 @@ def test_what_is_read_of_a_cluster() -> None:
     ]
 
 
+def test_what_is_about_a_cluster_is_not_ignored_without_one() -> None:
+    assert problems("--kubeconfig=/k", "--watch-namespaces=a", "--secrets-by-name") == [
+        f"{given}: expected --kubernetes too, which it is about"
+        for given in ("--kubeconfig /k", "--watch-namespaces a", "--secrets-by-name true")
+    ]
+    assert settings(KUBECONFIG="/k", RAUTA_SECRETS_BY_NAME="false") == settings()
+
+
+def test_upgrades_are_of_routes_given_here() -> None:
+    assert settings("--config=x", RAUTA_UPGRADES="irc").upgrades == ("irc",)
+    assert parse(["--config=x"], {"RAUTA_UPGRADES": "irc"}, 1.0) == [
+        "RAUTA_UPGRADES=irc: expected --to or --route too; HTTPRoutes have the annotation rauta.io/upgrades"
+    ]
+
+
 def test_a_service_for_each_gateway() -> None:
     given = settings("--kubernetes", "--gateway-services=LoadBalancer")
     assert given.services == ServiceTerms("LoadBalancer", "rauta-system", "rauta", Range(10000, 19999))
@@ -334,3 +351,22 @@ def test_a_class_that_is_given_is_the_only_one() -> None:
     default = parse(["--to", "web:1"], {}, 1.0)
     assert isinstance(default, Settings)
     assert (default.gateway_class, default.one_class) == ("rauta", False)
+
+
+def test_where_objects_come_from_is_settled_at_the_start(tmp_path: Path) -> None:
+    args = tmp_path / "gateway.args"
+    args.write_text("--kubernetes\n--watch-namespaces a")
+    running = settings(f"@{args}")
+    args.write_text("--kubernetes\n--watch-namespaces a\n--workers 7")
+    taken = reread(running, {}, 4.0)
+    assert isinstance(taken, Settings)
+    assert taken.workers == 7
+    args.write_text("--config routes\n--demo")
+    assert reread(running, {}, 4.0) == [
+        f"{flag}: expected what it was at the start; restart the gateway to change it"
+        for flag in ("--demo", "--kubernetes", "--watch-namespaces")
+    ]
+    args.write_text("--kubernetes\n--workers 0")
+    refused = reread(running, {}, 4.0)
+    assert isinstance(refused, list)
+    assert refused[0].startswith("--workers 0: expected")

@@ -30,7 +30,7 @@ from rauta_control.inherit import Role, Run
 from rauta_control.listening import place
 from rauta_control.log import Log
 from rauta_control.messages import Bind, Draining, Keep, Listen, Reload, Retune, Since, Snapshot, ToSupervisor, Unlisten
-from rauta_control.settings import Settings, parse
+from rauta_control.settings import Settings, reread
 from rauta_control.signals import Signals
 
 
@@ -200,7 +200,7 @@ class Supervisor:
 
     def _reload(self, now: float) -> None:
         """Tell control, and keep what is valid for children to come. Control reports what is not valid."""
-        read = parse(self._settings.argv, os.environ, cpus.available())
+        read = reread(self._settings, os.environ, cpus.available())
         self._log.info("reloading", problems=len(read) if isinstance(read, list) else None)
         if isinstance(read, Settings):
             if read.log != self._settings.log:
