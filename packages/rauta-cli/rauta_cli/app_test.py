@@ -310,7 +310,7 @@ def test_the_code_of_a_finding_is_explained(rauta: Program, code: str) -> None:
 
 def test_a_reason_is_explained_with_its_limit(rauta: Program) -> None:
     assert "Means   the request target is too long\n" in rauta("explain target_too_long --format table")[1]
-    assert "--max-target-bytes is 8192" in rauta("explain target_too_long --format table")[1]
+    assert "--max-target-bytes (default 8192)" in rauta("explain target_too_long --format table")[1]
     assert [each["kind"] for each in rauta.agent("explain client_closed")["data"]] == ["reason", "handshake"]
 
 

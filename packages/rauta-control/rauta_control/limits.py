@@ -71,7 +71,7 @@ class Limits:
         1,
         _HOUR,
         "seconds",
-        "Time for a whole request head, from its first byte, and for a TLS handshake.",
+        "Time for a request head from its first byte, for the first byte of a connection, and for a TLS handshake.",
         Reason.HEAD_TIMEOUT,
     )
     body_timeout: float = _limit(
@@ -180,6 +180,15 @@ def met(reason: Reason, limits: Limits) -> str:
     )
 
 
+def about(reason: Reason) -> str:
+    """Say of the limits that `reason` may be about what can be set, and what it is by default; empty if none is."""
+    return " ".join(
+        f"{FLAGS[limit.name].name} (default {limit.default}): {limit.metadata['text']}"
+        for limit in _FIELDS
+        if reason in limit.metadata["reasons"]
+    )
+
+
 def share(limits: Limits, workers: int) -> Limits:
     """Return what is left for one of so many workers of those limits that they share; 0 stays 0."""
     wide = [limit.name for limit in _FIELDS if limit.metadata["wide"]]
@@ -190,9 +199,9 @@ def table() -> str:
     """Limits as a page of documentation (docs/limits.md)."""
     head = """# Limits and timeouts
 
-What clients and backends may take of the gateway. Each has a flag and a variable; a change takes effect at SIGHUP for
-what begins after it. A request that meets a limit is answered, or cut off if its answer has begun, for the reason in
-the last column: it stands in the response (`x-rauta-reason`), in the access log and in
+What clients and backends may take of the gateway. Each has a flag and a variable; a flag that is changed in an `@FILE`
+takes effect at SIGHUP for what begins after it. A request that meets a limit is answered, or cut off if its answer has
+begun, for the reason in the last column: it stands in the response (`x-rauta-reason`), in the access log and in
 `rauta_responses_by_reason_total`. Where there is no reason, nothing is refused.
 
 What ends a connection without a request has no line in the access log: an idle one is closed without a word, one too

@@ -38,12 +38,12 @@ def _of_finding(number: int) -> Meaning:
 
 
 def _of_reason(reason: Reason) -> Meaning:
-    met = limits.met(reason, limits.Limits())
+    about = limits.about(reason)
     return Meaning(
         code=reason.code,
         kind="reason",
         status=reason.status,
         text=reason.detail,
-        advice=f"a limit; by default {met}" if met else "",
-        page="docs/limits.md" if met else "docs/reasons.md",
+        advice=f"raise the limit if what met it is as it should be. {about}" if about else "",
+        page="docs/limits.md" if about else "docs/reasons.md",
     )

@@ -27,7 +27,11 @@ def test_handshakes(failure: HandshakeFailure) -> None:
 
 def test_a_limit_is_named() -> None:
     (found,) = meanings("too_many_fields")
-    assert (found.advice, found.page) == ("a limit; by default --max-head-fields is 100", "docs/limits.md")
+    assert found.advice == (
+        "raise the limit if what met it is as it should be. --max-head-fields (default 100): Fields of a request head."
+    )
+    assert found.page == "docs/limits.md"
+    assert "--max-connections (default 0): Connections of clients in all. 0: for" in meanings("overloaded")[0].advice
 
 
 @pytest.mark.parametrize("word", ["", "CFG-999", "RAUTA-CFG-", "no", "__class__", "name"])
