@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from rauta_control import attempts, downstream, ledger
@@ -65,3 +68,13 @@ def test_a_stale_connection_counts_as_a_retry_wherever_it_counts_as_an_attempt(w
     assert client.heard() == OK * 2
     assert wire.log()[1]["attempts"] == 2
     assert route_word(wire, "/retry", RouteWord.RETRIES) == 1
+
+
+def test_fields_of_the_access_log_are_documented(wire: Wire) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "accesslog.md").read_text()
+    documented = [name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"\w+", row)]
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(OK)
+    (line,) = wire.log()
+    assert [*line, "attempts"] == sorted(documented, key=[*line, "attempts"].index)

@@ -123,7 +123,8 @@ def table() -> str:
 An answer with `x-rauta-reason` is RAUTA's own, one without it is the backend's. To find the fault:
 
 1. The code stands in the table below; if it is one of a limit, [limits.md](limits.md) names the flag.
-2. The `request_id` of the body leads to the line of the access log: which route, which endpoint, how many attempts.
+2. The `request_id` of the body leads to the line of the access log ([accesslog.md](accesslog.md)): which route, which
+   endpoint, how many attempts. A head that was refused has none: its line is found by `time` and `reason`.
 3. `rauta explain URL` says what such a request gets and why: which rule takes it, why each of the others does not, what
    its filters make of it ([explain.md](explain.md)).
 4. `rauta routes list` shows every match of that route and what it asks for, `rauta routes get` its endpoints with their
