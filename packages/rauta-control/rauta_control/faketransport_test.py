@@ -274,13 +274,17 @@ def patch_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
         words = _end(transport).last_words
         return words.pop(0) if words else b""
 
-    def reset(transport: asyncio.Transport) -> None:
+    def discard(transport: asyncio.Transport) -> None:
         _end(transport).reset = True
+
+    def reset(transport: asyncio.Transport) -> None:
+        discard(transport)
         transport.abort()
 
     monkeypatch.setattr(rawsocket, "unsent", lambda transport: len(_end(transport).buffer))
     monkeypatch.setattr(rawsocket, "unread", lambda transport: sum(map(len, filter(None, _end(transport).inbox))))
     monkeypatch.setattr(rawsocket, "read", read)
+    monkeypatch.setattr(rawsocket, "discard", discard)
     monkeypatch.setattr(rawsocket, "reset", reset)
 
 

@@ -81,6 +81,8 @@ def expire(downstream: Downstream) -> None:
         else:
             if phase in (BODY, WAIT):
                 _give_up(downstream)
+            if unsent:
+                rawsocket.discard(downstream.transport)
             downstream.transport.abort()
     elif phase == BODY and (downstream.reading or _splices(downstream)):
         downstream.fail(Reason.BODY_TIMEOUT)

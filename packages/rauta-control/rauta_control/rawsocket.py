@@ -43,11 +43,19 @@ def read(transport: asyncio.Transport) -> bytes:
         return b""
 
 
+def discard(transport: asyncio.Transport) -> None:
+    """Let the connection end with a reset, and with it what the peer has not taken.
+
+    An orderly end leaves that to the kernel, which keeps megabytes for minutes for a peer that takes nothing.
+    """
+    with socket.socket(fileno=os.dup(_fileno(transport))) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+
+
 def reset(transport: asyncio.Transport) -> None:
     """Close now and with a reset: where the end of the connection ends a body, an orderly close would look like one."""
     if not transport.is_closing():
-        with socket.socket(fileno=os.dup(_fileno(transport))) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        discard(transport)
     transport.abort()
 
 

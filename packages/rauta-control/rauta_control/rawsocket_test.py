@@ -50,6 +50,11 @@ class Pair(NamedTuple):
         except BlockingIOError:
             return sent
 
+    def take_all(self) -> None:
+        """Read as the peer until the end."""
+        while self.peer.recv(1 << 20):
+            pass
+
     def keep_sending(self) -> None:
         """Send until the peer has had enough."""
         while True:
@@ -102,6 +107,15 @@ def test_what_arrived_before_a_reset_can_be_read_after_a_failed_write(pair: Pair
 
 def test_nothing_to_read_is_nothing(pair: Pair) -> None:
     assert rawsocket.read(pair.transport) == b""
+
+
+def test_what_is_discarded_ends_with_a_reset(pair: Pair) -> None:
+    pair.fill()
+    rawsocket.discard(pair.transport)
+    assert pair.peer.recv(1) == b"\0", "not yet"
+    pair.ours.close()
+    with pytest.raises(ConnectionResetError):
+        pair.take_all()
 
 
 def test_a_reset_arrives_as_one(pair: Pair) -> None:

@@ -99,11 +99,14 @@ class Tunnel:
         if self.open == 2:
             self.cut(Reason.TUNNEL_TIMEOUT)
             return
-        unsent = rawsocket.unsent((self.client if self.backend.lost else self.backend).transport)
+        left = (self.client if self.backend.lost else self.backend).transport
+        unsent = rawsocket.unsent(left)
         if unsent and unsent != self.unsent:  # slow, but not dead
             self.unsent = unsent
             self.deadline = self.worker.now + self.worker.limits.write_timeout
         else:
+            if unsent:
+                rawsocket.discard(left)
             self.cut(self.reason)
 
     def cut(self, reason: Reason | None) -> None:

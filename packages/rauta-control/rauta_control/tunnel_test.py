@@ -296,6 +296,7 @@ def test_what_was_said_last_is_still_delivered_but_not_for_ever(wire: Wire) -> N
     backend.break_off()
     wire.wait(2 * LIMITS.write_timeout + 2)
     assert client.lost
+    assert client.reset
 
 
 def test_a_client_that_takes_the_last_words_slowly_gets_all_of_them(wire: Wire) -> None:
