@@ -9,8 +9,8 @@ What a table promises, for n weighted endpoints and a size M > n (the tests hold
 
 * an endpoint entitled to q = M * weight / sum(weights) slots gets at most q + 1 and at least q * (1 - n / M), and one;
 * names alone decide who gets a slot: neither the order of the endpoints nor a common factor of the weights matters;
-* when an endpoint leaves, its slots are dealt out and few others move: up to 7 % of the table is usual (measured; the
-  paper proves no bound), the tests allow an eighth.
+* when an endpoint leaves, its slots are dealt out and few others move: 1 % of the table in the median of 20,000 cases,
+  4 % in 99 of 100, 19 % in the worst (measured; the paper proves no bound), the tests allow a quarter.
 
 A table is bytes, a native u16 per slot, so that it can be shipped and mapped as it is; `view` makes it readable.
 """
