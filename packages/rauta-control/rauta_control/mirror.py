@@ -58,7 +58,9 @@ class Mirror(Downstream):
         return self.phase == BODY
 
     def start(self, cluster: Cluster, message: bytes) -> None:
-        """Send the copy, its head finished, to one endpoint of `cluster`."""
+        """Send the copy, its head finished, to one endpoint of `cluster`, unless its request has failed at once."""
+        if self.phase == CLOSED:
+            return
         worker = self.worker
         endpoint = cluster.pick(self.flow)
         if endpoint is None or len(worker.mirrors) >= MAX_MIRRORS:

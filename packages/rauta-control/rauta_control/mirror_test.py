@@ -278,6 +278,20 @@ def test_a_request_that_fails_was_copied_nevertheless(made: Make) -> None:
     assert counts(wire) == (2, 0)
 
 
+def test_a_copy_of_a_request_that_fails_before_its_body_is_there_is_not_begun(made: Make) -> None:
+    wire = made()
+    wire.limit(max_endpoint_connections=1)
+    wire.client().say(get("/"))  # to the one connection that its backend may have; the mirror answers
+    to(wire, 8002).say(OK)
+    to(wire, 8002).heard()
+    client = wire.client()
+    client.say(post("Content-Length: 6", body=b"abc"))
+    assert b"upstream_overflow" in client.heard()
+    assert to(wire, 8002).heard() == b""
+    assert not wire.worker.mirrors
+    assert counts(wire) == (2, 1)
+
+
 def test_what_has_no_backend_is_not_copied(made: Make) -> None:
     wire = made(warm=False, shares="empty")
     client = wire.client()
