@@ -32,7 +32,10 @@ def gather(downstream: Downstream, data: bytes) -> None:
     if not data:
         downstream.buffer = b""
         downstream.phase = IDLE
-    elif data[0] == 13 and len(data) > 1:
+        return
+    if downstream.phase == IDLE:
+        downstream.started = monotonic()
+    if data[0] == 13 and len(data) > 1:
         downstream.refuse(Reason.BAD_REQUEST_LINE, data)
     elif data.find(b"\r\n\r\n", before) >= 0:
         downstream.buffer = b""
@@ -49,7 +52,6 @@ def gather(downstream: Downstream, data: bytes) -> None:
         downstream.buffer = data
         if downstream.phase == IDLE:
             downstream.phase = HEAD
-            downstream.started = monotonic()
             due = downstream.worker.now + downstream.worker.limits.head_timeout
             # Half an empty line may be no beginning of a head, and then it gives no time for another one.
             downstream.deadline = min(due, downstream.deadline) if data == b"\r" else due

@@ -262,6 +262,18 @@ def test_a_dripped_head_is_limited_too(wire: Wire) -> None:
     assert reason(client.heard()) == "head_too_large"
 
 
+def test_what_is_refused_with_its_first_bytes_took_no_time(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET)
+    wire.backend.say(OK)
+    wire.downstream(client).started -= 3600  # the last request was long ago
+    client.say(b"nonsense\n")
+    other = wire.client()
+    other.say(b"\x16\x03\x01")  # a ClientHello
+    assert [line["reason"] for line in wire.log()] == ["", "bad_request_line", "bad_request_line"]
+    assert all(line["duration_us"] < 3_600_000_000 for line in wire.log()[1:])
+
+
 def test_a_refusal_has_a_body_whatever_others_asked_for(wire: Wire) -> None:
     first, second = wire.client(), wire.client()
     first.say(b"HEAD /none HTTP/1.1\r\nHost: h\r\n\r\n")
