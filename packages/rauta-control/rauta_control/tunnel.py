@@ -27,8 +27,8 @@ def begin(downstream: Downstream, upstream: Upstream, head: bytes, early: bytes)
     tunnel = Tunnel(downstream, upstream)
     hasty, downstream.buffer = downstream.buffer, b""  # what came after the request's head
     downstream.bytes_out = len(head)
-    tunnel.client.take_over(reading=downstream.reading)
-    tunnel.backend.take_over(reading=True)
+    tunnel.client.take_over(reading=downstream.reading, blocked=downstream.blocked)
+    tunnel.backend.take_over(reading=not downstream.blocked, blocked=upstream.blocked)
     tunnel.client.transport.write(head)
     if early:
         tunnel.backend.data_received(early)
@@ -140,9 +140,10 @@ class Side(asyncio.Protocol):
         self.ended = False  # the peer has said all it will
         self.lost = False
 
-    def take_over(self, *, reading: bool) -> None:
-        """Become the protocol of the connection, which is read now or not."""
+    def take_over(self, *, reading: bool, blocked: bool) -> None:
+        """Become the protocol of the connection, which is read now or not, and whose peer is slow or not."""
         self.reading = reading
+        self.blocked = blocked
         self.transport.set_protocol(self)
 
     def regulate(self) -> None:

@@ -111,6 +111,18 @@ def test_a_client_that_has_nothing_to_say_after_the_handshake_hears_what_is_said
     assert failures(wire) == 0
 
 
+def test_a_tunnel_begins_with_a_client_that_is_slow_to_take_what_came_before(wire: Wire) -> None:
+    wire.limit(max_buffered_bytes=4096)
+    client = wire.client()
+    client.take(0)
+    client.say(ASK)
+    wire.backend.say(b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n" % (b"x" * 5000) + AGREE)
+    assert not wire.backend.reading
+    client.take_all()
+    wire.backend.say(b"hello")
+    assert client.heard().endswith(b"hello")
+
+
 def test_filters_apply_to_the_handshake(wire: Wire) -> None:
     edits = Filters(request=HeaderEdit(append=(("X-In", "1"),)), response=HeaderEdit(append=(("X-Out", "2"),)))
     rule = ir.Rule(
