@@ -41,7 +41,8 @@ class Sweep:
         part = self._parts[self._turn]
         self._turn = (self._turn + 1) % TICKS
         for connection in [connection for connection in part if connection.deadline <= now]:
-            connection.expire()
+            if connection.deadline <= now:  # another one may have moved it: a request that is tried again, on this one
+                connection.expire()
 
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts)

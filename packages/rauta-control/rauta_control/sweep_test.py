@@ -65,3 +65,18 @@ def test_connections_may_go_while_others_expire() -> None:
         connection.last_act = connections
     once_around(sweep, 1.0)
     assert len(sweep) == 0
+
+
+def test_whom_another_one_gave_more_time_is_left_alone() -> None:
+    class Giving(Connection):
+        def expire(self) -> None:
+            super().expire()
+            for other in connections:
+                other.deadline = 9.0
+
+    sweep = Sweep()
+    connections = [Giving(0.0) for _ in range(2 * TICKS)]
+    for connection in connections:
+        sweep.add(connection)
+    once_around(sweep, 1.0)
+    assert sum(connection.expired for connection in connections) == 1
