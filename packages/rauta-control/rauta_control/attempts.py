@@ -170,7 +170,9 @@ class Attempts:
         if self._waiting and not whole:
             self._start()
             return
-        if not self._waiting and endpoint is not None and request.complete() and not request.blocked:
+        # A slow upload is not the endpoint's fault; but without a connection nothing of it is read.
+        slow = request.blocked or not (request.complete() or request.upstream is None)
+        if not self._waiting and endpoint is not None and not slow:
             request.worker.count_failure(endpoint)
         if whole:
             request.fail(Reason.REQUEST_TIMEOUT)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rauta_control.action import Retry
-from rauta_control.fakewire_test import OK, MakeWire, Wire, failures, get, reason
+from rauta_control.fakewire_test import OK, MakeWire, Wire, failures, get, of_all, reason
 from rauta_control.retryrules_test import RESOURCES, asked, post, rule, wait
+from rauta_control.sharedmem import EndpointWord
 
 
 @pytest.fixture
@@ -124,6 +125,18 @@ def test_a_deadline_that_passes_while_connecting_frees_the_request_for_good(wire
     assert wire.backend.received
     wire.backend.say(OK)
     assert client.heard() == OK
+
+
+@pytest.mark.parametrize("said", [get("/backend"), get("/request"), post("/request", b"abc")[:-1]])
+def test_an_endpoint_that_accepts_no_connection_is_blamed_once_for_a_request(wire: Wire, said: bytes) -> None:
+    client = wire.client()
+    wire.loop.hang = True
+    client.say(said)
+    wait(wire, 0.55)
+    assert reason(client.heard()).endswith("_timeout")
+    wire.loop.connecting[0].set_exception(OSError("refused, at last"))
+    wire.loop.settle()
+    assert (of_all(wire, EndpointWord.REQUESTS), failures(wire)) == (1, 1)
 
 
 def test_both_timeouts_hold_across_attempts(wire: Wire) -> None:

@@ -175,7 +175,8 @@ class Worker:
         waits = downstream.waits(ticket)
         if upstream is None:
             endpoint.forget()
-            self.count_failure(endpoint)
+            if downstream.ticket == ticket:  # else time was up for the attempt, and that has been counted
+                self.count_failure(endpoint)
             if waits:
                 downstream.failed(reason)
             return
