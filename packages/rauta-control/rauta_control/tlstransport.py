@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RECORD = 16_384  # bytes of plaintext in one record, at most (RFC 8446 5.1): what OpenSSL reads and writes at once
 SLICE = 32_768  # bytes that OpenSSL is given at once: its buffers stay as large as they ever were. Half of it costs 5 %
-MAX_UNSAID = 65_536  # bytes of alerts and key updates that a peer may cause without taking them
+MAX_UNSAID = 2_048  # bytes of alerts and key updates that wait for a peer: too few to make it a slow one (limits.py)
 
 _HALF_CLOSES = "TLSv1.3"
 _NOBODY = asyncio.Protocol()  # of a connection that is lost
@@ -55,7 +55,6 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         "_protocol",
         "_socket",
         "_tls",
-        "_unsaid",
         "_unusual",
     )
 
@@ -67,7 +66,6 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         self._ended = False  # the peer has said all it will, but still listens
         self._error: Exception | None = None  # of the peer's, why the connection ends
         self._unusual = True  # OpenSSL may hold a part of a record, or we are closing
-        self._unsaid = 0  # bytes of answers of TLS itself, since the peer had last taken everything
 
     # -- from the peer
 
@@ -123,14 +121,16 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
             self._end()
 
     def _answer(self) -> None:
-        """Send what OpenSSL has to say of itself: a new key, or that it will not renegotiate."""
-        if self._outgoing.pending:
-            if not self._socket.get_write_buffer_size():
-                self._unsaid = 0
-            self._unsaid += self._outgoing.pending
+        """Send what OpenSSL has to say of itself: a new key, or that it will not renegotiate.
+
+        To a peer that has more than that to take it goes with what is written next: the protocol would else be told to
+        pause when it writes nothing.
+        """
+        unsaid = self._outgoing.pending
+        if unsaid > MAX_UNSAID:
+            self.abort()
+        elif unsaid and self._socket.get_write_buffer_size() <= MAX_UNSAID:
             self._socket.write(self._outgoing.read())
-            if self._unsaid > MAX_UNSAID:
-                self.abort()
 
     def _end(self) -> None:
         if self._closing:  # it has understood, or knew before

@@ -399,21 +399,31 @@ def test_what_tls_says_of_itself_is_sent(loop: FakeLoop) -> None:
 
 
 def test_a_peer_cannot_make_it_talk_without_listening(loop: FakeLoop) -> None:
-    connection = busy(loop, 1000)
+    connection = busy(loop, 100)
     connection.end.patient = False
     for _ in range(100):
         connection.end.say(b"x")
-    assert connection.end.peak <= MAX_UNSAID + 2000
+    assert connection.end.peak <= 2 * MAX_UNSAID
     assert connection.end.lost
 
 
+def test_who_only_has_its_keys_renewed_is_not_taken_for_slow(loop: FakeLoop) -> None:
+    connection = busy(loop, 30)
+    connection.end.take(0)
+    connection.end.write(bytes(HIGH_WATER))  # of an answer; not too much yet
+    connection.end.say(*[b"x"] * 10)
+    assert connection.app.events == []
+    assert connection.end.open
+
+
 def test_keys_may_be_renewed_while_an_answer_waits(loop: FakeLoop) -> None:
-    connection = busy(loop, 1000)
+    connection = busy(loop, 30)
     connection.end.patient = False
     connection.end.write(bytes(4 * MAX_UNSAID))
     connection.end.say(*[b"x"] * 60)
     connection.end.take_all()
     connection.end.say(*[b"x"] * 60)
+    assert connection.end.received.count(0) == 4 * MAX_UNSAID + 120 * 30
     assert connection.end.open
 
 
