@@ -333,13 +333,12 @@ class Downstream(ClientState):
     def fail(self, reason: Reason) -> None:
         """Answer with `reason` if nothing was answered yet, or else cut the connection so that the client can tell."""
         self.detach()
-        if self.attempts is not None:
-            self.attempts.stop()
         if self.status:
             record(self, reason)
             if self.http10:
                 rawsocket.reset(self.transport)
             leaving.close(self)
+            self.reset()
             return
         self.status = reason.status
         hasty = self.buffer and self.wish not in (b"", TRAILERS)  # for a tunnel that is none: no request to be taken

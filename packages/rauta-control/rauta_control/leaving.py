@@ -102,12 +102,11 @@ def _splices(downstream: Downstream) -> bool:
 
 def _give_up(downstream: Downstream) -> None:
     """The client takes nothing of its response: that is how the request ends."""
+    downstream.detach()
     downstream.phase = CLOSED
-    if downstream.upstream is not None:
-        downstream.upstream.abandon()
-        downstream.upstream = None
     downstream.status = downstream.status or Reason.WRITE_TIMEOUT.status
     record(downstream, Reason.WRITE_TIMEOUT)
+    downstream.reset()
 
 
 def drain(downstream: Downstream) -> None:

@@ -256,6 +256,20 @@ def test_a_copy_ends_when_no_more_of_its_body_comes(made: Make, end: str) -> Non
     assert counts(wire) == (1, 1)
 
 
+def test_a_copy_ends_with_a_response_that_is_cut_although_its_client_still_takes_what_there_is(made: Make) -> None:
+    wire = made()
+    client = wire.client()
+    client.take(0)
+    client.say(post("Content-Length: 6", body=b"abc"))
+    to(wire, 8001).say(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + BIG)
+    to(wire, 8001).break_off()
+    assert client.buffer
+    assert not any(end.open for end in wire.backends)
+    assert counts(wire) == (1, 1)
+    client.take_all()
+    assert client.ended
+
+
 def test_an_early_answer_of_a_mirror_is_the_end_of_its_copy(made: Make) -> None:
     wire = made()
     client = wire.client()

@@ -64,6 +64,21 @@ def test_backend_timeout_begins_when_the_request_is_complete(wire: Wire) -> None
     assert failures(wire) == 1
 
 
+def test_a_request_ends_once_however_many_deadlines_pass_together(wire: Wire) -> None:
+    wire.limit(write_timeout=1)
+    client = wire.client()
+    client.take(0)
+    client.say(get("/request"))
+    wire.backend.say(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + b"x" * 200_000)
+    wire.wait(0.4, 0.2)
+    downstream = wire.downstream(client)
+    downstream.unsent, downstream.deadline = len(client.buffer), 0.0
+    wire.loop.call_at(wire.loop.now, downstream.expire)  # as the tick does, in one turn of the loop with the wheel
+    wire.loop.now += 0.2
+    wire.loop.settle()
+    assert wire.statuses() == [(200, "write_timeout")]
+
+
 def test_a_response_in_time_ends_the_deadline(wire: Wire) -> None:
     client = wire.client()
     for path in ("/request", "/backend"):
