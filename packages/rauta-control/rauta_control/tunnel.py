@@ -93,6 +93,9 @@ class Tunnel:
         record(request, self.reason)
         request.forget()
         self.worker.disconnected(self)
+        # Not left to the collector: it does not look at what was frozen after a change of configuration (follow.py).
+        client, backend = self.client, self.backend
+        del self.client, self.backend, client.other, backend.other
 
     def expire(self) -> None:
         """The deadline has passed: nobody said anything, or the side that is left does not take what it was sent."""

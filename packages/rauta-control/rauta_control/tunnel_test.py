@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from rauta_control import ir
@@ -14,6 +16,7 @@ from rauta_control.fakewire_test import (
     OK,
     MakeWire,
     Wire,
+    cluster,
     failures,
     get,
     post,
@@ -335,6 +338,19 @@ def test_a_tls_client_has_a_moment_to_answer_the_end(wire: Wire) -> None:
     assert held.deadline == wire.worker.now + FRESH_TIME
     client.take()
     assert client.lost
+
+
+def test_a_tunnel_that_is_over_holds_nothing_of_an_old_configuration(wire: Wire) -> None:
+    client, backend = tunnel(wire)
+    wire.publish(*(each for each in CONFIGURATION if each.key != "cluster/c"), cluster("c", 8009))
+    gc.freeze()  # as the worker does after each change: from now on the collector sees none of this
+    try:
+        assert wire.worker.follower.drained() < wire.state.generation
+        client.break_off()
+        assert backend.lost
+        assert wire.worker.follower.drained() == wire.state.generation
+    finally:
+        gc.unfreeze()
 
 
 def test_draining_waits_for_a_tunnel_until_its_time_is_over(wire: Wire) -> None:
