@@ -145,7 +145,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
 
     def _fail(self, error: ssl.SSLError) -> None:
         """The peer breaks the rules: tell it, as far as the socket takes that at once, and end it."""
-        self._error = error
+        self._error = error.with_traceback(None)  # its frames hold this transport: nobody would ever free it
         self._closing = True
         self._socket.write(self._outgoing.read())
         self._socket.abort()

@@ -348,9 +348,12 @@ def test_a_lost_connection(loop: FakeLoop) -> None:
     connection.transport.abort()
 
 
-def test_nothing_is_left_for_the_collector(loop: FakeLoop) -> None:
+@pytest.mark.parametrize("forged", [False, True])
+def test_nothing_is_left_for_the_collector(loop: FakeLoop, *, forged: bool) -> None:
     connection = Connection(loop)
     connection.say(b"request")
+    if forged:
+        connection.end.say(b"\x17\x03\x03\x00\x20" + bytes(32))
     connection.end.half_close()
     app, tls = weakref.ref(connection.app), connection.tls
     gc.disable()
