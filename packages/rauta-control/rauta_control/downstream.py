@@ -337,8 +337,10 @@ class Downstream(ClientState):
             record(self, reason)
             if self.http10:
                 rawsocket.reset(self.transport)
-            leaving.close(self)
-            self.reset()
+                leaving.close(self)
+                self.reset()
+            else:
+                leaving.leave(self)
             return
         self.status = reason.status
         hasty = self.buffer and self.wish not in (b"", TRAILERS)  # for a tunnel that is none: no request to be taken

@@ -6,7 +6,7 @@ import pytest
 
 from rauta_control import leaving
 from rauta_control.faketransport_test import End, FakeSocket
-from rauta_control.fakewire_test import GET, MISSING, OK, OK_CLOSE, Wire, failures, post
+from rauta_control.fakewire_test import CHUNKED, GET, MISSING, OK, OK_CLOSE, Wire, failures, post
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import Vital
 
@@ -90,6 +90,19 @@ def test_a_half_closed_client_gets_all_its_pipelined_answers(wire: Wire) -> None
         wire.backend.say(OK)
     assert client.heard() == OK * 2 + OK_CLOSE
     assert client.lost
+
+
+def test_a_cut_off_answer_does_not_reset_a_connection_on_which_more_was_asked(wire: Wire) -> None:
+    client = wire.client()
+    client.say(GET + GET)
+    client.inbox.append(GET)  # what is unread would turn a close into a reset, which may overtake earlier answers
+    wire.backend.say(CHUNKED + b"1\r\na\r\nno chunk\r\n")
+    assert client.heard().startswith(CHUNKED)
+    assert client.eof
+    assert client.open
+    wire.wait(leaving.LINGER_TIME + 2)
+    assert client.lost
+    assert wire.statuses() == [(200, "upstream_invalid")]
 
 
 # -- draining
