@@ -19,6 +19,7 @@ from rauta_control.fakewire_test import (
     cluster,
     failures,
     get,
+    pooled,
     post,
     reason,
     status,
@@ -98,6 +99,32 @@ def test_what_comes_with_the_handshake_is_not_lost(wire: Wire) -> None:
     assert wire.backend.heard() == b"more"
 
 
+def test_a_client_that_was_slow_before_the_handshake_hears_what_is_said_after_it(wire: Wire) -> None:
+    wire.limit(max_buffered_bytes=4_096)
+    client = wire.client()
+    client.take(0)
+    client.say(ASK)
+    wire.backend.say(b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n" % (b"x" * 5_000) + AGREE)
+    wire.backend.say(b"hello")
+    assert not wire.backend.reading
+    client.take_all()
+    assert client.heard().endswith(b"\r\n\r\nhello")
+
+
+def test_a_backend_that_was_slow_before_the_handshake_bounds_what_waits_for_it_after_it(wire: Wire) -> None:
+    wire.limit(max_buffered_bytes=4_096)
+    pooled(wire)
+    wire.backend.take(0)
+    client = wire.client()
+    client.say(get("/ws", "Connection: Upgrade", "Upgrade: websocket", "X-Long: " + "x" * 5_000))
+    wire.backend.say(AGREE)
+    client.say(b"a" * 5_000)
+    assert not client.reading
+    wire.backend.take_all()
+    assert client.reading
+    assert wire.backend.heard().endswith(b"\r\n\r\n" + b"a" * 5_000)
+
+
 def test_a_client_that_has_nothing_to_say_after_the_handshake_hears_what_is_said(wire: Wire) -> None:
     client = wire.client()
     client.say(ASK)
@@ -112,18 +139,6 @@ def test_a_client_that_has_nothing_to_say_after_the_handshake_hears_what_is_said
     assert client.lost
     assert wire.statuses() == [(101, "")]
     assert failures(wire) == 0
-
-
-def test_a_tunnel_begins_with_a_client_that_is_slow_to_take_what_came_before(wire: Wire) -> None:
-    wire.limit(max_buffered_bytes=4096)
-    client = wire.client()
-    client.take(0)
-    client.say(ASK)
-    wire.backend.say(b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n" % (b"x" * 5000) + AGREE)
-    assert not wire.backend.reading
-    client.take_all()
-    wire.backend.say(b"hello")
-    assert client.heard().endswith(b"hello")
 
 
 def test_filters_apply_to_the_handshake(wire: Wire) -> None:
