@@ -1,4 +1,4 @@
-"""`hatch run fuzz TARGET`: coverage-guided, until the time is up or something is found."""
+"""`hatch run fuzz TARGET`: coverage-guided, until the time is up or something is found; and `conversations`, random."""
 
 import logging
 import sys
@@ -20,6 +20,7 @@ with atheris.instrument_imports(include=["rauta_control"]):
 
 from ..peers.requests import REQUESTS
 from ..peers.responses import RESPONSES
+from . import conversations
 
 
 class Target(NamedTuple):
@@ -41,10 +42,13 @@ TARGETS = {
 }
 LARGE = 20_000
 USAGE = f"usage: hatch run fuzz {'|'.join(TARGETS)} [SECONDS] [LIBFUZZER OPTION]..."
+USAGE += "\n       hatch run fuzz conversations [SECONDS] [SEED]"
 
 
 def main(arguments: list[str]) -> int:
     """Fuzz; libFuzzer ends the program itself: 0 when the time is up, 77 when something was found."""
+    if arguments[:1] == ["conversations"] and all(each.isdigit() for each in arguments[1:]) and len(arguments) < 4:
+        return conversations.main(arguments[1:])
     if not arguments or arguments[0] not in TARGETS or not (arguments[1:2] or ["60"])[0].isdigit():
         print(USAGE, file=sys.stderr)
         return 2

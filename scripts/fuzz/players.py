@@ -13,7 +13,7 @@ from rauta_control.gate import Inquiry, Verdict
 
 from .secure import SecureEnd
 
-KINDS = 16  # of what a backend may say
+KINDS = 20  # of what a backend may say
 PLAIN = 5  # of them: a whole answer, its length first
 _HEAD = b"Date: x\r\nX-Id: %d\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Type: x\r\nVary: Accept, Origin\r\n"
 
@@ -98,6 +98,7 @@ class Peer:
         self.rest = b""  # of a response
         self.tunnel = False
         self.done = False  # has said that no more comes
+        self.spoilt = False  # has said what nobody may, so that no request may follow
 
     def read(self) -> Iterator[Copy]:
         """Copies whose head is new. AssertionError for bytes that are no request, or come before their turn."""
@@ -110,6 +111,7 @@ class Peer:
                 return
             copy = self.copy
             if copy is None:
+                assert not self.spoilt, f"sent on a connection that is out of step: {head}"
                 fields = [(name, value) for name, value in head.headers]
                 number = [value for name, value in fields if name == b"x-id"]
                 assert len(number) == 1, fields
@@ -145,6 +147,8 @@ class Peer:
             end.say(b"HTTP/1.1 103 Early Hints\r\nX-Id: %d\r\n\r\n" % copy.number)
         elif kind == 3:
             end.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif kind > 15:
+            self._spoil(copy, kind)
         elif kind == 15 or (kind > 9 and b"upgrade" in dict(copy.fields)):
             copy.answered, self.tunnel = 101, True
             head = b"HTTP/1.1 101 Said\r\nX-Id: %d\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\nhello"
@@ -181,3 +185,23 @@ class Peer:
                 end.say(head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % (len(body) or 60) + body)
             case _:
                 end.break_off(head + b"Content-Length: %d\r\n\r\n" % (len(body) or 60) + body)
+
+    def _spoil(self, copy: Copy, kind: int) -> None:
+        """Say too much, too little, or what is not framed."""
+        self.spoilt = True
+        copy.answered = 204 if kind == 19 else 200
+        head = b"HTTP/1.1 %d Said\r\n%b" % (copy.answered, _HEAD % copy.number)
+        body = b"" if copy.method == b"HEAD" else b"%d;" % copy.number * 20
+        match kind:
+            case 16:
+                junk = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\njunk"
+                self.end.say(head + b"Content-Length: %d\r\n\r\n" % (len(body) or 60) + body + junk)
+            case 17:
+                self.end.say(head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\nzz\r\n" % (len(body) or 9, body))
+            case 18:
+                self.end.say(head + b"Content-Length: %d\r\n\r\n" % (len(body) * 2 or 60) + body)
+                if self.end.open:
+                    self.done = True
+                    self.end.half_close()
+            case _:
+                self.end.say(head + b"Content-Length: 4\r\n\r\njunk")

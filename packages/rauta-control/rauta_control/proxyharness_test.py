@@ -40,10 +40,12 @@ import json, socket, sys
 from rauta_control import worker
 from rauta_control.settings import Settings
 from rauta_control.inherit import Inherited
+from rauta_control.limits import Limits
 from rauta_control.sharedmem import SharedWords
 given = json.loads(sys.argv[1])
+settings = Settings(access_log=given["log"], limits=Limits(**given["limits"]))
 sys.exit(worker.run(Inherited(
-    role="worker", index=0, settings=Settings(access_log=given["log"]), words=SharedWords(given["words"]),
+    role="worker", index=0, settings=settings, words=SharedWords(given["words"]),
     channel=socket.socket(fileno=given["channel"]),
     listeners={name: socket.socket(fileno=fd) for name, fd in given["listeners"].items()},
     bound=(), admin=(), probe=(), snapshot=given["snapshot"], since=tuple(given["since"]), workers=(),
@@ -255,6 +257,7 @@ class Proxy:
         descriptors: int | None = None,
         stdout: Any = None,
         listener: str = "l",
+        limits: dict[str, float] | None = None,
     ) -> None:
         self.words = SharedWords.create()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
@@ -270,6 +273,7 @@ class Proxy:
             snapshot = snapshotfd.create("test", b"".join(split(state.diff(state.EMPTY, self.state))))
         given = {
             "log": log,
+            "limits": limits or {},
             "words": self.words.fd,
             "channel": child_channel.fileno(),
             "listeners": {listener: self.listening.fileno()},
