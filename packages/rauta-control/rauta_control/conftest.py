@@ -7,7 +7,7 @@ import pytest
 
 from rauta_control import ir
 from rauta_control.bodyharness_test import CHUNKS, LENGTH, Kind, Pipes
-from rauta_control.faketransport_test import patch_sockets
+from rauta_control.faketransport_test import FakeLoop, patch_sockets
 from rauta_control.fakewire_test import CONFIGURATION, MakeWire, Wire
 from rauta_control.messages import Ack, Hello
 from rauta_control.proxyharness_test import Backend, Handler, Proxy, Put, Shared, echo, site
@@ -34,6 +34,15 @@ def make_wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeW
 def wire(make_wire: MakeWire) -> Wire:
     """A worker over fake transports. Files with resources of their own have a fixture of this name."""
     return make_wire()
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[FakeLoop]:
+    """A loop of fake transports in which nothing goes wrong unseen."""
+    made = FakeLoop()
+    yield made
+    assert not made.errors
+    made.close()
 
 
 @pytest.fixture(scope="module")

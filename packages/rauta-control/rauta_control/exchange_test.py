@@ -29,17 +29,8 @@ def made(make_wire: MakeWire) -> Make:
     def make(
         filters: Filters | None = None, *shares: ir.ClusterWeight, path: str = "/", kind: str = "prefix", port: int = 80
     ) -> Wire:
-        rule = ir.Rule(
-            "r",
-            "app",
-            "l|*",
-            path,
-            kind,  # type: ignore[arg-type]
-            shares or (ir.ClusterWeight("c"),),
-            slot=0,
-            epoch=1,
-            filters=filters,
-        )
+        to = shares or (ir.ClusterWeight("c"),)
+        rule = ir.Rule("r", "app", "l|*", path, kind, to, slot=0, epoch=1, filters=filters)  # type: ignore[arg-type]
         return make_wire(
             (
                 ir.Listener("l", "0.0.0.0", port, port),

@@ -18,6 +18,7 @@ from rauta_control.reasons import HandshakeFailure
 from rauta_control.sharedmem import Vital
 
 MIB = 1 << 20
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
 class Site(NamedTuple):
