@@ -98,13 +98,14 @@ class Choice:
 
 
 def _end_to_end(head: bytes) -> tuple[bytes, bytes]:
-    """Return `head` without the fields that Connection names: no backend will see them. And the same in lower case."""
+    """Return `head`, for field.py, without what Connection names: no backend sees that. And the same in lower case."""
     lowered = head.lower()
     options = field.value(lowered, lowered, _CONNECTION)
     named = connection_options([options]) - NAMELESS if options else None
     if not named:
         return head, lowered
-    head = without(head, named)
+    fields = head.partition(b"\r\n")[2]  # not the request line: it could be named like a field, and hide the next one
+    head = b"\r\n" + without(fields, named)
     return head, head.lower()
 
 

@@ -62,6 +62,15 @@ def test_what_connection_names_decides_nothing_as_no_backend_sees_it(wire: Wire,
     assert wire.backend.port == 8001
 
 
+@pytest.mark.parametrize(("target", "option"), [("/p", "GET /p HTTP/1.1"), ("/p?:", "get /p?")])
+def test_connection_cannot_name_the_request_line(wire: Wire, target: str, option: str) -> None:
+    wire.publish(*CONFIGURATION, rule("c"), rule("canary", headers=(CANARY,)), cluster("canary", 8003))
+    head = f"GET {target} HTTP/1.1\r\nX-Canary: Yes\r\nHost: h\r\nConnection: {option}\r\n\r\n"
+    wire.client().say(head.encode())
+    assert b"\r\nX-Canary: Yes\r\n" in wire.backend.heard()
+    assert wire.backend.port == 8003
+
+
 def test_the_options_of_a_connection_take_no_field_away(wire: Wire) -> None:
     wire.publish(*CONFIGURATION, rule("canary", headers=(CANARY,)), cluster("canary", 8003))
     wire.client().say(get("/p", "X-Canary: Yes", "Connection: keep-alive, Upgrade, X-Other"))
