@@ -227,16 +227,38 @@ class Memory:
         self.older, self.entries = self.entries, 0
 
 
+class Room:
+    """For what all sections of a listener remember of Host fields together: however many there are, it is one's."""
+
+    __slots__ = ("entries", "memos")
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.memos: list[dict[bytes, tuple[Host, bytes]]] = []  # that have any
+
+    def count(self, memo: dict[bytes, tuple[Host, bytes]], limit: int) -> None:
+        """Make room for an entry in a memo; when there are `limit` of them, all are forgotten."""
+        if self.entries >= limit:
+            for each in self.memos:
+                each.clear()
+            self.memos.clear()
+            self.entries = 0
+        if not memo:
+            self.memos.append(memo)
+        self.entries += 1
+
+
 class Routes:
     """The host names of one listener. `seen` maps Host fields as clients send them to (host, X-Forwarded-Host line).
 
     `serial` tells it from all others without holding it, which would hold rules that requests in flight do not use.
     """
 
-    __slots__ = ("names", "seen", "serial")
+    __slots__ = ("names", "room", "seen", "serial")
 
-    def __init__(self, names: dict[bytes, Host]) -> None:
+    def __init__(self, names: dict[bytes, Host], room: Room | None = None) -> None:
         self.names = names
+        self.room = room or Room()
         self.serial = next(_serials)
         self.seen: dict[bytes, tuple[Host, bytes]] = {}
 
@@ -245,8 +267,7 @@ class Routes:
         host = self._search(split_host(field) if field else b"")
         if host is None:
             return None
-        if len(self.seen) >= SEEN_LIMIT + len(self.names):
-            self.seen = {}
+        self.room.count(self.seen, SEEN_LIMIT + len(self.names))
         found = self.seen[field] = (host, b"X-Forwarded-Host: %b\r\n" % field if field else b"")
         return found
 
@@ -272,7 +293,7 @@ class SectionRoutes(Routes):
     __slots__ = ("section",)
 
     def __init__(self, routes: Routes, section: str) -> None:
-        super().__init__(routes.names)
+        super().__init__(routes.names, routes.room)
         self.section = section
 
     def missing(self, field: bytes) -> Reason:

@@ -21,7 +21,7 @@ from rauta_control.draft import Draft
 from rauta_control.hostname import covers
 from rauta_control.reasons import Reason, Refused
 from rauta_control.slices import finish
-from rauta_control.table import Host, Memory, Routes, Rule, Table
+from rauta_control.table import Host, Memory, Routes, Rule, SectionRoutes, Table
 
 NAMES = st.sampled_from(["*", "example.com", "*.example.com", "shop.example.com", "*.shop.example.com", "*.com", "x"])
 SEGMENTS = st.sampled_from(["", "a", "b", "ab", "c"])
@@ -270,6 +270,19 @@ def test_what_is_remembered_of_host_fields_is_bounded(monkeypatch: pytest.Monkey
     for number in range(100):
         assert routes.find(b"h%d" % number) is not None
         assert len(routes.seen) <= 10 + len(routes.names)
+
+
+def test_what_the_sections_of_a_listener_remember_of_host_fields_is_bounded_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "SEEN_LIMIT", 10)
+    hosts = [ir.VirtualHost("l", f"{name}.example", section=name) for name in "abcde"]
+    resources: list[ir.Resource] = [ir.Listener("l", "0.0.0.0", 80, 80), *hosts]
+    routes = build({each.key: each for each in resources}).listeners["l"]
+    sections = [SectionRoutes(routes, each.section) for each in hosts]
+    for port, (host, section) in itertools.product(range(1, 100), zip(hosts, sections, strict=True)):
+        assert section.find(b"%b:%d" % (host.hostname.encode(), port)) is not None
+        assert sum(len(each.seen) for each in sections) <= 10 + len(routes.names)
 
 
 def test_what_all_hosts_remember_is_bounded_and_recent_decisions_stay(monkeypatch: pytest.MonkeyPatch) -> None:
