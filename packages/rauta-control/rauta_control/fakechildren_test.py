@@ -233,8 +233,19 @@ class Control:
                 self.channel.send(messages.Since(2), [snapshotfd.create("since", order["data"].encode())])
             case "babble":
                 asyncio.get_running_loop().call_later(BEAT, self.inherited.channel.send, b"no message")
+            case "die babbling":
+                asyncio.get_running_loop().call_later(BEAT, self.die_babbling)
             case _:
                 self.links[order["worker"]].sendall(json.dumps(order).encode() + b"\n")
+
+
+    def die_babbling(self) -> None:
+        """While the supervisor sleeps, say more than it reads at once, in the end what it does not understand."""
+        os.kill(os.getppid(), signal.SIGSTOP)
+        for _ in range(channel.BATCH):
+            self.inherited.channel.send(channel.encode(messages.Bind({})))
+        self.inherited.channel.send(b"no message")
+        os._exit(0)
 
 
 def be_silent(inherited: Inherited) -> None:

@@ -295,10 +295,10 @@ class Fleet:
         child = next((child for child in self.children if child.pid == pid), None)
         if child is None:
             return False
-        while self._read(child):  # its last words
+        child.pid = 0  # nobody kills it any more, whatever its last words are: the number may be another's by now
+        while self._read(child):
             pass
         self._hang_up(child)
-        child.pid = 0
         reason = child.verdict or ending(os.waitstatus_to_exitcode(status))
         lived = now - child.started
         if child.retiring:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rauta_control.supervisorharness_test import Start, ask, ready
+from rauta_control.supervisorharness_test import Start, ask, ended, ready
 
 QUICK = {"check": 0.05, "hung": 0.6, "first_beat": 1.0, "late": 0.5}
 QUICK_CONTROL = {"check": 0.05, "control_hung": 2.0, "control_first_beat": 2.0, "late": 0.5}
@@ -45,6 +45,19 @@ def test_a_worker_that_never_comes_up_is_replaced(start: Start) -> None:
     silent.unlink()
     gone = gateway.wait_event("WorkerGone", times=2)[1]
     assert gone["message"]["reason"].startswith("did not come up in")
+
+
+def test_the_last_words_of_who_is_gone_are_nobodys_death(start: Start) -> None:
+    gateway = start(workers=1)
+    ready(gateway, 1)
+    babbler = gateway.pid("control")
+    gateway.order(do="die babbling")
+    gateway.wait(lambda: ended(babbler), "control ended")
+    gateway.signal(signal.SIGCONT)
+    gateway.wait_event("greeted", "control", 2)
+    assert gateway.logged(f"ended child=control pid={babbler} reason=\"exit 0\"")
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait_exit() == 0
 
 
 def test_a_stopped_control_is_replaced_and_its_workers_are_not(start: Start) -> None:
