@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import msgspec
 
-from rauta_control import signals, snapshotfd
+from rauta_control import snapshotfd
 from rauta_control.channel import Packet
 from rauta_control.inherit import Role
 from rauta_control.listening import Place
@@ -119,14 +119,16 @@ def attempt(command: Sequence[str], state: State) -> int:
 
 
 def become(command: Sequence[str], state: State) -> NoReturn:
-    """Execute `command` in place of this program. Raises OSError if that fails; everything is then as before."""
+    """Execute `command` in place of this program. Raises OSError if that fails; everything is then as before.
+
+    Signals are the caller's to hold back until the next program is there for them.
+    """
     numbers = list(state.descriptors())
     fd = save(state)
     try:
         for number in numbers:
             os.set_inheritable(number, True)
-        with signals.blocked():
-            os.execve(command[0], list(command), {**os.environ, VARIABLE: str(fd)})  # noqa: S606 - no shell
+        os.execve(command[0], list(command), {**os.environ, VARIABLE: str(fd)})  # noqa: S606 - no shell
     except OSError:
         os.close(fd)
         for number in numbers:

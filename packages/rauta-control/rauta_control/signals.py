@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 
@@ -24,12 +24,16 @@ class Signals:
         """The descriptor to wait on."""
         return self._read
 
-    def read(self) -> list[int]:
-        """Return the numbers that arrived since the last call, in order."""
-        try:
-            return list(os.read(self._read, 4096))
-        except BlockingIOError:
-            return []
+    def read(self) -> Iterator[int]:
+        """Yield the numbers that arrived, in order. Those that are not asked for stay."""
+        with suppress(BlockingIOError):
+            while True:
+                yield os.read(self._read, 1)[0]
+
+    def leave(self) -> None:
+        """Let those that were not read arrive once more, be it in the next program, when `blocked` is over."""
+        for number in self.read():
+            os.kill(os.getpid(), number)
 
     def close(self) -> None:
         """Give the pipe back. In a child, call `ignore` first, or its signals would appear to be the supervisor's."""

@@ -31,7 +31,7 @@ from rauta_control.listening import place
 from rauta_control.log import Log
 from rauta_control.messages import Bind, Draining, Keep, Listen, Reload, Retune, Since, Snapshot, ToSupervisor, Unlisten
 from rauta_control.settings import Settings, reread
-from rauta_control.signals import Signals
+from rauta_control.signals import Signals, blocked
 
 
 class Phase(Enum):
@@ -269,6 +269,8 @@ class Supervisor:
         if self._phase is not Phase.SERVING:
             return
         try:
-            handover.become(self._command, self._state_now())
+            with blocked():
+                self._signals.leave()
+                handover.become(self._command, self._state_now())
         except OSError as error:
             self._log.error("re-exec failed", error=error)
