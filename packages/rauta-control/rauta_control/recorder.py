@@ -52,6 +52,7 @@ class Recorder:
         self._base = worker_base(index)
         self._routes: WeakValueDictionary[tuple[int, int], Counter] = WeakValueDictionary()
         self._endpoints: WeakValueDictionary[tuple[int, int], Counter] = WeakValueDictionary()
+        self._heirs: WeakValueDictionary[int, Counter] = WeakValueDictionary()  # by base: of the last owner of a slot
         self._dirty: deque[Counter] = deque()
         self.vitals = words[self._base : self._base + VITALS_WORDS].tolist()
         self.vitals[:COUNTERS] = [0] * COUNTERS
@@ -78,6 +79,9 @@ class Recorder:
             if words[0] != epoch:  # the slot had another owner: start from nothing
                 words = array("Q", (epoch, *repeat(0, size - 1)))
             counter = counters[slot, epoch] = Counter(base, words)
+            heir = self._heirs.get(base)
+            if heir is None or heir.words[0] < epoch:
+                self._heirs[base] = counter
         return counter
 
     def touch(self, counter: Counter) -> None:
@@ -103,6 +107,8 @@ class Recorder:
             counter = dirty.popleft()
             counter.dirty = False
             words = counter.words
+            if (self._heirs.get(counter.base) or counter) is not counter:
+                continue  # a request in flight, of a former owner: the slot counts for another one now
             if len(words) == ROUTE_WORDS:
                 words[RouteWord.REQUESTS] = sum(words[_FIRST_STATUS:_LAST_STATUS])
             shared[counter.base : counter.base + len(words)] = memoryview(words)

@@ -58,6 +58,17 @@ def test_a_new_epoch_starts_from_nothing(words: memoryview) -> None:
     assert seen.endpoint(4, 1)[EndpointWord.REQUESTS] == 0
 
 
+def test_what_is_counted_late_for_a_former_owner_of_a_slot_takes_nothing_from_the_next(words: memoryview) -> None:
+    """Control that was started again gives slots above the highest one away at once: nothing says they had owners."""
+    worker = Recorder(words, 0)
+    former, heir = worker.route(4, 1), worker.route(4, 2)
+    add(worker, heir, RouteWord.BYTES_IN, 3)
+    worker.flush(1)
+    add(worker, former, RouteWord.BYTES_IN, 99)  # a request that was in flight until now
+    worker.flush(2)
+    assert Counters(words, 1).route(4, 2)[RouteWord.BYTES_IN] == 3
+
+
 def test_rules_of_one_route_share_a_counter_which_outlives_none_of_them_unflushed(words: memoryview) -> None:
     worker = Recorder(words, 0)
     counter = worker.route(1, 1)
