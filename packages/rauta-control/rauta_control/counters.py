@@ -13,9 +13,11 @@ from rauta_control.sharedmem import (
     ENDPOINT_WORDS,
     ENDPOINTS,
     MAX_WORKERS,
+    PID_SHIFT,
     ROUTE_WORDS,
     ROUTES,
     VITALS_WORDS,
+    EndpointWord,
     RouteWord,
     Vital,
     worker_base,
@@ -40,8 +42,18 @@ class Counters:
         return self._sum(ROUTES + slot * ROUTE_WORDS, ROUTE_WORDS, epoch)
 
     def endpoint(self, slot: int, epoch: int) -> list[int]:
-        """Return the words of an endpoint, indexed by EndpointWord; the one in the place of the epoch means nothing."""
-        return self._sum(ENDPOINTS + slot * ENDPOINT_WORDS, ENDPOINT_WORDS, epoch)
+        """Return the words of an endpoint, indexed by EndpointWord; the one in the place of the epoch means nothing.
+
+        ACTIVE is what is with the workers that live; one that died, or is there no more, has left its own behind.
+        """
+        offset = ENDPOINTS + slot * ENDPOINT_WORDS
+        found = self._sum(offset, ENDPOINT_WORDS, epoch)
+        found[EndpointWord.ACTIVE] = 0
+        for base in self._bases:
+            pid, active = divmod(self._words[base + offset + EndpointWord.ACTIVE], 1 << PID_SHIFT)
+            if active and pid == self._words[base + Vital.PID] and self._words[base + offset] == epoch:
+                found[EndpointWord.ACTIVE] += active
+        return found
 
     def _sum(self, offset: int, size: int, epoch: int) -> list[int]:
         words = self._words

@@ -12,7 +12,7 @@ from rauta_control.metrics import FAMILIES, exposition, snapshots
 from rauta_control.picture import Picture, WorkerStatus
 from rauta_control.reasons import Reason
 from rauta_control.recorder import Recorder
-from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
+from rauta_control.sharedmem import PID_SHIFT, EndpointWord, RouteWord, Vital
 from rauta_control.slices import finish
 
 ODD = 'a\\b"c\nd'
@@ -118,7 +118,8 @@ def test_endpoints(words: memoryview, picture: Picture) -> None:
     counter.words[EndpointWord.REQUESTS] = 9
     counter.words[EndpointWord.FAILURES] = 2
     counter.words[EndpointWord.DURATION_SUM] = 1_500_000
-    counter.words[EndpointWord.ACTIVE] = 3
+    recorder.vitals[Vital.PID] = 12
+    counter.words[EndpointWord.ACTIVE] = 12 << PID_SHIFT | 3
     recorder.touch(counter)
     recorder.flush(1)
     found = samples(picture)

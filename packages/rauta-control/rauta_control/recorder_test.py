@@ -5,9 +5,9 @@ import gc
 import pytest
 
 from rauta_control import recorder, sharedmem
-from rauta_control.counters import Counters
+from rauta_control.counters import Counters, total
 from rauta_control.recorder import Counter, Recorder
-from rauta_control.sharedmem import EndpointWord, RouteWord, Vital, worker_base
+from rauta_control.sharedmem import PID_SHIFT, EndpointWord, RouteWord, SharedWords, Vital, worker_base
 
 
 def add(to: Recorder, counter: Counter, word: int, amount: int = 1) -> None:
@@ -45,6 +45,29 @@ def test_a_successor_counts_on_and_starts_its_own_vitals(words: memoryview) -> N
     add(second, second.route(1, 5), RouteWord.STATUS_1XX + 1)
     second.flush(2)
     assert Counters(words, 1).route(1, 5)[RouteWord.REQUESTS] == 2
+
+
+def test_what_is_in_flight_ends_with_the_worker(shared_words: SharedWords) -> None:
+    """Nobody corrects a gauge of a worker that is there no more, or of an endpoint that its successor never uses."""
+    words = shared_words.words
+    for index in (0, 1):
+        worker = Recorder(words, index)
+        worker.vitals[Vital.PID] = pid = 11 + index
+        worker.vitals[Vital.MEMO_SIZE] = 5
+        counter = worker.endpoint(9, 2)
+        add(worker, counter, EndpointWord.REQUESTS, 4)
+        add(worker, counter, EndpointWord.ACTIVE, pid << PID_SHIFT | 3)
+        worker.flush(1)
+    seen = Counters(words, 2)
+    assert seen.endpoint(9, 2)[EndpointWord.ACTIVE] == 6
+    shared_words.clear_process_words(0)
+    assert seen.endpoint(9, 2)[EndpointWord.ACTIVE] == 3
+    successor = Recorder(words, 0)
+    successor.vitals[Vital.PID] = 13
+    successor.flush(2)
+    found = seen.endpoint(9, 2)
+    assert (found[EndpointWord.ACTIVE], found[EndpointWord.REQUESTS]) == (3, 8)
+    assert total(seen.vitals(), Vital.MEMO_SIZE) == 5
 
 
 def test_a_new_epoch_starts_from_nothing(words: memoryview) -> None:

@@ -52,12 +52,12 @@ class Vital(IntEnum):
     STALL_WHOLE = 8  # of applying a whole one while another served, ns
     TURN_CPU_CHANGE = 9  # the same two in CPU time of the worker, ns
     TURN_CPU_WHOLE = 10
+    MEMO_SIZE = 11  # decisions remembered
     # -- counters from here on: they outlive the process
     ACCEPTED = 16  # connections accepted
     REQUESTS = 17  # requests answered, RAUTA's own answers included
     MEMO_HITS = 18
     MEMO_MISSES = 19
-    MEMO_SIZE = 20  # gauge: entries
     LOG_LINES = 21
     LOG_DROPPED = 22
     REFUSED = 23  # connections closed at once because a limit was reached
@@ -72,6 +72,7 @@ class Vital(IntEnum):
 
 
 COUNTERS = Vital.ACCEPTED
+PID_SHIFT = 32
 
 
 class RouteWord(IntEnum):
@@ -96,7 +97,7 @@ class EndpointWord(IntEnum):
     STATUS_5XX = 3
     DURATION_SUM = 4  # microseconds of its requests, to their end
     CONNECTS = 5
-    ACTIVE = 6  # gauge
+    ACTIVE = 6  # gauge, so it ends with its process: pid << PID_SHIFT | requests
 
 
 class SharedWords:

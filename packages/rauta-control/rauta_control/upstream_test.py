@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from rauta_control import ir
@@ -22,7 +24,7 @@ from rauta_control.fakewire_test import (
     word,
 )
 from rauta_control.response import MAX_HEAD
-from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
+from rauta_control.sharedmem import PID_SHIFT, EndpointWord, RouteWord, Vital
 
 # -- what is no response
 
@@ -295,7 +297,7 @@ def test_gauges_tell_what_is_open(wire: Wire) -> None:
     for client in clients:
         client.say(GET)
     wire.worker._slow_tick()
-    assert word(wire, EndpointWord.ACTIVE) == 2
+    assert word(wire, EndpointWord.ACTIVE) == os.getpid() << PID_SHIFT | 2
     assert wire.vital(Vital.REQUESTS_ACTIVE) == 2
     assert wire.vital(Vital.UPSTREAMS) == 2
 

@@ -39,7 +39,7 @@ from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.recorder import Recorder
 from rauta_control.response import ResponseHead
 from rauta_control.shape import Shapes, of_request, of_response
-from rauta_control.sharedmem import EndpointWord, Vital
+from rauta_control.sharedmem import PID_SHIFT, EndpointWord, Vital
 from rauta_control.splice import Allowance
 from rauta_control.sweep import Sweep
 from rauta_control.table import Table
@@ -334,8 +334,9 @@ class Worker:
             if endpoint.counter is not None:
                 active = endpoint.open - len(endpoint.idle)
                 in_use += active
-                if endpoint.counter.words[EndpointWord.ACTIVE] != active:
-                    endpoint_counter(self, endpoint).words[EndpointWord.ACTIVE] = active
+                gauge = self.vitals[Vital.PID] << PID_SHIFT | active
+                if endpoint.counter.words[EndpointWord.ACTIVE] != gauge:
+                    endpoint_counter(self, endpoint).words[EndpointWord.ACTIVE] = gauge
         self.vitals[Vital.REQUESTS_ACTIVE] = in_use
         self.vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) + self._tunnels - len(self.connections))
         self.vitals[Vital.MEMO_SIZE] = len(self.follower.table.memory)
