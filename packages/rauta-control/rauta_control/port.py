@@ -56,7 +56,7 @@ class Site(NamedTuple):
     resources: Mapping[str, Resource]
 
     async def context(self, contexts: Contexts, wanted: str, now: float) -> SSLContext:
-        """Return the context for a handshake; raises OSError or ValueError if it cannot be made."""
+        """Return the context for a handshake; raises ValueError if it cannot be made."""
         secrets = servername.choose(self._secrets(self.name.secrets), wanted)
         return await contexts.get(secrets, self._secrets(self.name.authorities), self.name.client, now)
 

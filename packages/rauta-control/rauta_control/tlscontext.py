@@ -38,7 +38,7 @@ Client: TypeAlias = Literal["none", "required", "optional"]
 
 class _Made(NamedTuple):
     material: tuple[Secret, ...]
-    context: asyncio.Future[ssl.SSLContext]
+    context: asyncio.Future[ssl.SSLContext | str]  # or why there is none
     until: float
 
 
@@ -53,25 +53,35 @@ class Contexts:
     async def get(
         self, certificates: tuple[Secret, ...], authorities: tuple[Secret, ...], client: Client, now: float
     ) -> ssl.SSLContext:
-        """Return the context for these. Raises OSError (ssl.SSLError) or ValueError if OpenSSL does not take them."""
+        """Return the context for these. Raises ValueError if OpenSSL does not take them."""
         key = (client, *(secret.name for secret in (*certificates, *authorities)))
         material = (*certificates, *authorities)
         made = self._made.pop(key, None)
         if made is None or now >= made.until or any(map(_differ, made.material, material)):
-            context = self._loop.run_in_executor(self._thread, build, certificates, authorities, client)
+            context = self._loop.run_in_executor(self._thread, _attempt, certificates, authorities, client)
             made = _Made(material, context, now + LIFETIME)
         self._made[key] = made
         if len(self._made) > MAX_CONTEXTS:
             del self._made[next(iter(self._made))]
-        try:
-            return await asyncio.shield(made.context)
-        except (OSError, ValueError):
+        found = await asyncio.shield(made.context)
+        if isinstance(found, str):
             if self._made.get(key) is made:
                 self._made[key] = made._replace(until=min(made.until, now + RETRY))
-            raise
+            raise ValueError(found)
+        return found
 
     def __len__(self) -> int:
         return len(self._made)
+
+
+def _attempt(
+    certificates: tuple[Secret, ...], authorities: tuple[Secret, ...], client: Client
+) -> ssl.SSLContext | str:
+    """Say what is wrong in words: an error that is kept would keep the frames of the handshakes that met it."""
+    try:
+        return build(certificates, authorities, client)
+    except (OSError, ValueError) as error:
+        return str(error)
 
 
 def build(certificates: Iterable[Secret], authorities: Iterable[Secret], client: Client) -> ssl.SSLContext:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
+import weakref
 
 import pytest
 
@@ -27,10 +29,37 @@ def test_a_failure_is_no_verdict_for_a_day(monkeypatch: pytest.MonkeyPatch) -> N
         contexts = Contexts(asyncio.get_running_loop())
         secret = ir.Secret("s", b"")
         for now in (0.0, 0.0, RETRY - 1):
-            with pytest.raises(OSError, match="Too many"):
+            with pytest.raises(ValueError, match="Too many"):
                 await contexts.get((secret,), (), "none", now)
         for now in (RETRY, LIFETIME):
             assert await contexts.get((secret,), (), "none", now) is GOOD
 
     monkeypatch.setattr(tlscontext, "build", build)
     asyncio.run(scenario())
+
+
+def test_a_failure_holds_nothing_of_the_handshakes_that_met_it() -> None:
+    """A change of the configuration freezes what there is: a cycle with a handshake's frame would keep its table."""
+
+    class Held:
+        """What a handshake holds, down to the resources of the table by which it began."""
+
+    async def handshake(contexts: Contexts, secret: ir.Secret) -> weakref.ref[Held]:
+        held = Held()
+        try:  # without pytest, which holds what was raised
+            await contexts.get((secret,), (), "none", 0.0)
+        except ValueError:
+            return weakref.ref(held)
+        pytest.fail("taken")
+
+    async def scenario() -> None:
+        contexts = Contexts(asyncio.get_running_loop())
+        secret = ir.Secret("s", b"no certificate")
+        held = [await handshake(contexts, secret) for _ in range(3)]
+        assert [each() for each in held] == [None] * 3
+
+    gc.disable()
+    try:
+        asyncio.run(scenario())
+    finally:
+        gc.enable()
