@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from rauta_control.faketransport_test import FakeSocket
 from rauta_control.fakewire_test import GET, OK, Wire, reason
 from rauta_control.reasons import Reason
@@ -32,3 +34,18 @@ def test_a_client_that_is_gone_before_it_was_accepted_leaves_nothing(wire: Wire)
     wire.loop.settle()
     assert sock.closed
     assert not wire.downstreams
+
+
+def test_a_listener_that_is_no_more_is_forgotten_with_its_last_connection(wire: Wire) -> None:
+    """Else each that ever was would be told of each change, for as long as the worker lives."""
+    ports = wire.worker._ports
+    with socket.socket() as sock:
+        wire.worker.acceptor.listen("m", sock)
+        wire.worker._committed(wire.worker.follower.table)
+        ports["m"].open = 1
+        wire.worker.acceptor.unlisten("m")
+    wire.worker._committed(wire.worker.follower.table)
+    assert set(ports) == {"l", "m"}
+    ports["m"].open = 0
+    wire.worker._committed(wire.worker.follower.table)
+    assert set(ports) == {"l"}

@@ -228,8 +228,10 @@ class Worker:
     # -- configuration and orders
 
     def _committed(self, table: Table) -> None:
-        for port in self._ports.values():
+        for name, port in list(self._ports.items()):
             port.follow(table)
+            if port.sock is None and not port.open and name not in table.listeners:
+                del self._ports[name]
         self.acceptor.update()
 
     def received(self, message: ToWorker, fds: tuple[int, ...]) -> None:
