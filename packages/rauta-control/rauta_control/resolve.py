@@ -1,4 +1,4 @@
-"""Looks up host names on the loop's resolver threads, never blocking, each at its own time (names.py decides).
+"""Looks up host names in threads, never blocking, each at its own time (names.py decides).
 
 A shell. Look-ups run concurrently, at most one for each name, so that a slow name delays no other.
 """
@@ -9,27 +9,42 @@ import asyncio
 import random
 import socket
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from rauta_control.names import Names, choose
 
+LOOKUPS = 32  # at a time; a name server that does not answer holds one for 10 s by default
 SPREAD = 0.2  # look-ups are spread over +-20 % of their interval
 
 Lookup = Callable[[str], Awaitable[list[str]]]
 
 
-async def system_lookup(host: str) -> list[str]:
-    """Ask the system for the addresses of `host`, as any other program on this machine would. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+class SystemLookup:
+    """Asks the system for the addresses of a host, as any other program on this machine would. Raises OSError."""
+
+    def __init__(self) -> None:
+        # Made when they are needed. Of those of libuv two look up names: two that are slow would be all.
+        self._threads = ThreadPoolExecutor(LOOKUPS, "resolve")
+
+    async def __call__(self, host: str) -> list[str]:
+        """Return the addresses of `host`."""
+        ask = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+        try:
+            asking = asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        except RuntimeError as error:  # no thread may be started: a limit of processes
+            raise OSError(str(error)) from None
+        found = await asking
+        return [str(address[0]) for *_, address in found]
 
 
 class Resolver:
     """Keeps the addresses of the wanted hosts fresh; calls `changed` with a host whose look-up changed something."""
 
-    def __init__(self, changed: Callable[[str], None], lookup: Lookup = system_lookup) -> None:
+    def __init__(self, changed: Callable[[str], None], lookup: Lookup | None = None) -> None:
         self.names = Names()
         self._changed = changed
-        self._lookup = lookup
+        self._lookup = lookup or SystemLookup()
         self._wake = asyncio.Event()
 
     def want(self, hosts: Collection[str]) -> None:

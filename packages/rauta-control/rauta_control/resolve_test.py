@@ -2,9 +2,13 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 
-from rauta_control.resolve import Resolver, system_lookup
+import pytest
+import uvloop
+
+from rauta_control.resolve import Resolver, SystemLookup
 
 
 class FakeDns:
@@ -82,4 +86,29 @@ def test_wanting_again_looks_up_again_and_only_a_change_is_told() -> None:
 
 
 def test_the_system_knows_localhost() -> None:
-    assert set(asyncio.run(system_lookup("localhost"))) <= {"127.0.0.1", "::1"}
+    assert set(asyncio.run(SystemLookup()("localhost"))) <= {"127.0.0.1", "::1"}
+
+
+def test_no_thread_for_it_is_a_failure_of_the_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(OSError, match="thread"):
+        asyncio.run(SystemLookup()("localhost"))
+
+
+def test_the_system_is_asked_for_many_names_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = [f"10.0.0.{number}" for number in range(16)]
+    together = threading.Barrier(len(hosts))
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        together.wait(30)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"{host}0", 0))]
+
+    async def main() -> list[list[str]]:
+        lookup = SystemLookup()
+        return await asyncio.gather(*(lookup(host) for host in hosts))
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert uvloop.run(main()) == [[f"{host}0"] for host in hosts]
