@@ -224,6 +224,8 @@ class Control:
         routes = self._demo.routes if self._demo else ()
         extra = [route for route in routes if (route.host, route.path) not in taken]
         self._settings = settings
+        if self._first_start:
+            self._publisher.expected = settings.workers
         await self._line.load(replace(settings, routes=(*settings.routes, *extra)), self._configuration.resources)
         self._bind()
         self._pipeline.tell(terms_of(settings, local_addresses()))

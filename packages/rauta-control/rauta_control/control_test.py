@@ -107,6 +107,22 @@ def test_a_reload_publishes_what_changed(shared_words: SharedWords, tmp_path: Pa
     assert kept == gateway.workers[0].state
 
 
+def test_ready_waits_for_no_worker_that_is_wanted_no_more(shared_words: SharedWords, tmp_path: Path) -> None:
+    flags = tmp_path / "flags"
+    flags.write_text("--to 127.0.0.1:9001\n")
+    gateway = two_workers(shared_words, f"@{flags}")
+    gateway.workers.pop(1).close()  # it never comes up
+
+    async def body() -> None:
+        await gateway.until_generation(1)
+        assert (await gateway.get("/readyz"))[0] == 503
+        flags.write_text("--to 127.0.0.1:9001\n--workers 1\n")
+        gateway.tell(Reload())
+        await gateway.until_ready()
+
+    run(gateway, body)
+
+
 def test_an_invalid_reload_keeps_the_last_good_settings_and_shows_why(
     shared_words: SharedWords, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -238,7 +238,6 @@ class Control:
             case _:
                 self.links[order["worker"]].sendall(json.dumps(order).encode() + b"\n")
 
-
     def die_babbling(self) -> None:
         """While the supervisor sleeps, say more than it reads at once, in the end what it does not understand."""
         os.kill(os.getppid(), signal.SIGSTOP)

@@ -49,7 +49,7 @@ class Publisher:
         self.state = state
         self.ready = False
         self.workers: dict[int, Worker] = {}
-        self._expected = expected
+        self.expected = expected
         self._first: int | None = None
         self._recent = deque([state], maxlen=RECENT)
         self._steps: dict[int, Publish] = {}  # to the present state, by the generation they start from
@@ -124,7 +124,7 @@ class Publisher:
     def _latch(self) -> None:
         """See `ready`. Nobody behind the first complete configuration, and nobody missing."""
         first = self._first
-        if first is None or len(self.workers) < self._expected:
+        if first is None or len(self.workers) < self.expected:
             return
         self.ready = self.ready or all(w.greeted and w.generation >= first for w in self.workers.values())
 

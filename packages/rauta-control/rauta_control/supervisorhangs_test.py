@@ -55,7 +55,7 @@ def test_the_last_words_of_who_is_gone_are_nobodys_death(start: Start) -> None:
     gateway.wait(lambda: ended(babbler), "control ended")
     gateway.signal(signal.SIGCONT)
     gateway.wait_event("greeted", "control", 2)
-    assert gateway.logged(f"ended child=control pid={babbler} reason=\"exit 0\"")
+    assert gateway.logged(f'ended child=control pid={babbler} reason="exit 0"')
     gateway.signal(signal.SIGTERM)
     assert gateway.wait_exit() == 0
 

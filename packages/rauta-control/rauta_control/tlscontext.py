@@ -74,9 +74,7 @@ class Contexts:
         return len(self._made)
 
 
-def _attempt(
-    certificates: tuple[Secret, ...], authorities: tuple[Secret, ...], client: Client
-) -> ssl.SSLContext | str:
+def _attempt(certificates: tuple[Secret, ...], authorities: tuple[Secret, ...], client: Client) -> ssl.SSLContext | str:
     """Say what is wrong in words: an error that is kept would keep the frames of the handshakes that met it."""
     try:
         return build(certificates, authorities, client)
