@@ -53,12 +53,15 @@ class Contexts:
     async def get(
         self, certificates: tuple[Secret, ...], authorities: tuple[Secret, ...], client: Client, now: float
     ) -> ssl.SSLContext:
-        """Return the context for these. Raises ValueError if OpenSSL does not take them."""
+        """Return the context for these. Raises ValueError if OpenSSL does not take them, or cannot be asked."""
         key = (client, *(secret.name for secret in (*certificates, *authorities)))
         material = (*certificates, *authorities)
         made = self._made.pop(key, None)
         if made is None or now >= made.until or any(map(_differ, made.material, material)):
-            context = self._loop.run_in_executor(self._thread, _attempt, certificates, authorities, client)
+            try:
+                context = self._loop.run_in_executor(self._thread, _attempt, certificates, authorities, client)
+            except RuntimeError as error:  # no thread may be started: a limit of processes
+                raise ValueError(str(error)) from None
             made = _Made(material, context, now + LIFETIME)
         self._made[key] = made
         if len(self._made) > MAX_CONTEXTS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import ssl
+import threading
 import weakref
 
 import pytest
@@ -35,6 +36,23 @@ def test_a_failure_is_no_verdict_for_a_day(monkeypatch: pytest.MonkeyPatch) -> N
             assert await contexts.get((secret,), (), "none", now) is GOOD
 
     monkeypatch.setattr(tlscontext, "build", build)
+    asyncio.run(scenario())
+
+
+def test_no_thread_for_it_is_a_failure_of_the_handshake_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any other: what `get` does not say would leave the connection open for ever."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario() -> None:
+        contexts = Contexts(asyncio.get_running_loop())
+        with monkeypatch.context() as limited:
+            limited.setattr(threading.Thread, "start", start)
+            with pytest.raises(ValueError, match="thread"):
+                await contexts.get((), (), "none", 0.0)
+        assert isinstance(await contexts.get((), (), "none", 0.0), ssl.SSLContext)
+
     asyncio.run(scenario())
 
 
