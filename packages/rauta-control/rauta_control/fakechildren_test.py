@@ -239,9 +239,9 @@ class Control:
                 self.links[order["worker"]].sendall(json.dumps(order).encode() + b"\n")
 
     def die_babbling(self) -> None:
-        """While the supervisor sleeps, say more than it reads at once, in the end what it does not understand."""
+        """While the supervisor sleeps, say what takes it some turns, and in the end what it does not understand."""
         os.kill(os.getppid(), signal.SIGSTOP)
-        for _ in range(channel.BATCH):
+        for _ in range(3 * channel.BATCH):
             self.inherited.channel.send(channel.encode(messages.Bind({})))
         self.inherited.channel.send(b"no message")
         os._exit(0)

@@ -22,7 +22,7 @@ from rauta_control.table import NoRoutes, Routes, SectionRoutes, Table
 from rauta_control.tlscontext import Contexts
 
 BATCH = 4  # connections accepted per turn; the level-triggered poll calls again at once if more wait
-_OUT_OF_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE))
+_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))  # descriptors, or kernel memory
 # accept(2): errors of the network that a connection which waits to be accepted can already have; EPERM is a firewall's
 # verdict. That one is gone, take the next.
 _NAMES = "ECONNABORTED ENETDOWN EPROTO ENOPROTOOPT EHOSTDOWN ENONET EHOSTUNREACH EOPNOTSUPP ENETUNREACH EPERM"
@@ -164,7 +164,7 @@ class Port:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                if error.errno in _OUT_OF_DESCRIPTORS:
+                if error.errno in _EXHAUSTED:
                     if reserve.refuse(self.sock):
                         refused()
                     return

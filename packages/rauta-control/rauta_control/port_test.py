@@ -112,6 +112,17 @@ def test_a_connection_that_is_gone_already_is_skipped(reserve: Reserve, number: 
     assert refused == 0
 
 
+@pytest.mark.parametrize("number", [errno.ENOBUFS, errno.ENOMEM])
+def test_without_memory_for_a_connection_it_waits(reserve: Reserve, number: int) -> None:
+    """As an error it would be a traceback in the log at each turn of the loop."""
+
+    class Listening:
+        def accept(self) -> object:
+            raise OSError(number, "no memory")
+
+    assert accept(Port("l", Listening()), reserve) == ([], 0)  # type: ignore[arg-type]
+
+
 def test_any_other_error_is_a_bug(reserve: Reserve) -> None:
     with socket.socket() as not_listening:
         not_listening.setblocking(False)
