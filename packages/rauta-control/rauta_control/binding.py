@@ -14,6 +14,7 @@ from rauta_control.log import Log
 from rauta_control.messages import Bind, Bound, ToControl
 
 BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
+TOO_MANY = "the gateway has more listeners than it can bind"
 ASK_RETRY = 0.5  # seconds until the supervisor, which did not read, is asked again
 
 
@@ -63,3 +64,7 @@ class Binding:
         except ChannelFullError as error:
             self._log.error("the supervisor does not read", error=error, again_in=ASK_RETRY)
             self._retry = asyncio.get_running_loop().call_later(ASK_RETRY, self._ask)
+        except ValueError as error:  # too long for a message: who has many Gateways must not end control for all
+            self._log.error("more listeners than the supervisor can be told of", count=len(self._wanted), error=error)
+            refused = {name: Bound(name, *where, TOO_MANY) for name, where in self._wanted.items()}
+            self._bound = refused | self._bound

@@ -9,7 +9,7 @@ import pytest
 
 from rauta_control import binding
 from rauta_control.binding import Binding
-from rauta_control.channel import Channel, ChannelFullError
+from rauta_control.channel import Channel, ChannelFullError, encode
 from rauta_control.ir import Listener
 from rauta_control.log import Log
 from rauta_control.messages import Bind, Bound, ToControl
@@ -77,6 +77,24 @@ def test_a_supervisor_that_does_not_read_is_asked_again(
 
     asyncio.run(main())
     assert capfd.readouterr().err.count("the supervisor does not read") == 2
+
+
+def test_more_listeners_than_fit_into_a_message_are_refused_and_those_before_stay() -> None:
+    class Encoding(Asked):
+        def send(self, message: Bind) -> None:
+            encode(message)
+            super().send(message)
+
+    sockets = of(asked := Encoding())
+    sockets.want(listeners("a"))
+    sockets.take(answer("a"))
+    sockets.want(listeners("a", *(f"{number:0200}" for number in range(1_000))))
+    assert sockets.complete
+    refused = {name for name, bound in sockets.bound.items() if "more listeners" in bound.error}
+    assert len(refused) == 1_000
+    assert not sockets.bound["a"].error
+    sockets.want(listeners("a", "b"))
+    assert asked.names == [["a"], ["a", "b"]]
 
 
 def test_a_listener_that_was_refused_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
