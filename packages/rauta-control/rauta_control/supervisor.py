@@ -159,6 +159,8 @@ class Supervisor:
     def _signalled(self, _: int) -> None:
         now = time.monotonic()
         for number in self._signals.read():
+            if self._exit is not None:  # that children end now does not change with what code
+                break
             match number:
                 case signal.SIGCHLD:
                     self._reap(now)
