@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -249,12 +250,13 @@ def test_what_is_not_large_yet_is_not_spliced(proxy: Proxy, behind: Put, pipes: 
         assert whole(client, first) == LARGE * 6 + LAST_CHUNK
 
 
-def test_after_what_is_not_plain_it_is_not_spliced_again(proxy: Proxy, behind: Put, pipes: Pipes) -> None:
+@contextmanager
+def in_steps(proxy: Proxy, behind: Put, pipes: Pipes, *pieces: bytes) -> Iterator[tuple[Client, threading.Semaphore]]:
+    """A client of a response that is spliced, and what lets each of `pieces` of it come."""
     steps = threading.Semaphore(0)
-    odd, large = b"1;a=b\r\nx\r\n", (LARGE * 40)[:-50_000]
 
     def rest(connection: Client) -> None:
-        for piece in (REST + odd, large, LARGE[-50_000:] + LAST_CHUNK):
+        for piece in pieces:
             steps.acquire(timeout=PATIENCE)
             connection.send(piece)
 
@@ -264,6 +266,12 @@ def test_after_what_is_not_plain_it_is_not_spliced_again(proxy: Proxy, behind: P
         assert client.body(PART) == CHUNKS.body[:PART]
         pipes.appear()
         steps.release()
+        yield client, steps
+
+
+def test_after_what_is_not_plain_it_is_not_spliced_again(proxy: Proxy, behind: Put, pipes: Pipes) -> None:
+    odd, large, end = b"1;a=b\r\nx\r\n", (LARGE * 40)[:-50_000], LARGE[-50_000:] + LAST_CHUNK
+    with in_steps(proxy, behind, pipes, REST + odd, large, end) as (client, steps):
         assert client.body(len(REST + TINY)) == REST + TINY
         pipes.disappear()
         steps.release()
@@ -274,20 +282,9 @@ def test_after_what_is_not_plain_it_is_not_spliced_again(proxy: Proxy, behind: P
 
 
 def test_after_a_line_that_came_in_two_it_is_spliced_again(proxy: Proxy, behind: Put, pipes: Pipes) -> None:
-    steps = threading.Semaphore(0)
     large = LARGE * 40
-
-    def rest(connection: Client) -> None:
-        for piece in (REST + large[:3], large[3:-50_000], large[-50_000:] + LAST_CHUNK):
-            steps.acquire(timeout=PATIENCE)
-            connection.send(piece)
-
-    behind(downloads(CHUNKS, rest))
-    with proxy.client() as client:
-        client.send(GET).head()
-        assert client.body(PART) == CHUNKS.body[:PART]
-        pipes.appear()
-        steps.release()
+    pieces = (REST + large[:3], large[3:-50_000], large[-50_000:] + LAST_CHUNK)
+    with in_steps(proxy, behind, pipes, *pieces) as (client, steps):
         assert client.body(len(REST)) == REST
         pipes.disappear()
         steps.release()
