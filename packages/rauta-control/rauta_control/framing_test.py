@@ -320,6 +320,19 @@ def test_no_more_is_followed_than_so_many_lines() -> None:
     assert decoder.done
 
 
+def test_chunks_of_one_size_are_followed_no_further_than_one_by_one() -> None:
+    wire = b"345\r\n" + chunk(b"12345") * 5
+    spoiled = {wire[:at] + other + wire[at + 1 :] for at in range(len(wire)) for other in (b"", b"\r", b"5", b"5\r")}
+    for data in {wire[:end] for end in range(len(wire))} | spoiled:
+        at_once, one_by_one = ChunkedDecoder(), ChunkedDecoder()
+        for decoder in (at_once, one_by_one):
+            decoder.relay(b"5\r\n12")
+        at = 0
+        while goes := one_by_one.follow(data[at:], len(data) - at, most=1):
+            at += goes
+        assert (at_once.follow(data, len(data)), at_once.ahead) == (at, one_by_one.ahead), data
+
+
 def test_payload_that_is_passed_over_is_followed_too() -> None:
     decoder = ChunkedDecoder()
     assert decoder.relay(b"5\r\n12") == b"5\r\n12"
