@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import load, machine, report, wheels
+from . import load, machine, network, report, wheels
 from .peers import COMPARED, PROXIES, Proxy
 from .process import BenchError
 from .rows import MEASURED, ROWS, SMOKE, Row, Size
@@ -114,6 +114,7 @@ def measure(options: argparse.Namespace) -> int:
         if not options.smoke:
             raise BenchError("the benchmark needs two cores (--smoke does not)")
     machine.raise_file_limit()
+    network.enter()
     size = SMOKE_SIZE if options.smoke else Size(seconds=options.seconds or 2.0)
     slices = options.slices or (SMOKE_SLICES if options.smoke else SLICES)
     versions = {proxy.name: proxy.version(found[proxy.name]) for proxy in proxies}

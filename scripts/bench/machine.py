@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .network import congestion_control
+
 
 @dataclass(frozen=True, slots=True)
 class Cores:
@@ -84,6 +86,7 @@ def facts() -> dict[str, str | int]:
         "cores": os.cpu_count() or 0,
         "virtual": "yes" if " hypervisor" in Path("/proc/cpuinfo").read_text() else "no",
         "kernel": f"{platform.system()} {platform.release()}",
+        "tcp": congestion_control(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "commit": output("git", "describe", "--always", "--dirty", "--abbrev=7", "--exclude=*") or "unknown",
     }

@@ -146,7 +146,7 @@ def markdown(report: Json) -> Iterator[str]:
     virtual = ", a virtual machine" if machine["virtual"] == "yes" else ""
     yield (
         f"{machine['when']}, commit {machine['commit']}. {machine['cpu']}, {machine['cores']} cores{virtual}; "
-        f"{machine['kernel']}; {machine['python']}."
+        f"{machine['kernel']}, TCP {machine['tcp']}; {machine['python']}."
     )
     yield f"{versions}. {options['slices']} slices of {options['seconds']:g} s. Median (quartiles)."
     for row in report["rows"]:

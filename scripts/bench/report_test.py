@@ -17,6 +17,7 @@ FACTS = {
     "cores": 2,
     "virtual": "no",
     "kernel": "Linux",
+    "tcp": "cubic",
     "python": "CPython",
 }
 
