@@ -69,6 +69,7 @@ class ClientState(asyncio.Protocol):
         "decoder",
         "endpoint",
         "exchange",
+        "expects",
         "host",
         "http10",
         "keep_alive",
@@ -113,6 +114,7 @@ class ClientState(asyncio.Protocol):
         self.outgoing: list[bytes] = []  # of the request, what no upstream has taken yet
         self.attempts: Attempts | None = None
         self.exchange: Exchange | None = None
+        self.expects = False  # in BODY: the client waits for a 100 of the backend
         self.reset()
 
     def reset(self) -> None:
@@ -140,6 +142,10 @@ class ClientState(asyncio.Protocol):
     def complete(self) -> bool:
         """Whether all of the request is here."""
         return self.phase == WAIT
+
+    def withholds(self) -> bool:
+        """Whether the body does not come because the backend has not asked for it yet (RFC 9110 10.1.1)."""
+        return self.phase == BODY and self.expects and not self.bytes_in
 
     def waits(self, ticket: int) -> bool:
         """Whether the request that a connection was to be made for still waits for it: the client may have left."""

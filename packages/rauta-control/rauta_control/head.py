@@ -78,12 +78,14 @@ class RequestHead:
     keep_alive: whether the client can take another response after this one.
     fields: None if the head can be forwarded as it came; otherwise the field lines for the backend.
     wish: if `fields` is not None, the protocol that the client would change to (lower case), or TRAILERS, or empty.
+    expects: if `fields` is not None, whether the client may wait with its body for a 100 (Continue).
     request_id: the client's own x-request-id if it sent a usable one, else empty.
 
     After Refused nothing is about this head (claim.py).
     """
 
     __slots__ = (
+        "expects",
         "fields",
         "host",
         "http10",
@@ -104,6 +106,7 @@ class RequestHead:
     def __init__(self, limits: Limits, *, scheme: bytes = b"http") -> None:
         self.retune(limits)
         self.wish = b""
+        self.expects = False
         self.scheme = scheme  # that an absolute target must have: `https` where the connection is TLS
         self.method = self.target = self.path = self.host = self.request_id = b""
         self.length = 0
@@ -196,6 +199,7 @@ class RequestHead:
         if self.fields is None:
             self.fields = head[head.find(b"\n") + 1 : -2]
             self.wish = b""
+            self.expects = False
 
     def _read_special(
         self, head: bytes, lowered: bytes, start: int, special: list[tuple[bytes, bytes]], http10: bool
@@ -220,6 +224,7 @@ class RequestHead:
             raise Refused(Reason.BAD_UPGRADE)
         kept: dict[bytes, bytes] = {}
         self.wish = b""
+        self.expects = False
         if not http10 and (b"upgrade" in values or b"te" in values or length == CHUNKED):
             self.wish = self._wish(lowered, values, options, kept)
         if length == CHUNKED:
@@ -231,6 +236,7 @@ class RequestHead:
                 raise Refused(Reason.EXPECTATION_FAILED)
             if length:  # without a body there is nothing to continue, and servers differ in what they do then
                 kept[b"expect"] = b"Expect: 100-continue\r\n"
+                self.expects = True
         if b"max-forwards" in values:
             kept[b"max-forwards"] = _count_hop(self.method, values[b"max-forwards"])
         fields = self._rebuild(head, lowered, start, kept)

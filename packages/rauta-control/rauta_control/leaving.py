@@ -84,7 +84,7 @@ def expire(downstream: Downstream) -> None:
             if unsent:
                 rawsocket.discard(downstream.transport)
             downstream.transport.abort()
-    elif phase == BODY and (downstream.reading or _splices(downstream)):
+    elif phase == BODY and (downstream.reading or _splices(downstream)) and not downstream.withholds():
         downstream.fail(Reason.BODY_TIMEOUT)
     elif phase == BODY:  # it is the backend's turn, for which the upstream connection has its own deadline
         downstream.deadline = worker.now + worker.limits.body_timeout

@@ -97,7 +97,13 @@ class Limits:
         5, 1, _HOUR, "seconds", "Time for a backend to accept a connection.", Reason.UPSTREAM_CONNECT_TIMEOUT
     )
     response_timeout: float = _limit(
-        60, 1, _DAY, "seconds", "Time from the end of a request to the head of its response.", Reason.UPSTREAM_TIMEOUT
+        60,
+        1,
+        _DAY,
+        "seconds",
+        "Time from the end of a request to the head of its response; or from its head, where the client waits for a"
+        " 100 (Continue) with its body, to either.",
+        Reason.UPSTREAM_TIMEOUT,
     )
     stream_timeout: float = _limit(
         300, 1, _DAY, "seconds", "Time in which nothing of a response body comes.", Reason.UPSTREAM_STALLED

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rauta_control import handshake, largebody, tunnel
+from rauta_control import handshake, largebody, requestbody, tunnel
 from rauta_control.backendstate import CHUNKS, CLOSED, LENGTH, STREAM
 from rauta_control.clientstate import BODY
 from rauta_control.framing import BadChunkError, ChunkedDecoder, chunk
@@ -121,6 +121,8 @@ def _interim(upstream: Upstream, downstream: Downstream, head: ResponseHead, dat
     """Relay a 1xx response (RFC 9110 15.2) and go on to the next head. From here on there is no second try."""
     upstream.replay = b""
     upstream.interim += 1
+    if head.status == 100 and downstream.withholds():
+        requestbody.wanted(downstream)
     token = downstream.wish
     asked = token and token != TRAILERS and head.fields is not None and head.upgrade == token
     if head.status == 101 and asked and not upstream.transport.is_closing():

@@ -29,6 +29,7 @@ def begin(request: Downstream, length: int, data: bytes) -> bool:
     request.deadline = request.worker.now + limits.body_timeout
     request.left = length
     request.retained = []
+    request.expects = request.head.fields is not None and request.head.expects
     if length == CHUNKED:
         request.decoder = ChunkedDecoder(limits.max_chunk_overhead)
         if request.head.wish == TRAILERS:  # which rebuilds all heads of chunked bodies: this one's
@@ -44,6 +45,12 @@ def more(request: Downstream, data: bytes) -> bool:
     if request.exchange is not None:
         request.exchange.copy_body(request.outgoing[-1], last=request.phase == WAIT)
     return True
+
+
+def wanted(request: Downstream) -> None:
+    """The backend has asked for it: from now on the client is waited for."""
+    request.expects = False
+    request.deadline = request.worker.now + request.worker.limits.body_timeout
 
 
 def send(request: Downstream) -> None:

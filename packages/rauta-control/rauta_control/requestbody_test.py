@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rauta_control import leaving
-from rauta_control.fakewire_test import GET, LIMITS, MISSING, OK, Wire, failures, post, reason, status
+from rauta_control.fakewire_test import GET, LIMITS, MISSING, OK, MakeWire, Wire, failures, post, reason, status
+from rauta_control.retryrules_test import RESOURCES
 
 # -- bodies
 
@@ -163,6 +164,48 @@ def test_expect_100_continue_is_the_backends_to_answer(wire: Wire) -> None:
     wire.backend.say(OK)
     assert client.heard() == OK
     assert client.open
+
+
+@pytest.mark.parametrize("path", ["/", "/none", "/retry"])
+@pytest.mark.parametrize("hint", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
+@pytest.mark.parametrize("body_timeout", [30, 60, 100])
+def test_who_waits_for_a_100_is_not_to_blame(make_wire: MakeWire, path: str, hint: bytes, body_timeout: float) -> None:
+    """Whatever time the rule gives for an answer: that begins with a complete request."""
+    wire = make_wire(RESOURCES)
+    wire.limit(body_timeout=body_timeout)
+    client = wire.client()
+    client.say(post("Content-Length: 2", "Expect: 100-continue").replace(b"/", path.encode(), 1))
+    if hint:
+        wire.backend.say(hint)
+    wire.wait(LIMITS.response_timeout - 2)
+    assert client.heard() == hint
+    wire.wait(4)
+    assert reason(client.heard()) == "upstream_timeout"
+    assert wire.statuses() == [(504, "upstream_timeout")]
+    assert failures(wire) == 1
+    assert wire.backend.lost
+
+
+@pytest.mark.parametrize("split", [0, 1])
+def test_who_was_told_to_go_on_or_went_on_unasked_has_to(wire: Wire, split: int) -> None:
+    client = wire.client()
+    client.say(post("Content-Length: 2", "Expect: 100-continue", body=b"hi"[:split]))
+    wire.wait(LIMITS.body_timeout - 10)
+    if not split:
+        wire.backend.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert client.heard() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.wait(LIMITS.body_timeout - 2)
+        assert client.heard() == b""
+    wire.wait(12)
+    assert reason(client.heard()) == "body_timeout"
+    assert failures(wire) == 0
+
+
+def test_who_only_says_that_of_another_field_is_to_blame(wire: Wire) -> None:
+    client = wire.client()
+    client.say(post("Transfer-Encoding: chunked", "Note: Expect: 100-continue"))
+    wire.wait(LIMITS.body_timeout + 2)
+    assert reason(client.heard()) == "body_timeout"
 
 
 # -- answers before the end of the request

@@ -311,10 +311,11 @@ class Upstream(BackendState):
     def _may_wait(self, downstream: Downstream) -> bool:
         """Whether it takes the request's body, or the rule has its own opinion on how long to wait for a response head.
 
-        That opinion begins with a complete request (policy.py): who takes nothing of one would have all the time.
+        That opinion begins with a complete request (policy.py): who takes nothing of one, or does not ask for it, would
+        have all the time.
         """
         if downstream.phase == BODY:
-            return not self._stuck()
+            return not (downstream.withholds() or self._stuck())
         attempts = downstream.attempts
         return self.phase == HEAD and attempts is not None and not attempts.policy.limited
 
