@@ -12,12 +12,13 @@ from random import random
 from typing import TYPE_CHECKING
 
 from rauta_control.cors import is_preflight, share
+from rauta_control.edit import Edit, strip_trailers
+from rauta_control.handshake import TRAILERS
 from rauta_control.reasons import Reason, Refused
 
 if TYPE_CHECKING:
     from rauta_control.cluster import Endpoint
     from rauta_control.downstream import Downstream
-    from rauta_control.edit import Edit
     from rauta_control.head import RequestHead
     from rauta_control.mirror import Mirror
     from rauta_control.treatment import Treatment
@@ -28,12 +29,13 @@ _LINES = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for ea
 class Exchange:
     """One treated request. `granted` are CORS fields, empty where the rule has no such policy."""
 
-    __slots__ = ("edits", "granted", "mirrors")
+    __slots__ = ("edits", "granted", "mirrors", "request_edits")
 
     def __init__(self, edits: tuple[Edit, ...]) -> None:
         self.edits = edits
         self.granted = b""
         self.mirrors: list[Mirror] = []  # that want the rest of the body
+        self.request_edits: tuple[Edit, ...] = ()  # past which no trailer gets
 
     def response_fields(self, fields: bytes) -> bytes:
         """Return status line and field lines for the client; those that frame the response follow later."""
@@ -48,16 +50,30 @@ class Exchange:
         head, blank, body = response.partition(b"\r\n\r\n")
         return b"%b\r\n%b%b%b" % (head, self.granted, blank[2:], body)
 
-    def copy_body(self, data: bytes, *, last: bool) -> None:
-        """Give the mirrors a piece of the body, framed for a backend."""
+    def body_came(self, request: Downstream) -> None:
+        """The last of `outgoing` has come after the head: the mirrors get it, too."""
+        last = request.complete()
+        if last and self.request_edits:
+            request.outgoing[-1] = strip_trailers(request.outgoing[-1], self.request_edits)
         for mirror in self.mirrors:
-            mirror.take(data, last=last)
+            mirror.take(request.outgoing[-1], last=last)
 
     def stop(self) -> None:
         """The request is over. What was to be copied of it and has not come does not come."""
         for mirror in self.mirrors:
             if mirror.unfinished:
                 mirror.stop()
+
+
+def edit_trailers(request: Downstream, head: RequestHead, edits: tuple[Edit, ...]) -> None:
+    """Have no trailer of `request` get past these edits of its fields; it may have come with the head."""
+    if request.decoder is None or head.wish != TRAILERS or not edits:
+        return
+    if request.exchange is None:
+        request.exchange = Exchange(())
+    request.exchange.request_edits += edits
+    if request.complete():
+        request.outgoing[-1] = strip_trailers(request.outgoing[-1], edits)
 
 
 def treat(
@@ -73,8 +89,10 @@ def treat(
     own = head.fields
     if own is None:
         own = data[data.find(b"\n") + 1 : end + 2]
+    edit_trailers(request, head, treatment.request)
     if treatment.response or treatment.cors is not None:
-        request.exchange = Exchange(treatment.response)
+        request.exchange = request.exchange or Exchange(())
+        request.exchange.edits = treatment.response
         request.plain = False
     if (treatment.cors is not None or treatment.redirect is not None) and _answer(request, treatment, own):
         return

@@ -19,7 +19,7 @@ from rauta_control.action import HeaderEdit
 from rauta_control.attempts import Attempts
 from rauta_control.cors import is_preflight
 from rauta_control.edit import Edit, unusable
-from rauta_control.exchange import treat
+from rauta_control.exchange import edit_trailers, treat
 from rauta_control.policy import DEFAULT
 from rauta_control.reasons import Reason
 
@@ -121,7 +121,9 @@ async def _pass(
             request.respond(Reason.GATE_ANSWERED, verdict.status, *_response(verdict, request.method))
             return
         if verdict is not None:
-            head.fields = Edit(verdict, request=True).apply(head.fields)
+            edit = Edit(verdict, request=True)
+            head.fields = edit.apply(head.fields)
+            edit_trailers(request, head, (edit,))
     attempts.gate = None
     treat(request, treatment, head, data, end, forwarded_host)
     request.regulate()

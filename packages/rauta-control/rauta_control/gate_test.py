@@ -8,7 +8,7 @@ import pytest
 
 from rauta_control import ir
 from rauta_control.action import Cors, Filters, HeaderEdit
-from rauta_control.fakewire_test import CONFIGURATION, GET, OK, MakeWire, Wire, get, reason
+from rauta_control.fakewire_test import CONFIGURATION, GET, OK, MakeWire, Wire, get, post, reason
 from rauta_control.gate import Answer, Inquiry, Verdict
 from rauta_control.table import Rule
 
@@ -105,6 +105,18 @@ def test_a_gate_may_change_fields(wire: Wire, gate: Waiting) -> None:
     assert head.startswith(b"GET /gated HTTP/1.1\r\nHost: h\r\nX-User: me\r\n")
     assert b"root" not in head
     assert b"secret" not in head
+    wire.backend.say(OK)
+
+
+@pytest.mark.parametrize("split", [0, 12])
+def test_no_trailer_gets_past_what_a_gate_changes(wire: Wire, gate: Waiting, split: int) -> None:
+    client = wire.client()
+    body = b"0\r\nX-User: root\r\nX-Sum: 1\r\n\r\n"
+    request = post("TE: trailers", "Connection: TE", "Transfer-Encoding: chunked", body=body).replace(b"/", b"/gated", 1)
+    client.say(request[: len(request) - split])
+    decide(wire, gate, HeaderEdit(replace=(("X-User", "me"),)))
+    client.say(request[len(request) - split :])
+    assert wire.backend.heard().endswith(b"\r\n\r\n0\r\nX-Sum: 1\r\n\r\n")
     wire.backend.say(OK)
 
 

@@ -43,7 +43,7 @@ def more(request: Downstream, data: bytes) -> bool:
     if not _take(request, data):
         return False
     if request.exchange is not None:
-        request.exchange.copy_body(request.outgoing[-1], last=request.phase == WAIT)
+        request.exchange.body_came(request)
     return True
 
 

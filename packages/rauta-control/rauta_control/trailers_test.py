@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rauta_control.fakewire_test import OK, Wire, get, post
+from rauta_control import ir
+from rauta_control.action import Filters, HeaderEdit, Mirror
+from rauta_control.fakewire_test import CONFIGURATION, OK, MakeWire, Wire, cluster, get, post
 
 TE = ("TE: trailers", "Connection: TE")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Grpc-Status\r\n\r\n"
@@ -85,3 +87,48 @@ def test_of_a_response_to_a_client_of_1_0_there_are_none(wire: Wire) -> None:
     assert b"TE:" not in wire.backend.heard()
     wire.backend.say(CHUNKED + BODY)
     assert client.heard().endswith(b"\r\n\r\nabc")
+
+
+EDITED = (
+    *CONFIGURATION,
+    cluster("d", 8002),
+    ir.Rule(
+        "e", "app", "l|*", "/edited", "prefix", (ir.ClusterWeight("c"),), slot=3, epoch=1,
+        filters=Filters(
+            request=HeaderEdit(replace=(("X-User", "nobody"),), drop=("X-Admin",), append=(("X-More", "1"),)),
+            response=HeaderEdit(drop=("X-Secret",)),
+            mirrors=(Mirror("d"),),
+        ),
+    ),
+)  # fmt: skip
+SMUGGLED = b"X-User: root\r\nX_Admin: 1\r\nX-More: 2\r\nx-admin: 0\r\nX-Secret: 3\r\n"
+
+
+@pytest.mark.parametrize("split", [0, 1, 20, 80, 110])
+@pytest.mark.parametrize("payload", [b"abc", b"0\r\nX-Admin: 1\r\n\r\n", b"a:0\r\n" * 40_000])
+def test_of_a_request_none_gets_past_a_filter_of_fields(make_wire: MakeWire, split: int, payload: bytes) -> None:
+    wire = make_wire(EDITED)
+    start = b"%x\r\n%b\r\n0\r\n" % (len(payload), payload)
+    request = post(*TE, "Transfer-Encoding: chunked", body=start + SMUGGLED + b"\r\n").replace(b"/", b"/edited", 1)
+    at = len(request) - split
+    client = wire.client()
+    client.say(request[:at], request[at:])
+    for end in wire.backends:
+        body = end.heard().partition(b"\r\n\r\n")[2]
+        assert body == start + b"X-More: 2\r\nX-Secret: 3\r\n\r\n"
+    wire.backends[0].say(OK)
+    assert client.heard().endswith(b"ok")
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_of_a_response_none_gets_past_a_filter_of_fields(make_wire: MakeWire, size: int) -> None:
+    wire = make_wire(EDITED)
+    client = wire.client()
+    client.say(get("/edited", *TE))
+    response = CHUNKED + b"0\r\n" + SMUGGLED + b"\r\n"
+    wire.backends[0].say(*(response[at : at + size] for at in range(0, len(response), size)))
+    body = client.heard().partition(b"\r\n\r\n")[2]
+    assert body == b"0\r\n" + SMUGGLED.removesuffix(b"X-Secret: 3\r\n") + b"\r\n"
+    client.say(get("/", *TE))
+    wire.backends[0].say(CHUNKED + b"0\r\n" + SMUGGLED + b"\r\n")
+    assert client.heard().endswith(SMUGGLED + b"\r\n")
