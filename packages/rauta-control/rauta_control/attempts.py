@@ -136,7 +136,12 @@ class Attempts:
         record_attempt(request, status, self.began, made=self.made(reason))
         if not unsent:
             replay.rewind(request, self._head)
+        request.plain = False  # so that `answered` is called
         return True
+
+    def answered(self) -> None:
+        """The client gets the present attempt's answer, which may take hours: nothing is retried any more."""
+        self._release()
 
     def proceed(self) -> None:
         """Begin the next attempt, once its wait is over."""
@@ -182,6 +187,7 @@ class Attempts:
 
     def settle(self) -> None:
         """The request has become a tunnel (tunnel.py), which has a time of its own."""
+        self.answered()
         self._attempt_due = self._request_due = NEVER
         if self.bucket:
             self._request.worker.wheel.clear(self)

@@ -8,6 +8,7 @@ import pytest
 from rauta_control import downstream, ir
 from rauta_control.action import Retry
 from rauta_control.fakewire_test import OK, MakeWire, Wire, cluster, failures, get, of_all, reason
+from rauta_control.policy import BUDGET_MINIMUM
 from rauta_control.replay import MAX_PIECES
 from rauta_control.retryrules_test import ALL, BUSY, RESOURCES, SOON, asked, ports, post, route_word, rule, wait
 from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
@@ -356,6 +357,26 @@ def test_the_budget_holds_and_says_so(wire: Wire) -> None:
     assert all(client.heard() == BUSY for client in clients)
     assert 50 < seen <= 50 * 1.2 + 3 + 2 * 3  # the last ones in flight are few, and have the minimum for themselves
     assert wire.vital(Vital.RETRIES_DENIED)
+
+
+@pytest.mark.parametrize("path", ["/retry", "/broken"])
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 99\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_an_answer_that_lasts_is_none_of_the_budget(wire: Wire, path: str, begun: bytes) -> None:
+    for number in range(BUDGET_MINIMUM + 2):
+        client = wire.client(f"198.51.100.{number}")
+        client.say(get(path, "Connection: Upgrade", "Upgrade: websocket"))
+        wire.backend.break_off()
+        wait(wire, SOON)
+        wire.backend.say(begun)
+        assert client.heard().startswith(begun[:12])
+    assert not wire.vital(Vital.RETRIES_DENIED)
 
 
 def test_no_endpoint_is_left_for_the_next_attempt(wire: Wire) -> None:

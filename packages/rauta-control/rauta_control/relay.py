@@ -33,10 +33,12 @@ def response(upstream: Upstream, downstream: Downstream, head: ResponseHead, dat
         _interim(upstream, downstream, head, data, start)
         return
     attempts = downstream.attempts
-    if attempts is not None and attempts.again(None, head.status):
-        upstream.let_go(downstream, head, data[start:])
-        attempts.proceed()
-        return
+    if attempts is not None:
+        if attempts.again(None, head.status):
+            upstream.let_go(downstream, head, data[start:])
+            attempts.proceed()
+            return
+        attempts.answered()
     downstream.status = head.status
     upstream.keep_alive = head.keep_alive
     upstream.deadline = upstream.worker.now + upstream.worker.limits.stream_timeout
