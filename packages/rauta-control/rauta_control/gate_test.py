@@ -112,7 +112,9 @@ def test_a_gate_may_change_fields(wire: Wire, gate: Waiting) -> None:
 def test_no_trailer_gets_past_what_a_gate_changes(wire: Wire, gate: Waiting, split: int) -> None:
     client = wire.client()
     body = b"0\r\nX-User: root\r\nX-Sum: 1\r\n\r\n"
-    request = post("TE: trailers", "Connection: TE", "Transfer-Encoding: chunked", body=body).replace(b"/", b"/gated", 1)
+    request = post("TE: trailers", "Connection: TE", "Transfer-Encoding: chunked", body=body).replace(
+        b"/", b"/gated", 1
+    )
     client.say(request[: len(request) - split])
     decide(wire, gate, HeaderEdit(replace=(("X-User", "me"),)))
     client.say(request[len(request) - split :])

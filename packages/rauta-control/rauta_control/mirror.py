@@ -4,7 +4,8 @@ A Mirror is a client that nobody hears: to an upstream connection it looks like 
 timeouts are the same), but what it is told goes nowhere, and whatever fails only ends the copy. It never slows its
 request down: where a backend takes a body more slowly than the client sends it, the copy is given up.
 
-Bounded: MAX_MIRRORS copies a worker, and of each what came in one read with the head and MAX_BUFFERED bytes more.
+Bounded: MAX_MIRRORS copies a worker, and of each what came in one read with the head and MAX_BUFFERED bytes more, and
+the time of its answer: an endless one would be taken long after everybody else has left.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ NOBODY = Nobody()
 class Mirror(Downstream):
     """One copy of a request. Made before the request is sent, as that takes its body, and started after that."""
 
-    __slots__ = ("waiting",)
+    __slots__ = ("bucket", "due", "waiting")
 
     def __init__(self, request: Downstream) -> None:
         super().__init__(request.worker, request.port, request.client.decode(), 0)
@@ -51,6 +52,8 @@ class Mirror(Downstream):
         self.outgoing = list(request.outgoing)
         self.waiting = 0  # bytes that came while there was no connection
         self.deadline = NEVER  # while the body comes its request has one
+        self.due = NEVER  # from then on, see wheel.py
+        self.bucket = 0
 
     @property
     def unfinished(self) -> bool:
@@ -68,6 +71,8 @@ class Mirror(Downstream):
             return
         self.endpoint = endpoint
         worker.mirrors.add(self)
+        if not self.unfinished:
+            self._limit()
         self.dispatch(endpoint, message)
 
     def take(self, data: bytes, *, last: bool) -> None:
@@ -84,6 +89,7 @@ class Mirror(Downstream):
             return
         if last:
             self.phase = WAIT
+            self._limit()
             if upstream is not None:
                 upstream.request_sent()
         requestbody.send(self)
@@ -109,6 +115,14 @@ class Mirror(Downstream):
         """The request ends before its body does, or the worker."""
         self._end(answered=False)
 
+    def _limit(self) -> None:
+        """The copy is complete: its answer is to be, in time."""
+        self.worker.wheel.set(self, self.worker.loop.time() + self.worker.limits.response_timeout)
+
+    def lapse(self) -> None:
+        """It was not."""
+        self._end(answered=False)
+
     def _end(self, *, answered: bool) -> None:
         if self.phase == CLOSED:
             return
@@ -116,6 +130,7 @@ class Mirror(Downstream):
         if upstream is not None and not answered:
             upstream.abandon()
         self.worker.mirrors.discard(self)
+        self.worker.wheel.clear(self)
         record_copy(self, answered=answered)
         self.reset()
         self.phase = CLOSED

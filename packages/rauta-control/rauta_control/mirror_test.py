@@ -282,6 +282,26 @@ def test_an_early_answer_of_a_mirror_is_the_end_of_its_copy(made: Make) -> None:
     assert counts(wire) == (2, 0)
 
 
+@pytest.mark.parametrize("body", [b"", b"abcdef"])
+def test_an_answer_without_end_is_the_end_of_its_copy(made: Make, body: bytes) -> None:
+    wire = made()
+    client = wire.client()
+    said = post("Content-Length: 6", body=body) if body else get("/")
+    client.say(said[:-3], said[-3:])
+    to(wire, 8001).say(OK)
+    client.break_off()
+    copy = to(wire, 8002)
+    copy.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(58):
+        wire.wait(1)
+        copy.say(b"3\r\nabc\r\n")
+    assert copy.open
+    wire.wait(3)
+    assert not copy.open
+    assert not wire.worker.mirrors
+    assert counts(wire) == (1, 1)
+
+
 def test_a_request_that_fails_was_copied_nevertheless(made: Make) -> None:
     wire = made()
     client = wire.client()
