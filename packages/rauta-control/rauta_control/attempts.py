@@ -123,11 +123,10 @@ class Attempts:
             return False
         if not unsent and not replay.retains(request):
             return False
-        if policy.stanza:
-            self._release()
-            if not self._reserve():
-                return False
-        elif self._pick() in (None, *self._tried):
+        if not policy.stanza and self._pick() in (None, *self._tried):
+            return False
+        self._release()
+        if (policy.stanza or not unsent) and not self._reserve():
             return False
         self.number += 1
         self._wait = policy.wait(self.number, random())  # noqa: S311 - spreads load

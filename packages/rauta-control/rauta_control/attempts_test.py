@@ -359,6 +359,64 @@ def test_the_budget_holds_and_says_so(wire: Wire) -> None:
     assert wire.vital(Vital.RETRIES_DENIED)
 
 
+@pytest.mark.parametrize("path", ["/plain", "/timed"])
+@pytest.mark.parametrize("how", ["half_close", "break_off"])
+@pytest.mark.parametrize("body", [b"", b"x" * 60_000])
+def test_who_takes_a_connection_only_to_break_it_is_as_good_as_gone(
+    wire: Wire, path: str, how: str, body: bytes
+) -> None:
+    client = wire.client()
+    client.say(post(path, body).replace(b"POST", b"PUT"))
+    first = wire.backend
+    getattr(first, how)()
+    assert wire.backend is not first
+    assert wire.backend.port != first.port
+    assert wire.backend.heard() == first.heard()
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    assert [(line["status"], line["attempts"]) for line in wire.log()] == [(200, 2)]
+    assert failures(wire) == 1
+    client.say(get(path))
+    wire.backend.say(OK)
+    assert client.heard() == OK
+
+
+@pytest.mark.parametrize(
+    ("said", "answered"),
+    [
+        (post("/plain", b"x"), b""),
+        (post("/plain", b"x" * 70_000).replace(b"POST", b"PUT"), b""),
+        (get("/plain"), b"H"),
+        (get("/plain"), b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        (get("/never"), b""),
+    ],
+)
+def test_who_breaks_a_connection_may_have_carried_out_what_is_not_repeated(
+    wire: Wire, said: bytes, answered: bytes
+) -> None:
+    client = wire.client()
+    client.say(said)
+    if answered:
+        wire.backend.say(answered)
+    wire.backend.break_off()
+    assert b"x-rauta-reason: upstream_reset\r\n" in client.heard()
+    assert len(wire.backends) == 1
+
+
+def test_where_all_break_their_connections_few_requests_are_tried_again(wire: Wire) -> None:
+    clients = [wire.client() for _ in range(10)]
+    for client in clients:
+        client.say(get("/plain"))
+    for end in list(wire.backends):
+        end.break_off()
+    assert asked(wire) == 10 + BUDGET_MINIMUM
+    for end in wire.backends[10:]:
+        end.break_off()
+    assert asked(wire) == 0
+    assert all(reason(client.heard()) == "upstream_reset" for client in clients)
+    assert wire.vital(Vital.RETRIES_DENIED) == 10 - BUDGET_MINIMUM
+
+
 @pytest.mark.parametrize("path", ["/retry", "/broken"])
 @pytest.mark.parametrize(
     "begun",

@@ -22,7 +22,10 @@ NEW, IDLE, HEAD, LENGTH, CHUNKS, STREAM, CLOSED, DISCARD = range(8)
 
 
 class BackendState(asyncio.Protocol):
-    """One connection to one endpoint. `replay` is the request's head while it may be sent again on another one."""
+    """One connection to one endpoint. `replay` is the request's head while it may be sent again on another one.
+
+    `used`: it has been in the pool, so it may be dead when it gets a request.
+    """
 
     __slots__ = (
         "blocked",

@@ -282,11 +282,16 @@ class Downstream(ClientState):
             self.upstream = None
             upstream.abandon()
 
+    def tried(self, head: bytes) -> None:
+        """The request, which begins with `head`, comes to nothing at its endpoint: there may be another attempt."""
+        if self.attempts is None and self.endpoint is not None:
+            self.attempts = Attempts(self, policy.DEFAULT)
+            self.attempts.begin(self.endpoint, head)
+
     def failed(self, reason: Reason) -> None:
         """An attempt has failed before it was answered: make another if that is worth it."""
-        if self.attempts is None and reason in policy.CONNECT_FAILURES and self.endpoint is not None:
-            self.attempts = Attempts(self, policy.DEFAULT)
-            self.attempts.begin(self.endpoint, self.outgoing[0])
+        if reason in policy.CONNECT_FAILURES:
+            self.tried(self.outgoing[0])
         if self.attempts is not None and self.attempts.again(reason):
             self.attempts.proceed()
         else:

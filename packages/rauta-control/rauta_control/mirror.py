@@ -105,6 +105,9 @@ class Mirror(Downstream):
         """The copy could not be sent or was not answered."""
         self._end(answered=False)
 
+    def tried(self, head: bytes) -> None:
+        """See Downstream: there is no other attempt."""
+
     def failed(self, reason: Reason) -> None:
         """The attempt at it has failed: a copy is not worth another."""
         if reason is Reason.UPSTREAM_OVERFLOW:

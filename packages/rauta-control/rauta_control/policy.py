@@ -15,10 +15,14 @@ Retries (GEP-1731). With a `retry` stanza, a request is tried again
 * if the response has one of `codes`: whatever the method, for who lists a code says that it may be tried again;
 
 each only while all of the request that was sent is retained (64 KiB of a body) and the client has heard nothing. When
-no attempt is left or the budget is used up, the client gets the last response as it is. Without a stanza, a failed
-connection, or one too many, is tried once more, at once, at another endpoint if there is one. `attempts: 0` forbids
-that too. That an idempotent request is sent once more when a pooled connection turns out to be dead is no retry, but
-counts as one.
+no attempt is left or the budget is used up, the client gets the last response as it is.
+
+Without a stanza, a failed connection, or one too many, is tried once more, at once, at another endpoint if there is
+one. So is an idempotent request whose connection broke without an answer: a backend that takes connections only to
+break them, as one does that ends, or a relay before a dead one, is as good as none (nginx does that by default, Envoy
+and HAProxy if told to). But that is a matter of the budget, of its minimum: where all break theirs, requests must not
+double. `attempts: 0` forbids all of it. That an idempotent request is sent once more when a pooled connection turns
+out to be dead is no retry, but counts as one.
 """
 
 from __future__ import annotations
@@ -79,7 +83,7 @@ class Policy:
         `safe`: it may be repeated although it may have been carried out, or it was not.
         """
         if not self.stanza:
-            return reason in CONNECT_FAILURES
+            return reason in CONNECT_FAILURES or (safe and reason is Reason.UPSTREAM_RESET)
         return status in self.codes if reason is None else safe and reason in _FAILURES
 
     def wait(self, attempt: int, chance: float) -> float:

@@ -68,9 +68,11 @@ def test_what_is_tried_again(reason: Reason | None, status: int, *, safe: bool, 
     assert given(retry=Retry(codes=(503,))).retries(reason, status, safe=safe) is again
 
 
-def test_without_a_stanza_only_what_was_never_sent_is_tried_again() -> None:
+def test_without_a_stanza_only_what_came_to_no_connection_is_tried_again() -> None:
     assert DEFAULT.retries(Reason.UPSTREAM_CONNECT, 0, safe=True)
-    assert not DEFAULT.retries(Reason.UPSTREAM_RESET, 0, safe=True)
+    assert DEFAULT.retries(Reason.UPSTREAM_RESET, 0, safe=True)
+    assert not DEFAULT.retries(Reason.UPSTREAM_RESET, 0, safe=False)
+    assert not DEFAULT.retries(Reason.UPSTREAM_TIMEOUT, 0, safe=True)
     assert not DEFAULT.retries(None, 503, safe=True)
     assert DEFAULT.attempts == 1
 

@@ -45,10 +45,9 @@ class Upstream(BackendState):
         self.downstream = downstream
         self.phase = HEAD
         self.deadline = worker.now + worker.limits.response_timeout
+        self.replay = request
         if self.used:
-            self.replay = request
             worker.vitals[_REUSES] += 1
-        self.used = True
         self.transport.write(request)
 
     def request_sent(self) -> None:
@@ -90,11 +89,14 @@ class Upstream(BackendState):
                 downstream.transport.write(LAST_CHUNK)
             self.keep_alive = False
             self.end(downstream)
-        elif phase == HEAD and self.replay and not self.buffer and replay.allowed(downstream) and self._reserve():
-            self.downstream = None
-            replay.begin(downstream, self.replay)
-        else:
-            self.failed(downstream, Reason.UPSTREAM_RESET)
+            return
+        if phase == HEAD and self.replay and not self.buffer:
+            if self.used and replay.allowed(downstream) and self._reserve():
+                self.downstream = None
+                replay.begin(downstream, self.replay)
+                return
+            downstream.tried(self.replay)
+        self.failed(downstream, Reason.UPSTREAM_RESET)
 
     def eof_received(self) -> None:
         """See asyncio.Protocol: the backend takes nothing more either. Nobody may take this from the pool meanwhile."""
@@ -255,6 +257,7 @@ class Upstream(BackendState):
         endpoint = self.endpoint
         if self.keep_alive and downstream.phase == WAIT and endpoint.users and not self.blocked:
             self.phase = IDLE
+            self.used = True
             worker = self.worker
             self.deadline = worker.now + worker.limits.pool_timeout
             endpoint.idle.append(self)
@@ -283,7 +286,7 @@ class Upstream(BackendState):
             self.close()
             return
         self.phase = IDLE
-        self.used = True  # if not by a request, then by time: it may be dead when it gets its first one
+        self.used = True
         self.deadline = self.worker.now + self.worker.limits.pool_timeout
         self.endpoint.idle.append(self)
 
