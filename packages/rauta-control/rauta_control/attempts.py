@@ -208,7 +208,11 @@ class Attempts:
         return b'%b"attempts":%d,' % (endpoint, self.number + 1) if self.number else endpoint
 
     def _pick(self) -> Endpoint | None:
-        return None if self.cluster is None else self.cluster.pick(self._request.flow, self._tried)
+        cluster, request = self.cluster, self._request
+        if cluster is None:
+            return None
+        flow = cluster.flow(request.flow, request.client, self._head[:-2])
+        return cluster.pick(flow, self._tried)
 
     def _reserve(self) -> bool:
         """Claim a part of the budget of retries; False if that is used up."""

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from rauta_common.hashing import flow_hash
 from rauta_control import balance, ir
+from rauta_control.action import Filters, Mirror
 from rauta_control.balancer import DRAINING, LONGEST_ROUND, OPEN, UNHEALTHY, Available, usable
 from rauta_control.cluster import Cluster, Clusters, Endpoint
-from rauta_control.fakewire_test import CONFIGURATION, GET, OK, Wire, get, reason
+from rauta_control.fakewire_test import CONFIGURATION, GET, OK, OK_CLOSE, Wire, get, reason
 from rauta_control.fakewire_test import cluster as resource
 from rauta_control.slices import finish
 
@@ -220,6 +221,36 @@ def test_what_is_hashed_keeps_requests_together(
     found = chosen(wire, policy, alike * 5 + unlike * 10)
     assert len(set(found[: 5 * len(alike)])) == 1
     assert set(found[5 * len(alike) :]) != {found[0]}
+
+
+@pytest.mark.parametrize("policy", ["maglev:ip", "maglev:header=X-User", "maglev:cookie=id"])
+def test_what_goes_elsewhere_stays_together_too(wire: Wire, policy: str) -> None:
+    wire.publish(
+        *(each for each in CONFIGURATION if each.key != "cluster/c"),
+        replace(resource("c", *range(8001, 8021)), balance=balance.parse(policy)),
+    )
+    for _ in range(5):
+        client = wire.client(ONE)
+        client.say(get("/", "X-User: jo", "Cookie: id=7"))
+        wire.backend.break_off()
+        wire.backend.say(OK_CLOSE)
+        assert client.heard().endswith(b"ok")
+    ports = [end.port for end in wire.backends]
+    assert ports[0] != ports[1]
+    assert ports == ports[:2] * 5
+
+
+def test_a_copy_goes_where_others_like_it_go(wire: Wire) -> None:
+    rule = next(each for each in CONFIGURATION if isinstance(each, ir.Rule) and each.path == "/")
+    copies = replace(resource("m", *range(8021, 8041)), balance=balance.parse("maglev:header=X-User"))
+    wire.publish(
+        *(each for each in CONFIGURATION if each is not rule),
+        copies,
+        replace(rule, filters=Filters(mirrors=(Mirror("m"),))),
+    )
+    for _ in range(10):
+        wire.client().say(get("/", "X-User: jo"))
+    assert len({end.port for end in wire.backends if end.port > 8020}) == 1
 
 
 def test_turns_and_marks_are_seen_by_requests(wire: Wire) -> None:

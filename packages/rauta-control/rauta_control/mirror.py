@@ -65,7 +65,7 @@ class Mirror(Downstream):
         if self.phase == CLOSED:
             return
         worker = self.worker
-        endpoint = cluster.pick(self.flow)
+        endpoint = cluster.pick(cluster.flow(self.flow, self.client, message[:-2]))
         if endpoint is None or len(worker.mirrors) >= MAX_MIRRORS:
             self._end(answered=False)
             return
