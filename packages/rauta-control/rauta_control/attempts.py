@@ -174,8 +174,9 @@ class Attempts:
         if self._waiting and not whole:
             self._start()
             return
-        # A slow upload is not the endpoint's fault; but without a connection nothing of it is read.
-        slow = request.blocked or not (request.complete() or request.upstream is None)
+        # A slow upload is not the endpoint's fault; but without a connection, or being asked for, nothing of it comes.
+        due = request.complete() or request.upstream is None or request.withholds()
+        slow = request.blocked or not due
         if not self._waiting and endpoint is not None and not slow:
             request.worker.count_failure(endpoint)
         if whole:

@@ -52,6 +52,15 @@ def test_request_timeout_includes_the_upload(wire: Wire) -> None:
     assert failures(wire) == 0  # it was not the backend's turn
 
 
+@pytest.mark.parametrize(("fields", "blamed"), [(("Expect: 100-continue",), 1), ((), 0)])
+def test_who_is_blamed_for_a_body_that_does_not_come(wire: Wire, fields: tuple[str, ...], blamed: int) -> None:
+    client = wire.client()
+    client.say(get("/request", "Content-Length: 2", *fields).replace(b"GET", b"POST"))
+    wait(wire, 0.6)
+    assert reason(client.heard()) == "request_timeout"
+    assert failures(wire) == blamed
+
+
 def test_backend_timeout_begins_when_the_request_is_complete(wire: Wire) -> None:
     client = wire.client()
     client.say(b"PUT /backend HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx")
