@@ -45,6 +45,14 @@ class Exchange:
             fields = edit.apply(fields)
         return fields
 
+    def interim_fields(self, fields: bytes) -> bytes:
+        """Return status line and fields of a 1xx response, without what the final one may not have of its backend."""
+        if self.granted:
+            fields = share(fields, b"")
+        for edit in self.edits:
+            fields = edit.strip(fields)
+        return fields
+
     def own_answer(self, response: bytes) -> bytes:
         """Return an answer of RAUTA's own with what a browser needs to show it to a script. Otherwise it stays ours."""
         head, blank, body = response.partition(b"\r\n\r\n")

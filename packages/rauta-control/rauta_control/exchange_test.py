@@ -123,12 +123,14 @@ def test_a_date_of_ours_is_edited_like_one_of_the_backend(
     assert client.heard() == b"HTTP/1.1 204 No Content\r\n%b\r\n" % said
 
 
-def test_interim_responses_and_errors_of_our_own_are_not_edited(made: Make) -> None:
-    wire = made(Filters(response=HeaderEdit((("Cache-Control", "max-age=9"),))))
+@pytest.mark.parametrize("hop", [b"", b"Connection: x\r\nX: 1\r\n"], ids=["plain", "rebuilt"])
+def test_interim_responses_lose_what_is_edited_and_errors_of_our_own_nothing(made: Make, hop: bytes) -> None:
+    wire = made(Filters(response=HeaderEdit((("Cache-Control", "max-age=9"),), (("A", "b"),), ("x-gone",)), cors=CORS))
     client = wire.client()
     client.say(get("/"))
-    wire.backend.say(b"HTTP/1.1 103 Early Hints\r\nCache-Control: x\r\n\r\n")
-    assert client.heard() == b"HTTP/1.1 103 Early Hints\r\nCache-Control: x\r\n\r\n"
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\nA: a\r\n"
+    wire.backend.say(hints + hop + b"cache-control: x\r\nX-Gone: 1\r\nAccess-Control-Allow-Origin: *\r\n\r\n")
+    assert client.heard() == hints + b"\r\n"
     wire.backend.break_off()
     response = client.heard()
     assert reason(response) == "upstream_reset"

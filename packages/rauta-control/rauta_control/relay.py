@@ -137,7 +137,10 @@ def _interim(upstream: Upstream, downstream: Downstream, head: ResponseHead, dat
         upstream.failed(downstream, Reason.UPSTREAM_INVALID)
         return
     if not downstream.http10:
-        downstream.transport.write((head.fields or data[: start - 2]) + b"\r\n")
+        fields = head.fields or data[: start - 2]
+        if downstream.exchange is not None:
+            fields = downstream.exchange.interim_fields(fields)
+        downstream.transport.write(fields + b"\r\n")
         if downstream.attempts is not None:
             downstream.attempts.heard = True
     if len(data) > start:
