@@ -61,6 +61,15 @@ spec:
     backendRefs:
     - {name: v1, port: 8080}
   - matches:
+    - path: {type: PathPrefix, value: /own}
+      method: PUT
+    backendRefs:
+    - name: v1
+      port: 8080
+      filters:
+      - type: CORS
+        cors: {allowOrigins: ["https://a.example.com"], allowMethods: [PUT]}
+  - matches:
     - path: {type: PathPrefix, value: /go}
     filters:
     - type: RequestRedirect
@@ -202,11 +211,14 @@ def test_answers_of_the_route_itself(site: tuple[Proxy, Echo, Echo]) -> None:
         (b"Access-Control-Request-Method: PUT\r\n", 404),
     ],
 )
-def test_a_preflight_goes_where_its_request_would(site: tuple[Proxy, Echo, Echo], fields: bytes, status: int) -> None:
+@pytest.mark.parametrize("path", [b"/put/x", b"/own/x"], ids=["rule", "share"])
+def test_a_preflight_goes_where_its_request_would(
+    site: tuple[Proxy, Echo, Echo], path: bytes, fields: bytes, status: int
+) -> None:
     proxy, first, _ = site
     before = len(first.heads)
     with proxy.client() as client:
-        client.send(b"OPTIONS /put/x HTTP/1.1\r\nHost: h\r\n%b\r\n" % fields)
+        client.send(b"OPTIONS %b HTTP/1.1\r\nHost: h\r\n%b\r\n" % (path, fields))
         assert client.head().startswith(b"HTTP/1.1 %d " % status)
     assert len(first.heads) == before
 

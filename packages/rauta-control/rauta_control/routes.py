@@ -176,7 +176,8 @@ def _preflights(planned: Planned) -> Iterator[Match]:
 
     Without that they would find no rule, or one whose backend gets them, which must not be (GEP-1767).
     """
-    if planned.filters is None or planned.filters.cors is None:
+    given = (planned.filters, *(share.filters for share in planned.shares))
+    if not any(filters is not None and filters.cors is not None for filters in given):
         return
     for match in planned.matches:
         if match.method not in ("", "OPTIONS"):
