@@ -1,16 +1,19 @@
 """Certificates and keys as they stand in Secrets and ConfigMaps: whether they are usable, and why not. Pure.
 
-What is asked is what a TLS library will ask when it loads them: that they parse, that the key is strong enough, and
-that it is the certificate's. Not whether they are trusted or for the host name: clients say so; nor whether they have
-expired (validity.py). The library is imported at first use, since most configurations have no certificate.
+What is asked is what OpenSSL will ask when a worker loads them: that they parse, that the key is strong enough, that it
+is the certificate's, and last OpenSSL itself. Not whether they are trusted or for the host name: clients say so; nor
+whether they have expired (validity.py). A worker gets the certificates in PEM made anew: OpenSSL reads it by lines,
+and would pass over what is only indented. The library is imported at first use, since most configurations have no
+certificate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from rauta_control import ir
+from rauta_control import credentials, ir
 from rauta_control.derive import Graph
 from rauta_control.output import Output
 from rauta_control.secret import TLS, ConfigMap, Secret
@@ -20,6 +23,12 @@ CERTIFICATE, PRIVATE_KEY = "tls.crt", "tls.key"
 AUTHORITIES = "ca.crt"
 RSA_BITS = 2048
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
+
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_WEAK = {  # what OpenSSL says of a chain, and what it means
+    "ca md too weak": "a certificate signed with MD5 or SHA-1",
+    "ca key too small": "the certificate of an authority whose key is too small",
+}
 
 
 def pair_problem(q: Graph, secret: Key) -> str:
@@ -58,7 +67,7 @@ def secret_output(q: Graph, source: Key) -> Output:
     configmap = find(q, ConfigMap, source)
     if configmap is None or q.get(authorities_problem, source):
         return Output()
-    return Output((ir.Secret(resource_name(source), configmap.data[AUTHORITIES].encode()),))
+    return Output((ir.Secret(resource_name(source), _pem(_certificates(configmap.data[AUTHORITIES].encode()))),))
 
 
 def pair(name: str, chain: bytes, key: bytes) -> ir.Secret:
@@ -66,11 +75,12 @@ def pair(name: str, chain: bytes, key: bytes) -> ir.Secret:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey  # noqa: PLC0415 - see above
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415 - see above
 
-    leaf = _certificates(chain)[0]
+    certificates = _certificates(chain)
+    leaf = certificates[0]
     public = leaf.public_key()
     kinds = {"RSA": RSAPublicKey, "EC": EllipticCurvePublicKey}
     key_type = next((kind for kind, keys in kinds.items() if isinstance(public, keys)), type(public).__name__)
-    return ir.Secret(name, chain, key, _hostnames(leaf), key_type)
+    return ir.Secret(name, _pem(certificates), key, _hostnames(leaf), key_type)
 
 
 def hostnames(q: Graph, secret: Key) -> tuple[str, ...]:
@@ -116,7 +126,12 @@ def mismatch(chain: bytes, key: bytes, chain_name: str, key_name: str) -> str:
         public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         for public in (private.public_key(), certificates[0].public_key())
     ]
-    return "" if forms[0] == forms[1] else f"{key_name} is not the key of the first certificate in {chain_name}"
+    if forms[0] != forms[1]:
+        return f"{key_name} is not the key of the first certificate in {chain_name}"
+    said = credentials.refusal(_pem(certificates), key)
+    if said in _WEAK:
+        return f"{chain_name} holds {_WEAK[said]}, and TLS takes none"
+    return f"{key_name} is no PEM as OpenSSL reads it, line by line: {said}" if said else ""
 
 
 def _weakness(private: Any) -> str:
@@ -143,9 +158,17 @@ def _certificates(pem: bytes) -> list[Any]:
     from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - see above
 
     try:
-        return list(load_pem_x509_certificates(pem))
+        found = list(load_pem_x509_certificates(pem))
     except ValueError:
         return []
+    # Of one that is cut off, as in the midst of a write, the library says nothing.
+    return found if len(found) >= pem.count(_BEGIN) else []
+
+
+def _pem(certificates: Iterable[Any]) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - see above
+
+    return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
 
 
 def _hostnames(leaf: Any) -> tuple[str, ...]:

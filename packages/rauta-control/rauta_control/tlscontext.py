@@ -3,8 +3,7 @@
 A context holds the certificates of one server name, at most one of each kind of key, and the authorities for clients.
 Loading a key takes milliseconds, so contexts are made in a thread, at the first handshake that needs them: a worker
 with thousands of certificates starts at once and holds those in use. A changed secret is another object, so the next
-handshake makes another context; connections go on with theirs. Private keys reach OpenSSL, which takes only files,
-through a memfd: they are on no disk.
+handshake makes another context; connections go on with theirs.
 
 Settings are Mozilla's "intermediate": TLS 1.2 with forward secrecy and authenticated ciphers, in the client's order,
 and TLS 1.3. Session tickets are sealed by keys that OpenSSL makes for each context, so a client resumes its session
@@ -15,12 +14,12 @@ after a day so that these keys do not get old.
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple, TypeAlias
 
+from rauta_control.credentials import identify
 from rauta_control.ir import Secret
 
 MAX_CONTEXTS = 1_024  # kept by a worker; some 25 KiB each
@@ -98,7 +97,7 @@ def build(certificates: Iterable[Secret], authorities: Iterable[Secret], client:
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.set_alpn_protocols([PROTOCOL.decode()])
     for secret in certificates:
-        _load(context, secret)
+        identify(context, secret.certificates, secret.private_key)
     if client == "required":
         text = b"\n".join(secret.certificates for secret in authorities)
         context.load_verify_locations(cadata=text.decode("ascii", "ignore"))
@@ -106,13 +105,6 @@ def build(certificates: Iterable[Secret], authorities: Iterable[Secret], client:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _load(context: ssl.SSLContext, secret: Secret) -> None:
-    fd = os.memfd_create("rauta-tls", os.MFD_CLOEXEC)
-    with os.fdopen(fd, "wb", buffering=0) as file:
-        file.write(secret.certificates + b"\n" + secret.private_key)
-        context.load_cert_chain(f"/proc/self/fd/{fd}", password=b"")  # of an encrypted key it would ask the terminal
 
 
 def _differ(one: Secret, other: Secret) -> bool:
