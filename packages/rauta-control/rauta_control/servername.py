@@ -1,8 +1,9 @@
 """Which certificates a TLS listener answers a server name with. Pure.
 
 Two choices. The listener's entry: exact, then the longest wildcard, then `*` (Gateway API). Then, where an entry has
-several certificates: for each kind of key the first that is for the name, else the first of that kind, so that an RSA
-and an ECDSA certificate stand side by side and OpenSSL takes the one that the client can check.
+several certificates: of those that are for the name, or of all if none is, the first of each kind of key. So an RSA and
+an ECDSA certificate stand side by side, and OpenSSL takes the one that the client can check, or prefers: hence no
+certificate for other names stands beside one for this.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from collections.abc import Iterable, Mapping
 from rauta_control import hostname
 from rauta_control.ir import Resource, Secret, ServerName, VirtualHost
 
+MAX_NAME = 255  # bytes (RFC 1035 2.3.4): to look for one of 16 KiB, which a ClientHello has room for, takes 40 ms
+
 
 def entry(names: Mapping[str, ServerName], wanted: str) -> ServerName | None:
     """The entry for a name (lower case, empty if the client gave none), by host name; None: nobody serves it."""
     if not wanted:
         return names.get(hostname.ANY)
+    if len(wanted) > MAX_NAME:
+        return None
     found = hostname.closest(wanted, names)
     return None if found is None else names[found]
 
@@ -29,11 +34,10 @@ def section(resources: Mapping[str, Resource], listener: str, name: ServerName) 
 
 def choose(secrets: Iterable[Secret], wanted: str) -> tuple[Secret, ...]:
     """At most one certificate of each kind of key."""
+    given = tuple(secrets)
     chosen: dict[str, Secret] = {}
-    for secret in secrets:
-        held = chosen.get(secret.key_type)
-        if held is None or (_covers(secret, wanted) and not _covers(held, wanted)):
-            chosen[secret.key_type] = secret
+    for secret in [each for each in given if _covers(each, wanted)] or given:
+        chosen.setdefault(secret.key_type, secret)
     return tuple(chosen.values())
 
 

@@ -28,9 +28,10 @@ def test_the_most_specific_entry_counts(wanted: str, found: str) -> None:
     assert entry(NAMES, wanted) is NAMES[found]
 
 
-def test_without_a_name_only_the_entry_for_all_counts() -> None:
+def test_without_a_name_only_the_entry_for_all_counts_and_nobody_has_one_that_is_too_long() -> None:
     names = {name: each for name, each in NAMES.items() if name != "*"}
     assert entry(names, "") is None
+    assert entry(NAMES, "x" * 256) is None
     assert entry(names, "other.test") is None
 
 
@@ -47,7 +48,8 @@ B_RSA, WILD_EC = secret("3", "RSA", "b.example", "c.example"), secret("4", "EC",
     [
         ("a.example", "12"),
         ("b.example", "34"),
-        ("z.example", "14"),  # no RSA certificate is for it: the first, which clients will say is wrong
+        ("z.example", "4"),  # no RSA certificate is for it
+        ("other.test", "12"),  # none is: clients will say so
         ("x.y.example", "12"),  # a certificate's wildcard is one label
         ("", "12"),
     ],
