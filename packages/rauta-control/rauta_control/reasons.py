@@ -89,7 +89,7 @@ class HandshakeFailure(Enum):
 
     TIMEOUT = (0, "the handshake took too long")
     CLIENT_CLOSED = (1, "the client closed the connection")
-    NOT_TLS = (2, "the client did not speak TLS")
+    NOT_TLS = (2, "the client did not speak TLS, or took more than 16 KiB to say hello")
     UNKNOWN_NAME = (3, "no listener serves the server name")
     CLIENT_REFUSED = (4, "the client sent an alert: it does not trust the certificate, for one")
     CLIENT_CERTIFICATE = (5, "the client showed no certificate, or one that no authority vouches for")

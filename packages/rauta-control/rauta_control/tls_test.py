@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import socket
 import ssl
 import struct
@@ -77,6 +79,9 @@ def test_the_certificate_is_one_for_the_name_and_the_client() -> None:
                 assert client.serial == expected.serial
         with SecureClient(proxy.port, "one.example", context(version=ssl.TLSVersion.TLSv1_3)) as client:
             assert client.serial == one.serial
+        both = "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"  # who would rather have RSA, as GnuTLS would
+        with SecureClient(proxy.port, "other.example", context(ciphers=both, version=ssl.TLSVersion.TLSv1_2)) as client:
+            assert client.serial == other.serial
 
 
 def test_a_name_that_nobody_serves_is_closed_without_an_alert() -> None:
@@ -308,10 +313,12 @@ def test_an_unusable_certificate_costs_only_its_name() -> None:
 
 def test_a_reset_within_the_handshake() -> None:
     with serving(Site("*", (pair("a.example"),))) as proxy:
-        for _ in range(5):
+        for size in (3, 100, 150, None, None):
+            os.kill(proxy.process.pid, signal.SIGSTOP)  # it sees both at once, of which uvloop tells it once
             with proxy.client() as client:
-                client.send(hello("a.example"))
+                client.send(hello("a.example")[:size])
                 client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.kill(proxy.process.pid, signal.SIGCONT)
         for _ in range(5):
             with proxy.client() as client:
                 client.send(hello("a.example"))

@@ -48,11 +48,13 @@ class Handshake:
         worker.loop.add_reader(sock, self._readable)
 
     def _readable(self) -> None:
+        name = None
         try:
-            data = self._sock.recv(MAX_HELLO)
-            if not data:
-                raise ConnectionResetError
-            name = self._hello.feed(data)
+            while name is None:  # to the end: of a socket that was reset uvloop does not say twice that it is readable
+                data = self._sock.recv(MAX_HELLO)
+                if not data:
+                    raise ConnectionResetError
+                name = self._hello.feed(data)
         except BlockingIOError:
             return
         except NotTLSError as error:
@@ -60,8 +62,6 @@ class Handshake:
             return
         except OSError:
             self._fail(HandshakeFailure.CLIENT_CLOSED)
-            return
-        if name is None:
             return
         site = self.port.site(name)
         if site is None:
