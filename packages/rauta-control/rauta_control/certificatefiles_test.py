@@ -13,6 +13,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ import pytest
 from rauta_agent_api import rest
 from rauta_control.certificatefiles import CertificateFiles, load, unusable
 from rauta_control.ir import Resource, Secret
-from rauta_control.pki_test import Pair, pair
+from rauta_control.pki_test import EPOCH, Pair, pair
 from rauta_control.proxyharness_test import Backend, echo, eventually
 from rauta_control.settings import PairFiles
 from rauta_control.tlsharness_test import SecureClient, context
@@ -98,7 +99,26 @@ def test_an_expired_certificate_is_served_and_reported(tmp_path: Path) -> None:
     files = CertificateFiles()
     made = put(tmp_path, pair("a.example", days=-1))
     assert len(read(files, made)) == 1
-    assert files.problems == [f"{made.certificate}: the certificate has expired on 2020-01-02: clients will refuse it"]
+    assert files.problems == [f"{made.certificate}: the certificate has expired on 2020-01-02: clients refuse it"]
+
+
+def test_a_certificate_that_expires_while_it_is_served_is_reported(tmp_path: Path) -> None:
+    now = EPOCH - timedelta(seconds=1)
+    files = CertificateFiles(lambda: now)
+    made = put(tmp_path, pair("a.example", days=30))
+
+    def said() -> list[str]:
+        read(files, made)
+        assert not asyncio.run(files.changed())
+        return [each.removeprefix(f"{made.certificate}: the certificate ") for each in files.problems]
+
+    assert said() == ["is not valid before 2020-01-01: clients refuse it"]
+    now = EPOCH
+    assert asyncio.run(files.changed())
+    assert said() == []
+    now = EPOCH + timedelta(days=30)
+    assert asyncio.run(files.changed())
+    assert said() == ["has expired on 2020-01-31: clients refuse it"]
 
 
 class Program:

@@ -15,6 +15,15 @@ from rauta_control.ir import Resource, Secret
 from rauta_control.world import Key
 
 
+def complaint(since: datetime, until: datetime, now: datetime) -> str:
+    """What is wrong with a certificate that is valid between these; empty if nothing is `now`."""
+    if now >= until:
+        return f"the certificate has expired on {until:%Y-%m-%d}: clients refuse it"
+    if now < since:
+        return f"the certificate is not valid before {since:%Y-%m-%d}: clients refuse it"
+    return ""
+
+
 class Period(NamedTuple):
     """When the certificate of a Secret is valid (UTC)."""
 
@@ -33,10 +42,5 @@ def period_of(resource: Resource) -> Period | None:
 def outdated(periods: Mapping[str, Period], now: datetime) -> Iterator[Finding]:
     """Findings about those that are not valid `now`."""
     for each in periods.values():
-        if now >= each.until:
-            said = f"the certificate has expired on {each.until:%Y-%m-%d}"
-        elif now < each.since:
-            said = f"the certificate is not valid before {each.since:%Y-%m-%d}"
-        else:
-            continue
-        yield finding(58, each.secret, f"data[{CERTIFICATE}]", f"{said}: clients refuse it")
+        if said := complaint(each.since, each.until, now):
+            yield finding(58, each.secret, f"data[{CERTIFICATE}]", said)
