@@ -33,14 +33,17 @@ def _chunked(body: bytes) -> bytes:
     return _post(b"Transfer-Encoding: chunked\r\n", body)
 
 
+TRAILERS = b"TE: trailers\r\nConnection: TE\r\n"
 SMUGGLED = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+
+HIDDEN = _get(b"/smuggled")
 
 LENGTHS = [
     *(
         _refused(f"Content-Length {value!r}", _post(b"Content-Length: %b\r\n" % value.encode("latin-1")))
         for value in (
             *("+3", "-1", "3_0", "0x3", "3.0", "3e0", "3, 3", "3,", "3 4", "", '"3"', "\xb3", "3\x0b", "\xa03"),
-            *("-0", "3;", "3\x0c", "3L", "0b11", "3 ,3"),
+            *("-0", "3;", "3\x0c", "3L", "0b11", "3 ,3", "0,3", ",3", "\x1c3", "3\x1f", "3\0", "(3)", "3/3"),
         )
     ),
     _refused("Content-Length twice, the same", _post(b"Content-Length: 3\r\nContent-Length: 3\r\n")),
@@ -49,11 +52,21 @@ LENGTHS = [
     _refused("Content-Length 2^64-1", _post(b"Content-Length: 18446744073709551615\r\n"), 400, 413),
     _refused("Content-Length space before colon", _post(b"Content-Length : 3\r\n")),
     _refused("Content-Length folded", _post(b"Content-Length:\r\n 3\r\n")),
+    _refused("Content-Length 3 and an empty one", _post(b"Content-Length: 3\r\nContent-Length:\r\n")),
+    _refused("Content-Length 3, bare CR and another", _post(b"Content-Length: 3\rContent-Length: 5\r\n")),
+    _refused("Content-Length with a dash that is no hyphen", _post(b"Content\xe2\x80\x93Length: 3\r\n")),
     _refused("Content_Length", _post(b"Content_Length: 3\r\n", b"")),
     _refused("Content.Length", _post(b"Content.Length: 3\r\n", b"")),
     _refused("Content-Length of 40 digits", _post(b"Content-Length: %040d\r\n" % 3)),
     _passed("Content-Length 003 (legal)", _post(b"Content-Length: 003\r\n"), saw=b"content-length: 3\r\n"),
     _passed("Content-Length 0 on GET (legal)", _get(fields=HOST + b"Content-Length: 0\r\n")),
+    *(
+        _passed(
+            f"{method.decode()} with a body that looks like a request (legal)",
+            _line(method + b" / HTTP/1.1", HOST + b"Content-Length: %d\r\n" % len(HIDDEN)) + HIDDEN,
+        )
+        for method in (b"GET", b"HEAD", b"DELETE", b"OPTIONS")
+    ),
     _passed("GET with a body (legal)", _get(fields=HOST + b"Content-Length: 3\r\n") + b"abc", saw=b"\r\n\r\nabc"),
 ]
 
@@ -84,11 +97,25 @@ CODINGS = [
             "gzip;q=1, chunked",
             "identity, chunked",
             "gzip",
+            "gzip chunked",
+            "chunked (x)",
+            "[chunked]",
+            "chunked/1",
+            ",",
+            "chun\0ked",
         )
     ),
     _refused("Transfer-Encoding gzip, chunked (legal)", _post(b"Transfer-Encoding: gzip, chunked\r\n", SMUGGLED), 501),
     _refused("Content-Length and chunked", _post(b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", SMUGGLED)),
     _refused("chunked and Content-Length", _post(b"Transfer-Encoding: chunked\r\nContent-Length: 6\r\n", SMUGGLED)),
+    _refused("Content-Length 0 and chunked", _post(b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", SMUGGLED)),
+    _refused(
+        "Transfer-Encoding empty, and chunked", _post(b"Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n", SMUGGLED)
+    ),
+    _refused(
+        "Transfer-Encoding chunked, and folded identity",
+        _post(b"Transfer-Encoding: chunked\r\n , identity\r\n", SMUGGLED),
+    ),
     _refused("Transfer-Encoding twice", _post(b"Transfer-Encoding: chunked\r\n" * 2, SMUGGLED)),
     _refused("Transfer-Encoding space before colon", _post(b"Transfer-Encoding : chunked\r\n", SMUGGLED)),
     _refused("Transfer-Encoding folded", _post(b"Transfer-Encoding:\r\n chunked\r\n", SMUGGLED)),
@@ -117,6 +144,12 @@ FIELDS = [
     _refused("8-bit byte in a name", _get(fields=HOST + b"X\xe9: a\r\n")),
     _refused("empty name", _get(fields=HOST + b": a\r\n")),
     _refused("no colon", _get(fields=HOST + b"Foo\r\n")),
+    _refused("a line of one space", _get(fields=HOST + b" \r\n")),
+    _refused("a line of one CR", _get(fields=HOST + b"\r\r\n")),
+    _refused("LF CR ends a field", b"GET / HTTP/1.1\r\nHost: a\n\rX: y\r\n\r\n"),
+    _refused("CR CR LF ends a field", _get(fields=HOST + b"X: y\r\r\n")),
+    _refused("pseudo-header", _get(fields=HOST + b":authority: b\r\n")),
+    _refused("request line for a field", _get(fields=HOST + b"GET http://a/smuggled HTTP/1.1\r\n")),
     _refused("10,000 fields", _get(fields=HOST + b"a: b\r\n" * 10_000), 431),
     _refused("101 fields", _get(fields=HOST + b"a: b\r\n" * 100), 431),
     _refused("60 KB field", _get(fields=HOST + b"X: " + b"a" * 60_000 + b"\r\n"), 431),
@@ -127,6 +160,8 @@ FIELDS = [
 HOSTS = [
     _refused("no Host", _get(fields=b"")),
     _refused("two Hosts", _get(fields=HOST + b"Host: b\r\n")),
+    _refused("Host and a folded Host", _get(fields=HOST + b" Host: b\r\n")),
+    _refused("Host space before colon", _get(fields=b"Host : a\r\n")),
     _refused("Host empty", _get(fields=b"Host:\r\n")),
     *(
         _refused(f"Host {value}", _get(fields=b"Host: %b\r\n" % value.encode()))
@@ -146,6 +181,15 @@ HOSTS = [
                 "a:+80",
                 "a: 80",
                 "::1",
+                "http://a",
+                "a..b",
+                "a:80.",
+                ":80",
+                "[v1.x]",
+                "[]",
+                "a|b",
+                "a{b}",
+                "a+b",
             ),
         )
     ),
@@ -154,6 +198,19 @@ HOSTS = [
     _refused("absolute-form with userinfo", _get(b"http://u@a/")),
     _refused("absolute-form without a host", _get(b"http:///x")),
     _refused("absolute-form of ftp", _get(b"ftp://a/")),
+    *(
+        _refused(f"absolute-form {target.decode()}", _get(target))
+        for target in (
+            b"http://a\\@b/",
+            b"http://a@b/",
+            b"http://a#@b/",
+            b"http:a",
+            b"http:/a/",
+            b"ws://a/",
+            b"http://a./",
+        )
+    ),
+    _passed("absolute-form with an @ in the query (legal)", _get(b"http://a?@b/"), saw=b"GET /?@b/ HTTP/1.1"),
     _refused("absolute-form above the root", _get(b"http://a/../../x")),
     _passed("absolute-form (legal)", _get(b"http://a/x"), saw=b"GET /x HTTP/1.1"),
     _passed("absolute-form of OPTIONS * (legal)", _line(b"OPTIONS http://a HTTP/1.1"), saw=b"OPTIONS * HTTP/1.1"),
@@ -162,6 +219,10 @@ HOSTS = [
 
 LINES = [
     _refused("CONNECT", _line(b"CONNECT a:443 HTTP/1.1"), 405, 501),
+    _refused("CONNECT with a body", _post(b"Content-Length: 3\r\n", line=b"CONNECT a:443 HTTP/1.1"), 400, 405),
+    _refused("CONNECT to a path", _line(b"CONNECT / HTTP/1.1"), 400, 405),
+    _refused("OPTIONS *?x", _line(b"OPTIONS *?x HTTP/1.1")),
+    _refused("TRACE chunked", _post(b"Transfer-Encoding: chunked\r\n", SMUGGLED, b"TRACE / HTTP/1.1"), 400, 405),
     _refused("TRACE with a body", _post(b"Content-Length: 3\r\n", line=b"TRACE / HTTP/1.1"), 400, 405),
     _refused("method PLAY", _line(b"PLAY / HTTP/1.1"), 501),
     _refused("method with a quote", _line(b'"GET" / HTTP/1.1')),
@@ -179,7 +240,10 @@ LINES = [
     _refused("HTTP/0.9 as a version", _line(b"GET / HTTP/0.9"), 505),
     *(
         _refused(f"{version} as a version", _line(b"GET / %b" % version.encode("latin-1")))
-        for version in ("HTTP/01.1", "HTTP/1.10", "HTTP/1,1", "HTTP/ 1.1", "HTTPS/1.1", "RTSP/1.0", "HTTP/1.1 x")
+        for version in (
+            *("HTTP/01.1", "HTTP/1.10", "HTTP/1,1", "HTTP/ 1.1", "HTTPS/1.1", "RTSP/1.0", "HTTP/1.1 x"),
+            *("HTTP/1.1.1", "HTTP/1.1;", "HTTP/+1.1", "HTTP/1.1 HTTP/1.0", "HTTP/1.1\0", "HTTP/1."),
+        )
     ),
     _refused("http/1.1", _line(b"GET / http/1.1")),
     _refused("ICE/1.0", _line(b"GET / ICE/1.0")),
@@ -187,6 +251,11 @@ LINES = [
     _refused("method FOO", _line(b"FOO / HTTP/1.1"), 501),
     _refused("method get", _line(b"get / HTTP/1.1"), 400, 501),
     _refused("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    _refused("PRI / HTTP/1.1", _line(b"PRI / HTTP/1.1"), 400, 501),
+    *(
+        _refused(f"{first!r} before the request line", first.encode("latin-1") + _get())
+        for first in ("\r", "\r\n ", "\0", "\xef\xbb\xbf", "\r\r\n", "0\r\n\r\n")
+    ),
     _refused("leading LF", b"\n" + _get()),
     _refused("line of the PROXY protocol", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + _get()),
     _refused("ClientHello without TLS", bytes.fromhex("160301007b01000077 0303") + bytes(range(100, 200))),
@@ -208,6 +277,11 @@ LINES = [
             b"/a/..%c1%9cb",
             b"/%u0041",
             b"/a/.%2e/%2e.",
+            b"/a/..%3b/b",
+            b"/a%2f..%2fb",
+            b"/.%2f",
+            b"/%2e%2e?x",
+            b"/a/%e0%80%ae./b",
         )
     ),
     _passed("dot segments", _get(b"/a/../b"), saw=b"GET /b HTTP/1.1"),
@@ -218,6 +292,16 @@ LINES = [
 
 CHUNKS = [
     _passed("chunk extension (legal)", _chunked(b"3;a=b\r\nabc\r\n0\r\n\r\n"), hidden=b"a=b"),
+    _passed("chunk data that looks like a request (legal)", _chunked(b"%x\r\n%b\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN))),
+    *(
+        _passed(
+            f"trailer {name.decode()}, asked for",
+            _post(TRAILERS + b"Transfer-Encoding: chunked\r\n", b"0\r\nX: y\r\n%b: evil\r\n\r\n" % name),
+            saw=b"\r\nx: y\r\n",
+            hidden=b"evil",
+        )
+        for name in (b"Content_Length", b"Transfer.Encoding", b"Authorization", b"X_Forwarded_For", b"Connection")
+    ),
     _passed("trailer field (legal)", _chunked(b"3\r\nabc\r\n0\r\nX: y\r\n\r\n"), hidden=b"x: y"),
     _passed("trailer Host", _chunked(b"3\r\nabc\r\n0\r\nHost: evil\r\n\r\n"), hidden=b"evil"),
     *(
@@ -254,6 +338,22 @@ CHUNKS = [
             ("chunk size 3g", b"3g\r\nabc\r\n" + SMUGGLED),
             ("chunk size line ends in CR CR LF", b"3\r\r\nabc\r\n" + SMUGGLED),
             ("chunk data ends in CR CR LF", b"3\r\nabc\r\r\n" + SMUGGLED),
+            ("chunk extension with bare LF, another length", b"2;\nxx\r\n45\r\n0\r\n\r\n" + HIDDEN),
+            ("chunk extension with CR CR LF", b"3;a\r\r\nabc\r\n" + SMUGGLED),
+            ("CR alone ends the chunk size", b"3\rabc\r\n" + SMUGGLED),
+            ("CR alone ends chunk data", b"3\r\nabc\r" + SMUGGLED),
+            ("two NULs end chunk data", b"3\r\nabc\0\0" + SMUGGLED),
+            ("space after chunk data", b"3\r\nabc \r\n" + SMUGGLED),
+            ("chunk data too long", b"3\r\nabcd\r\n" + SMUGGLED),
+            ("chunk data too short", b"5\r\nabc\r\n" + SMUGGLED),
+            ("empty line between chunks", b"3\r\nabc\r\n\r\n" + SMUGGLED),
+            ("chunk size of 5,000 digits", b"0" * 5_000 + b"3\r\nabc\r\n" + SMUGGLED),
+            ("chunk size of one fullwidth digit", b"\xef\xbc\x93\r\nabc\r\n" + SMUGGLED),
+            ("last chunk 0 CRLF LF", b"3\r\nabc\r\n0\r\n\n" + HIDDEN),
+            ("trailer that is a request", b"0\r\n" + HIDDEN),
+            ("trailer with bare CR", b"0\r\nX: y\rz\r\n\r\n"),
+            ("trailer with an empty name", b"0\r\n: y\r\n\r\n"),
+            ("20,000 chunks of one byte", b"1\r\na\r\n" * 20_000 + b"0\r\n\r\n"),
             ("last chunk -0", b"-0\r\n\r\n"),
             ("last chunk 0x0", b"0x0\r\n\r\n"),
         )
@@ -273,17 +373,28 @@ CONNECTIONS = [
         "Upgrade with a chunked body",
         _post(b"Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n", SMUGGLED),
     ),
+    _refused("Upgrade that Connection does not name, with a body", _post(b"Upgrade: x\r\nContent-Length: 3\r\n")),
+    Case(
+        "Upgrade to h2c, and its preface at once",
+        _get(fields=HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n") + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        (frozenset((200,)), frozenset((400,))),
+        1,
+        hidden=b"PRI",
+    ),
     _refused("Connection: Content-Length", _post(b"Content-Length: 3\r\nConnection: Content-Length\r\n")),
     _refused("Connection: Host", _get(fields=HOST + b"Connection: Host\r\n")),
     _refused("Connection: X-Forwarded-For", _get(fields=HOST + b"Connection: X-Forwarded-For\r\n")),
     *(
         _refused(f"Connection: {name}", _get(fields=HOST + b"Connection: %b\r\n" % name.encode()))
-        for name in ("Transfer-Encoding", "Authorization", "Cookie", "X-Forwarded-Proto")
+        for name in ("Transfer-Encoding", "Authorization", "Cookie", "X-Forwarded-Proto", "close, Host", "Trailer")
     ),
+    _passed("Connection names the request line", _get(fields=HOST + b"Connection: GET / HTTP/1.1\r\n"), saw=b"GET / "),
     _refused("X_Forwarded_For", _get(fields=HOST + b"X_Forwarded_For: 6.6.6.6\r\n")),
     _refused("X.Forwarded.Host", _get(fields=HOST + b"X.Forwarded.Host: evil\r\n")),
     _refused("Expect: 100-continue, x", _post(b"Content-Length: 3\r\nExpect: 100-continue, x\r\n"), 417),
     _refused("Expect: 200-ok", _post(b"Content-Length: 3\r\nExpect: 200-ok\r\n"), 417),
+    _refused("Expect empty", _post(b"Content-Length: 3\r\nExpect:\r\n"), 417),
+    _refused("Expect twice, one unknown", _post(b"Content-Length: 3\r\nExpect: 100-continue\r\nExpect: x\r\n"), 417),
     _refused("Max-Forwards: 0", _line(b"OPTIONS / HTTP/1.1", HOST + b"Max-Forwards: 0\r\n"), 200, 204, 405, 483, 502),
     _passed(
         "request after Connection: close",

@@ -18,10 +18,11 @@ MAX_HEAD = 65_536  # bytes, blank line included; more than a request may have: c
 UPGRADE_REQUIRED = 426
 UNTIL_CLOSE = -2  # as a body length: the body ends with the connection (RFC 9112 6.3, rule 8)
 
-_HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])( [\t\x20-\x7e\x80-\xff]*+)?\r\n"
-    rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*\r\n"
-)
+_STATUS_LINE = rb"HTTP/1\.([01]) ([1-5][0-9][0-9])( [\t\x20-\x7e\x80-\xff]*+)?\r\n"
+_HEAD = re.compile(_STATUS_LINE + rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*\r\n")
+_FIRST_LINE = re.compile(_STATUS_LINE)
+_FIRST_BYTES = b"HTTP/1."
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 _SPECIAL = re.compile(
     rb"\n(con(?:nection|tent-length)|keep-alive|proxy-connection|t(?:railer|ransfer-encoding)|upgrade"
     rb"|x-rauta-[^:\r\n]*):[ \t]*([^\r]*)"
@@ -139,6 +140,17 @@ class ResponseHead:
         if b"date" in named:
             self.dated = False
         return without(fields, named) if named else fields
+
+
+def may_begin(data: bytes, start: int) -> bool:
+    """Whether `data`, without a blank line, can become a head; `start`: where the bytes begin that are new.
+
+    Without this, a backend of another protocol or of bare line feeds that waits for more is found out by a timeout.
+    """
+    if len(data) > MAX_HEAD or not data.startswith(_FIRST_BYTES[: len(data)]):
+        return False
+    newline = data.find(b"\n", start)
+    return newline < 0 or (_FIRST_LINE.match(data) is not None and not _BARE_LF.search(data, newline))
 
 
 def _rebuild(data: bytes, lowered: bytes, length: bytes, *, says_upgrade: bool) -> bytes:

@@ -19,7 +19,7 @@ from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder
 from rauta_control.head import CHUNKED
 from rauta_control.largebody import LEAST
 from rauta_control.reasons import Reason, Refused
-from rauta_control.response import MAX_HEAD, ResponseHead
+from rauta_control.response import ResponseHead, may_begin
 from rauta_control.sharedmem import Vital
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Upstream(BackendState):
                 end = data.find(b"\r\n\r\n", searched)
                 if end < 0:
                     self.buffer = data
-                    if len(data) > MAX_HEAD:
+                    if not may_begin(data, searched):
                         self.failed(downstream, Reason.UPSTREAM_INVALID)
                     return
                 worker, endpoint = self.worker, self.endpoint

@@ -44,6 +44,13 @@ from rauta_control.sharedmem import PID_SHIFT, EndpointWord, RouteWord, Vital
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD,
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n",
         b"x" * 100_000,
+        # Of these no blank line comes.
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        b"\0\0\x12\4\0\0\0\0\0",
+        b"220 mail ESMTP\r\n",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\nok",
     ],
 )
 def test_a_bad_response_is_502_and_no_byte_of_it_gets_through(wire: Wire, junk: bytes) -> None:
