@@ -29,7 +29,7 @@ def statuses(data: bytes) -> tuple[int, ...]:
             if at < 5:
                 break
         elif length := _LENGTH.search(head[0]):
-            at += int(length[1]) if status not in (204, 304) else 0
+            at = min(at + int(length[1]), len(data)) if status not in (204, 304) else at
     return tuple(found)
 
 
