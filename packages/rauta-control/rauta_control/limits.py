@@ -7,6 +7,7 @@ one more may pass.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
@@ -162,6 +163,13 @@ def _flag(limit: Field[Any]) -> Flag:
 
 FLAGS: dict[str, Flag] = {limit.name: _flag(limit) for limit in _FIELDS}  # by field
 
+# What is a part of something else, which has a limit, too: a larger part could not come.
+_WITHIN = {
+    "max_field_bytes": "max_head_bytes",
+    "max_target_bytes": "max_head_bytes",
+    "max_listener_connections": "max_connections",
+}
+
 
 def read(name: str, text: str) -> float:
     """Return the value of limit `name` that `text` says; raise ValueError("expected ...", less the first word)."""
@@ -171,10 +179,18 @@ def read(name: str, text: str) -> float:
         value = float(text) if seconds else int(text)
     except ValueError:
         value = -1
-    if not (text[:1].isdigit() and low <= value <= high):
+    if not (text.isascii() and text[:1].isdigit() and "_" not in text and low <= value <= high):
         kind = "seconds" if seconds else f"a whole number of {meta['unit']}" if meta["unit"] else "a whole number"
         raise ValueError(f"{kind} from {low} to {high}")
     return value
+
+
+def without_effect(limits: Limits, given: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield those of the limits `given` that nothing can meet before it meets another, each with what to expect."""
+    for name, whole in _WITHIN.items():
+        most = getattr(limits, whole)
+        if name in given and 0 < most < getattr(limits, name):
+            yield name, f"no more than {FLAGS[whole].name}, which is {most}"
 
 
 def met(reason: Reason, limits: Limits) -> str:
@@ -214,7 +230,7 @@ What ends a connection without a request has no line in the access log: an idle 
 many is answered at once (on a TLS listener closed), and counts in `rauta_connections_refused_total`, too.
 
 Times are looked at once a second, so up to one more may pass. Connections of clients are limited for all workers
-together, and each gets its share.
+together, and each gets its share, rounded up.
 
 | Flag | Variable | Default | From - to | What | Reason |
 | --- | --- | --- | --- | --- | --- |

@@ -24,6 +24,40 @@ def test_a_limit_has_bounds_that_hold_its_default_and_takes_what_is_within_them(
     assert limit.metadata["text"].endswith(".")
 
 
+@pytest.mark.parametrize("text", ["40_96", "４096", "4096B", "4k", " 4096", "0x1000"])  # noqa: RUF001 - a digit of Japan
+@pytest.mark.parametrize("name", ["max_head_bytes", "head_timeout"])
+def test_numbers_are_plain(name: str, text: str) -> None:
+    with pytest.raises(ValueError, match="from "):
+        limits.read(name, text)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ("--max-field-bytes 65537", "--max-field-bytes 65537: expected no more than --max-head-bytes, which is 65536"),
+        (
+            "--max-head-bytes 1024 --max-target-bytes 2000",
+            "--max-target-bytes 2000: expected no more than --max-head-bytes, which is 1024",
+        ),
+        (
+            "--max-connections 10 --max-listener-connections 11",
+            "--max-listener-connections 11: expected no more than --max-connections, which is 10",
+        ),
+        ("--max-field-bytes 65536", ""),
+        ("--max-head-bytes 1024", ""),  # defaults contradict nobody
+        ("--max-listener-connections 11", ""),
+    ],
+)
+def test_a_limit_that_could_never_be_met_is_refused(args: str, said: str) -> None:
+    read = parse(["--to", "a:1", *args.split()], {}, 1)
+    assert read == [said] if said else isinstance(read, Settings)
+
+
+def test_a_variable_that_could_never_be_met_is_refused_by_its_name() -> None:
+    said = "RAUTA_MAX_FIELD_BYTES=65537: expected no more than --max-head-bytes, which is 65536"
+    assert parse(["--to", "a:1"], {"RAUTA_MAX_FIELD_BYTES": "65537"}, 1) == [said]
+
+
 def test_only_times_have_fractions() -> None:
     assert limits.read("head_timeout", "2.5") == 2.5
     with pytest.raises(ValueError, match="a whole number of bytes"):

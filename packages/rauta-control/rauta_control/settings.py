@@ -100,7 +100,7 @@ def parse(
     argv: Sequence[str],
     environ: Mapping[str, str],
     cpus: float,
-    open_text: Callable[[str], str] = lambda name: Path(name).read_text(encoding="utf-8"),
+    open_text: Callable[[str], str] = lambda name: Path(name).read_text(encoding="utf-8-sig"),
 ) -> Settings | list[str]:
     """Return the settings, or all problems at once. `cpus`: how many this process may use, also a fraction.
 
@@ -278,7 +278,10 @@ class _Reader:
     def limits(self) -> Limits:
         read = {name: self.one(flag, partial(limits.read, name), None) for name, flag in limits.FLAGS.items()}
         given: dict[str, Any] = {name: value for name, value in read.items() if value is not None}
-        return replace(Limits(), **given)
+        made = replace(Limits(), **given)
+        for name, expected in limits.without_effect(made, given):
+            self.problems.append(f"{self.given(limits.FLAGS[name])[-1]}: expected {expected}")
+        return made
 
     def level(self) -> str:
         given = self.given(options.LOG)
