@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -140,6 +141,49 @@ def test_a_line_that_a_full_disk_tore_stands_alone(tmp_path: Path, monkeypatch: 
     os.close(sink)
     assert path.read_bytes() == LINE[:3] + b"\n" + LINE + LINE[:3] + b"\n" + 2 * LINE
     assert (log.written, log.dropped) == (3, 2)
+
+
+def test_a_line_that_another_worker_tore_stands_alone_too(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    path.write_bytes(LINE[:3])  # of one that is gone
+    sinks = [open_sink(str(path)), open_sink(str(path))]
+    logs = [AccessLog(sink) for sink in sinks if sink is not None]
+    logs[0].write(LINE)
+    logs[0].flush()
+    with path.open("ab") as another:
+        another.write(LINE[:5])
+    for log in reversed(logs):
+        log.write(LINE)
+        log.flush()
+        log.close()
+    assert path.read_bytes() == LINE[:3] + b"\n" + LINE + LINE[:5] + b"\n" + 2 * LINE
+    assert [(log.written, log.dropped) for log in logs] == [(2, 0), (1, 0)]
+
+
+def test_a_file_that_may_not_be_read_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "access.log"
+    sink = open_sink(str(path))
+    assert sink is not None
+    monkeypatch.setattr(os, "open", Mock(side_effect=PermissionError))
+    log = AccessLog(sink)
+    monkeypatch.undo()
+    log.write(LINE)
+    log.close()
+    assert path.read_bytes() == LINE
+
+
+def test_why_lines_are_dropped_is_known(pipe: Pipe) -> None:
+    log = AccessLog(pipe.writer)
+    assert log.fault == ""
+    while not log.fault:
+        log.write(LINE)
+    assert log.fault == "whoever reads them is too slow"
+    sink = open_sink("/dev/full")
+    assert sink is not None
+    full = AccessLog(sink)
+    full.write(LINE)
+    full.close()
+    assert full.fault == "No space left on device"
 
 
 def test_off_is_no_sink_and_a_bad_path_is_an_error(tmp_path: Path) -> None:

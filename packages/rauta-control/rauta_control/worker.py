@@ -147,7 +147,7 @@ class Worker:
         self.vitals[Vital.TLS_FAILURES + failure.number] += 1
         self.disconnected(handshake)
 
-    def complain(self, what: str, error: Exception) -> None:
+    def complain(self, what: str, error: Exception | str) -> None:
         """Log, once, what an operator can mend."""
         text = f"{what}: {error}"
         if text not in self._complaints and len(self._complaints) < MAX_COMPLAINTS:
@@ -316,6 +316,8 @@ class Worker:
         if self.log is not None:
             self.log.flush()
             self._count_lines(self.log)
+            if self.log.fault:
+                self.complain("--access-log: lines are dropped", self.log.fault)
         vitals[Vital.CONNECTIONS] = len(self.connections)
         vitals[Vital.GENERATION] = self.follower.generation + 1
         vitals[Vital.DRAINED] = self.follower.drained() + 1
