@@ -281,8 +281,8 @@ class Upstream(BackendState):
         return self.endpoint.reserve(self.worker.limits.max_endpoint_connections)
 
     def release(self) -> None:
-        """Wait in the pool for a request."""
-        if not self.endpoint.users:
+        """Wait in the pool for a request, unless the backend has spoken or left already."""
+        if not self.endpoint.users or self.transport.is_closing():
             self.close()
             return
         self.phase = IDLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -139,6 +140,33 @@ def test_a_connection_that_ends_is_not_taken_from_the_pool_in_the_same_turn(wire
     assert backend.lost
     wire.backend.say(OK)
     assert client.heard() == OK
+
+
+def test_a_connection_that_ends_before_it_is_pooled_is_taken_by_nobody(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, connect = wire.client(), wire.loop.create_connection
+
+    async def refused_late(*args: Any, **options: Any) -> Any:
+        made = await connect(*args, **options)
+        if len(wire.backends) == 1:
+            late.inbox.append(POST)
+            wire.loop.call_soon(late._deliver)
+            made[1].eof_received()
+        return made
+
+    monkeypatch.setattr(wire.loop, "create_connection", refused_late)
+    wire.loop.hang = True
+    client = wire.client()
+    client.say(GET)
+    client.break_off()
+    wire.loop.hang = False
+    wire.loop.connecting[0].set_result(None)
+    wire.loop.settle()
+    assert wire.backends[0].lost
+    assert wire.backends[0].heard() == b""
+    wire.backend.say(OK)
+    assert late.heard() == OK
 
 
 # -- the pool
