@@ -68,9 +68,16 @@ class Follower:
         return self._retired[0][0] - 1 if self._retired else self.generation
 
     def load(self, fds: tuple[int, ...]) -> None:
-        """Apply the last good snapshot and what came after it, from memfds of one encoded Publish each."""
-        for fd in fds:
-            finish(self._apply(join(snapshotfd.chunks(fd))))
+        """Apply the last good snapshot and what came after it, from memfds of one encoded Publish each.
+
+        Where one of them cannot be applied, what came before it serves until control has sent everything: a worker that
+        ended of it would do so each time.
+        """
+        try:
+            for fd in fds:
+                finish(self._apply(join(snapshotfd.chunks(fd))))
+        except Exception as error:  # noqa: BLE001 - as in _follow: whatever is wrong with it
+            log.error("what was published last was not applied after generation %d: %r", self.generation, error)
 
     async def connect(self, sock: socket.socket) -> None:
         """Use `sock` as the link to control from now on. Raises OSError if it cannot be."""

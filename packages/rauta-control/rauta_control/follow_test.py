@@ -293,3 +293,35 @@ def test_a_snapshot_and_what_came_since_are_loaded_at_once() -> None:
     assert world.follower.generation == 2
     assert world.follower.table.resources == {resource.key: resource for resource in CONFIGURATION}
     assert len(world.tables) == 3
+
+
+def test_of_a_snapshot_that_does_not_fit_as_much_as_fits_serves_until_control_sends_everything() -> None:
+    async def scene(world: World) -> None:
+        steps = (world.step(*CONFIGURATION, full=True), world.step(*CONFIGURATION[:-1]), world.step(*CONFIGURATION))
+        fds = tuple(snapshotfd.create("test", b"".join(split(step))) for step in (steps[0], steps[2]))
+        world.follower.load(fds)
+        for fd in fds:
+            os.close(fd)
+        assert world.follower.generation == 0
+        assert world.follower.table.resources == {resource.key: resource for resource in CONFIGURATION}
+        control = await world.connect()
+        hello = await control.receive()
+        assert isinstance(hello, Hello)
+        assert hello.generation == 0
+        await control.send(world.step(*CONFIGURATION[:-1], full=True))
+        assert isinstance(await control.receive(), Ack)
+
+    play(scene)
+
+
+def test_a_snapshot_that_cannot_be_read_ends_no_worker() -> None:
+    async def scene(world: World) -> None:
+        fd = snapshotfd.create("test", b"junk")
+        world.follower.load((fd,))
+        os.close(fd)
+        control = await world.connect()
+        assert await control.receive() == Hello(PROTOCOL_VERSION, 3, os.getpid(), -1, 0)
+        await control.send(world.step(*CONFIGURATION, full=True))
+        assert isinstance(await control.receive(), Ack)
+
+    play(scene)
