@@ -150,7 +150,8 @@ ACCESS_LOG = Flag(
     "--access-log",
     "RAUTA_ACCESS_LOG",
     "WHERE",
-    "Where a line for each request goes: stdout, off, or the path of a file, which SIGHUP opens anew. Default stdout.",
+    "Where a line for each request goes: stdout, off, or the path of a file, which SIGHUP and SIGUSR1 open anew. "
+    "Default stdout.",
 )
 WORKERS = Flag(
     "--workers",

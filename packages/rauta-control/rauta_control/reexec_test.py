@@ -11,6 +11,17 @@ from pathlib import Path
 from rauta_control.supervisorharness_test import Start, ask, ready
 
 
+def test_the_access_log_is_opened_anew_at_sigusr1_and_whatever_sighup_finds(start: Start) -> None:
+    gateway = start()
+    ready(gateway)
+    gateway.signal(signal.SIGUSR1)
+    gateway.wait_event("Retune", times=2)
+    assert not gateway.events("Reload")
+    gateway.flags.write_text("--workers none")
+    gateway.signal(signal.SIGHUP)
+    assert {event["message"]["access_log"] for event in gateway.wait_event("Retune", times=4)} == {"stdout"}
+
+
 def test_sighup_reaches_control_and_fits_the_workers(start: Start) -> None:
     gateway = start()
     ready(gateway)

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 
 
 class Signals:
@@ -18,7 +18,7 @@ class Signals:
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in HANDLED:
             signal.signal(number, _noted)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)  # `blocked` before a re-exec lasts until here
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)  # `hold`, or `blocked` before a re-exec, ends here
 
     def fileno(self) -> int:
         """The descriptor to wait on."""
@@ -39,6 +39,14 @@ class Signals:
         """Give the pipe back. In a child, call `ignore` first, or its signals would appear to be the supervisor's."""
         os.close(self._read)
         os.close(self._write)
+
+
+def hold() -> None:
+    """Keep what comes while the program starts until there are Signals: it would kill us, or as PID 1 not be heard.
+
+    Not SIGINT: what is read at the start may never come, and Ctrl-C ends that.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number for number in HANDLED if number != signal.SIGINT])
 
 
 def ignore() -> None:

@@ -7,6 +7,7 @@ request and knows no configuration.
     SIGTERM   drain: readiness off, `drain_delay` seconds of service, `drain_timeout` for requests in flight; exit 0
     SIGINT    the same at once and with little patience; a second SIGTERM or SIGINT kills: exit 128 + signal
     SIGHUP    read the settings again
+    SIGUSR1   open the access log anew, as nginx and Envoy do
     SIGUSR2   execute the program anew in place, keeping children and sockets (handover.py)
 """
 
@@ -170,6 +171,9 @@ class Supervisor:
                     self._stop(number, now, 0.0, min(self._settings.drain_timeout, self._patience.interrupt))
                 case signal.SIGHUP:
                     self._reload(now)
+                case signal.SIGUSR1:
+                    self._log.info("opening the access log anew")
+                    self._retune()
                 case signal.SIGUSR2:
                     self._try_reexec(now)
 
@@ -209,11 +213,16 @@ class Supervisor:
                 self._log.warn("takes effect in processes that start from now on", setting="log")
             self._settings = self._fleet.settings = read
             self._warn_of_outdated()
-            retune = Retune(read.limits, read.workers, read.trusted_proxies, read.via, read.access_log)
-            self._fleet.tell_all("worker", retune)
             if self._phase is Phase.SERVING:
                 self._fleet.fit(now)
+        self._retune()  # also with the old ones: the access log may have been moved away
         self._fleet.tell_all("control", Reload())
+
+    def _retune(self) -> None:
+        """Tell workers the settings that are theirs; the access log is opened anew."""
+        now = self._settings
+        retune = Retune(now.limits, now.workers, now.trusted_proxies, now.via, now.access_log)
+        self._fleet.tell_all("worker", retune)
 
     def _warn_of_outdated(self) -> None:
         for setting in self._holdings.outdated(self._settings):

@@ -247,7 +247,7 @@ def test_a_second_signal_ends_at_once(start: Start, second: int) -> None:
 def test_signals_to_the_whole_group_are_the_supervisors(start: Start) -> None:
     gateway = start()
     ready(gateway)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         os.kill(gateway.pid("worker-0"), number)
         os.kill(gateway.pid("control"), number)
     gateway.bind(web=("127.0.0.1", 0))
