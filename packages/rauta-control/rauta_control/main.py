@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from rauta_control import accesslog, cpus, flags, handover, options
+from rauta_control import accesslog, cpus, flags, handover, options, signals
 from rauta_control.flags import Flag
 from rauta_control.inherit import Role, Run
 from rauta_control.settings import DEFAULT_CLASS, Settings, parse
@@ -35,7 +35,7 @@ Each flag has the variable in brackets. A flag wins over its variable, an empty 
       Print this and exit.
 
 Signals: SIGTERM drains and ends, SIGINT (Ctrl-C) too but sooner, a second one ends at once. SIGHUP reads @FILEs,
-certificates and manifests again, and opens the access log anew.
+certificates and manifests again, and opens the access log anew; SIGUSR1 does only the latter.
 SIGUSR2 starts the program anew in place, after an upgrade: sockets and children stay, each child in the version that
 it was started in until it ends.
 Exit status: 0 ended as told, 1 could not start, 2 wrong settings, 128 + signal if ended at once.
@@ -44,6 +44,7 @@ Exit status: 0 ended as told, 1 could not start, 2 wrong settings, 128 + signal 
 
 def main() -> int:
     """Run the program; return its exit status."""
+    _open_streams()
     argv = sys.argv[1:]
     if "--help" in argv or "-h" in argv:
         sys.stdout.write(HELP.format(flags=flags.usage(options.FLAGS)))
@@ -58,8 +59,19 @@ def main() -> int:
     return _run(argv)
 
 
+def _open_streams() -> None:
+    """Open standard streams that were closed, of nothing: else a socket gets their number, and lines of a log."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    sys.stdin = sys.stdin or os.fdopen(0)  # Python has none for what was closed
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 def _run(argv: list[str]) -> int:
     """Be the gateway, or only check its settings."""
+    signals.hold()
     try:
         state = handover.take(os.environ)
     except handover.HandoverError as error:
@@ -100,7 +112,8 @@ def _unusable(settings: Settings) -> list[str]:
     if settings.tls_pairs:
         from rauta_control import certificatefiles  # noqa: PLC0415 - costs a start without them
 
-        problems += certificatefiles.unusable(settings.tls_pairs)
+        named = f"{_named(options.TLS_CERT)}, {_named(options.TLS_KEY)}"
+        problems += [f"{named}: {problem}" for problem in certificatefiles.unusable(settings.tls_pairs)]
     return problems
 
 

@@ -1,6 +1,7 @@
 """The program as a user starts it, as far as it does not serve."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,45 @@ def test_check_of_manifests_takes_the_class_of_the_settings_as_given(tmp_path: P
     assert "Gateway default/web: Accepted" not in run("check", str(manifest))[1]
     manifest.write_text(manifest.read_text().replace("edge", DEFAULT_CLASS))
     assert "Gateway default/web: Accepted" in run("check", str(manifest))[1]
+
+
+def test_a_file_of_arguments_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "routes").write_bytes("\ufeff--to web:80\r\n--workers 2\r\n".encode())
+    assert run(f"@{tmp_path}/routes", "--check")[0] == 0
+
+
+def test_certificates_that_cannot_be_used_are_named_with_their_flags(tmp_path: Path) -> None:
+    code, _, err = run("--to", "web:80", "--check", RAUTA_TLS_CERT=f"{tmp_path}/a", RAUTA_TLS_KEY=f"{tmp_path}/b")
+    named = "--tls-cert (RAUTA_TLS_CERT), --tls-key (RAUTA_TLS_KEY)"
+    assert (code, err) == (2, f"rauta-control: {named}: {tmp_path}/a: No such file or directory\n")
+
+
+CLOSED = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable]
+
+
+@pytest.mark.parametrize(
+    ("args", "code"), [("--check --to web:80", 0), ("--version", 0), ("--to web", 2), ("check -", 1)]
+)
+def test_closed_standard_streams_change_nothing(args: str, code: int) -> None:
+    assert subprocess.run([*CLOSED, "-m", "rauta_control.main", *args.split()], check=False).returncode == code
+
+
+def test_closed_standard_streams_are_nobody_elses() -> None:
+    program = "import os, sys; from rauta_control import main; main.main(); sys.exit(os.open('.', os.O_RDONLY))"
+    assert subprocess.run([*CLOSED, "-c", program, "--version"], check=False).returncode > 2
+
+
+def test_a_signal_during_the_start_counts_once_it_can(tmp_path: Path) -> None:
+    settings = tmp_path / "settings"
+    os.mkfifo(settings)
+    ports = ["--from", "127.0.0.1:0", "--admin-port", "0", "--probe-port", "0", "--workers", "1"]
+    command = [sys.executable, "-m", "rauta_control.main", *ports, f"@{settings}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
+        with settings.open("w") as text:  # from here on it is being read
+            program.send_signal(signal.SIGTERM)
+            text.write("--to 127.0.0.1:1\n")
+        assert "stopping signal=SIGTERM" in program.communicate(timeout=60)[1]
+    assert program.returncode == 0
 
 
 def test_a_state_that_cannot_be_read_does_not_start() -> None:
