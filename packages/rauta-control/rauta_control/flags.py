@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -19,6 +19,8 @@ _MAX_DEPTH = 8  # files that name files
 # Kubernetes puts variables for every Service of the namespace into a pod: a Service called rauta-admin makes
 # RAUTA_ADMIN_PORT=tcp://10.0.0.1:9091 (pod.spec.enableServiceLinks). They are nobody's settings.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?\Z|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?\Z")
+# No path and no message between our processes can hold it: NUL, or bytes that are not UTF-8, as Python keeps them.
+_GARBLED = re.compile("[\0\ud800-\udfff]")
 _LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 
@@ -67,7 +69,9 @@ def read(flags: Sequence[Flag], argv: Sequence[str], open_text: Callable[[str], 
     """Sort `argv` by flag. `open_text` returns the text of a file that @FILE names, or raises OSError or ValueError."""
     arguments = Arguments()
     table = {flag.name: flag for flag in flags}
-    words = iter(_expand(argv, open_text, arguments.problems))
+    expanded = _expand(argv, open_text, arguments.problems)
+    arguments.problems += garbled(expanded)
+    words = iter(expanded)
     word = next(words, None)
     while word is not None:
         name, equals, value = word.partition("=")
@@ -97,6 +101,11 @@ def unknown_variables(environ: Mapping[str, str], known: Sequence[str]) -> list[
         for name, value in sorted(environ.items())
         if name.startswith(PREFIX) and name not in known and not is_service_link(name, value)
     ]
+
+
+def garbled(words: Iterable[str]) -> list[str]:
+    """A problem for each of `words`, arguments or NAME=VALUE, that is no text."""
+    return [f"{word!a}: expected text in UTF-8, without NUL" for word in words if _GARBLED.search(word)]
 
 
 def is_service_link(name: str, value: str) -> bool:

@@ -50,6 +50,12 @@ def test_mistakes(argv: list[str], problem: str) -> None:
     assert read(*argv)[1][0] == problem
 
 
+def test_what_is_no_text_is_refused() -> None:
+    said = ": expected text in UTF-8, without NUL"
+    assert read("--name", "\udcff.log")[1] == [f"'\\udcff.log'{said}"]
+    assert read("@file", files={"file": "--name a\0b\n"})[1] == [f"'a\\x00b'{said}"]
+
+
 def test_a_mistake_does_not_hide_what_follows() -> None:
     given, problems = read("--name", "--bad", "--many", "--switch", "--name=2")
     assert given == {"--name": ["--bad", "2"], "--switch": ["true"]}

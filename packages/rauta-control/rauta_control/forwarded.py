@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 REMEMBERED = 4_096  # addresses about which it is known whether they are trusted; then anew
+MAX_TRUSTED = 2_000  # networks: with the other settings of workers they fit into a message of the supervisor (Retune)
 MAX_HOPS = 32  # of X-Forwarded-For that are looked at, from the right
 
 _FIELD = re.compile(rb"\r\n(x-forwarded-(?:for|proto|host)|forwarded|via)[ \t]*+:[ \t]*+([^\r]*+)", re.IGNORECASE)
@@ -106,6 +107,8 @@ def trust(text: str) -> tuple[str, ...]:
             networks.append(ip_network(part.strip()))
         except ValueError as error:
             raise ValueError(f"IP addresses or networks (10.0.0.0/8), separated by commas: {error}") from None
+    if len(networks) > MAX_TRUSTED:
+        raise ValueError(f"at most {MAX_TRUSTED} networks, and there are {len(networks)}: larger ones can hold several")
     return tuple(str(network) for network in dict.fromkeys(networks))
 
 

@@ -113,6 +113,7 @@ def parse(
         *_collisions(settings),
         *_services(settings),
         *flags.unknown_variables(environ, _KNOWN),
+        *flags.garbled(f"{name}={environ[name]}" for name in _KNOWN if name in environ),
         *_sources(settings, reader),
         *_idle(settings, reader),
     ]
@@ -121,11 +122,19 @@ def parse(
 
 def reread(running: Settings, environ: Mapping[str, str], cpus: float) -> Settings | list[str]:
     """Return what the settings of a running gateway become at SIGHUP, or all that speaks against it."""
-    read = parse(running.argv, environ, cpus)
+    read = parse(running.argv, environ, cpus, _file_again)
     if isinstance(read, list):
         return read
     differ = [flag.name for name, flag in _SETTLED.items() if getattr(read, name) != getattr(running, name)]
     return [f"{name}: expected what it was at the start; restart the gateway to change it" for name in differ] or read
+
+
+def _file_again(name: str) -> str:
+    """The text of a file. What was given by a pipe, as `@<(...)`, is gone; to wait for it would hold up the gateway."""
+    path = Path(name)
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file that could be read again")
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _settings(reader: _Reader, argv: Sequence[str], cpus: float) -> Settings:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rauta_control import flags, limits, options
 from rauta_control.balance import EXPECTED
+from rauta_control.channel import encode
 from rauta_control.ir import Balance
+from rauta_control.messages import Retune
 from rauta_control.routespec import Address, BackendSpec, RouteSpec
 from rauta_control.serviceterms import Range, ServiceTerms
 from rauta_control.settings import Settings, parse, reread
@@ -351,6 +355,36 @@ def test_a_class_that_is_given_is_the_only_one() -> None:
     default = parse(["--to", "web:1"], {}, 1.0)
     assert isinstance(default, Settings)
     assert (default.gateway_class, default.one_class) == ("rauta", False)
+
+
+def test_a_variable_that_is_no_text_is_refused() -> None:
+    assert problems(RAUTA_ACCESS_LOG="/\udcff") == ["'RAUTA_ACCESS_LOG=/\\udcff': expected text in UTF-8, without NUL"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--access-log", "/" + "x" * 4_095, "expected a path of at most 4095 bytes"),
+        (
+            "--trusted-proxies",
+            ",".join(f"10.0.{n >> 8}.{n & 255}" for n in range(2_001)),
+            "expected at most 2000 networks",
+        ),
+    ],
+)
+def test_no_setting_is_longer_than_a_message_to_workers(flag: str, value: str, said: str) -> None:
+    networks = ",".join(f"ffff:ffff:ffff:ffff:ffff:ffff:ffff:{n:x}/128" for n in range(0xF000, 0xF000 + 2_000))
+    most = settings("--access-log", "/" + "x" * 4_094, "--trusted-proxies", networks, "--via", "x" * 64)
+    encode(Retune(most.limits, most.workers, most.trusted_proxies, most.via, most.access_log))
+    (problem,) = problems(flag, value)
+    assert said in problem
+
+
+def test_arguments_out_of_a_pipe_are_not_waited_for_again(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    said = f"@{pipe}: expected a readable text file: it is no file that could be read again"
+    assert reread(replace(settings(), argv=(f"@{pipe}", "--to", "web:1")), {}, 1.0) == [said]
 
 
 def test_where_objects_come_from_is_settled_at_the_start(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from rauta_control.serviceterms import ServiceType
 from rauta_control.sharedmem import MAX_WORKERS
 
 LEVELS = ("error", "warn", "info", "debug")  # of the log, the most important first
+MAX_PATH = 4_095  # bytes: Linux takes no longer ones
 MAX_DRAIN = 86_400.0  # seconds; longer is a slip of the pen
 
 
@@ -61,6 +62,8 @@ def access_log(text: str) -> str:
     """Where access log lines go."""
     if text not in ("stdout", "off") and not re.search(r"[/.]", text):
         raise ValueError("stdout, off, or the path of a file (with a '/' or a '.' in it)")
+    if len(text.encode(errors="replace")) > MAX_PATH:
+        raise ValueError(f"a path of at most {MAX_PATH} bytes")
     return text
 
 
