@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 
+LEAST = 128  # with less, no process has any for connections
 COUNTED_ON = 1 << 20  # where there is no limit
 
 

@@ -8,7 +8,7 @@ import socket
 import time
 from typing import TypeAlias
 
-from rauta_control import options
+from rauta_control import filelimit, options
 from rauta_control.flags import Flag
 from rauta_control.handover import ChildState, SocketState, State
 from rauta_control.inherit import Role
@@ -38,6 +38,10 @@ class Holdings:
     @classmethod
     def open(cls, settings: Settings) -> Holdings | list[str]:
         """Make them at the start of the gateway, or say all that hinders."""
+        if (files := filelimit.raised()) < filelimit.LEAST:
+            return [
+                f"the limit of open files is {files}: expected at least {filelimit.LEAST} (ulimit -n, LimitNOFILE=)"
+            ]
         admin = _serve((options.ADMIN_HOST, settings.admin_host, options.ADMIN_PORT, settings.admin_port))
         probe = _serve((options.PROBE_HOST, settings.probe_host, options.PROBE_PORT, settings.probe_port))
         if isinstance(admin, Listener) and isinstance(probe, Listener):

@@ -157,6 +157,7 @@ def test_no_more_connections_than_descriptors_allow(wire: Wire, caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         wire.worker.received(Retune(Limits(max_connections=400), 4, (), "", wire.log_path), ())
         assert wire.worker.limits.max_connections == 100
+        assert wire.vital(Vital.CONNECTIONS_LIMIT) == 100
         assert not caplog.messages
         wire.worker.received(Retune(Limits(max_connections=404), 4, (), "", wire.log_path), ())
     assert wire.worker.limits.max_connections == 100

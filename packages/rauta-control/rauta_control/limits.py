@@ -230,7 +230,8 @@ What ends a connection without a request has no line in the access log: an idle 
 many is answered at once (on a TLS listener closed), and counts in `rauta_connections_refused_total`, too.
 
 Times are looked at once a second, so up to one more may pass. Connections of clients are limited for all workers
-together, and each gets its share, rounded up.
+together, and each gets its share, rounded up: `rauta_connections_limit` is what they have, `rauta_connections` what is
+open.
 
 | Flag | Variable | Default | From - to | What | Reason |
 | --- | --- | --- | --- | --- | --- |

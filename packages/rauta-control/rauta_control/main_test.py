@@ -102,6 +102,13 @@ def test_closed_standard_streams_are_nobody_elses() -> None:
     assert subprocess.run([*CLOSED, "-c", program, "--version"], check=False).returncode > 2
 
 
+def test_without_descriptors_it_does_not_start() -> None:
+    command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", sys.executable, "-m", "rauta_control.main"]
+    done = subprocess.run([*command, "--to", "127.0.0.1:1"], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "the limit of open files is 64: expected at least 128" in done.stderr
+
+
 def test_a_signal_during_the_start_counts_once_it_can(tmp_path: Path) -> None:
     settings = tmp_path / "settings"
     os.mkfifo(settings)

@@ -235,6 +235,12 @@ FAMILIES = (
     Family("rauta_requests_total", "counter", "Requests answered, with or without a route.", _vital(Vital.REQUESTS)),
     Family("rauta_requests_active", "gauge", "Requests in flight.", _vital(Vital.REQUESTS_ACTIVE)),
     Family("rauta_connections", "gauge", "Client connections open.", _vital(Vital.CONNECTIONS)),
+    Family(
+        "rauta_connections_limit",
+        "gauge",
+        "Client connections that may be open: --max-connections, or what file descriptors allow.",
+        _vital(Vital.CONNECTIONS_LIMIT),
+    ),
     Family("rauta_connections_accepted_total", "counter", "Client connections accepted.", _vital(Vital.ACCEPTED)),
     Family(
         "rauta_connections_refused_total",

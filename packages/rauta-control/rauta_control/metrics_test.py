@@ -133,6 +133,7 @@ def test_the_gateway(words: memoryview, picture: Picture) -> None:
     for worker in range(2):
         recorder = Recorder(words, worker)
         recorder.vitals[Vital.CONNECTIONS] = 10
+        recorder.vitals[Vital.CONNECTIONS_LIMIT] = 100
         recorder.vitals[Vital.LOG_DROPPED] = 1
         recorder.vitals[Vital.REASONS + Reason.NO_ROUTE.number] = 4
         recorder.vitals[Vital.STALL_CHANGE] = 2_000_000
@@ -140,6 +141,7 @@ def test_the_gateway(words: memoryview, picture: Picture) -> None:
         recorder.flush(1)
     found = samples(picture)
     assert value(found, "rauta_connections") == 20
+    assert value(found, "rauta_connections_limit") == 200
     assert value(found, "rauta_access_log_dropped_total") == 2
     assert value(found, "rauta_responses_by_reason_total", reason="no_route") == 8
     assert value(found, "rauta_workers") == 2

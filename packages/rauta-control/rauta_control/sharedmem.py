@@ -53,6 +53,7 @@ class Vital(IntEnum):
     TURN_CPU_CHANGE = 9  # the same two in CPU time of the worker, ns
     TURN_CPU_WHOLE = 10
     MEMO_SIZE = 11  # decisions remembered
+    CONNECTIONS_LIMIT = 12  # of downstream connections
     # -- counters from here on: they outlive the process
     ACCEPTED = 16  # connections accepted
     REQUESTS = 17  # requests answered, RAUTA's own answers included

@@ -296,7 +296,8 @@ class Worker:
         if self.index == 0 and own.max_connections > most:
             text = "--max-connections %d is more than the %d that the limit of file descriptors allows"
             log.warning(text, limits.max_connections, most * workers)
-        return replace(own, max_connections=min(own.max_connections or most, most))
+        connections = self.vitals[Vital.CONNECTIONS_LIMIT] = min(own.max_connections or most, most)
+        return replace(own, max_connections=connections)
 
     def _finish(self) -> None:
         if not self.done.done():
