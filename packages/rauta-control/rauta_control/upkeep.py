@@ -66,6 +66,7 @@ class Upkeep:
         self._flying: dict[Key, int] = {}  # writes under way, by Gateway
         self._again: set[Key] = set()  # Gateways to look at when those are done
         self._attempts: dict[Key, _Attempt] = {}
+        self._blamed: dict[Key, set[Key]] = {}  # objects that there was a problem with, by Gateway
         self._until = 0.0  # nothing is written before
         self._backoff = Backoff()
 
@@ -157,7 +158,7 @@ class Upkeep:
             self._pause(answer.message, answer.retry_after, now, chance)
             self._again.add(write.gateway)
         else:
-            self.problems[write.key] = answer.message
+            self._blame(write.gateway, write.key, answer.message)
             self._again.add(write.gateway)
         self._landed(write.gateway)
 
@@ -197,7 +198,12 @@ class Upkeep:
 
     def _examine(self, gateway: Key) -> Iterator[Write]:
         """What is to be written of a Gateway's objects."""
-        wanted = self._wanted(gateway)
+        wanted, made = self._wanted(gateway), self._made.get(gateway, {})
+        blamed = self._blamed.pop(gateway, set())
+        for key in blamed - wanted.keys() - made.keys():
+            self.problems.pop(key, None)  # nobody wants it any more
+        if left := blamed & self.problems.keys():
+            self._blamed[gateway] = left
         for key, document in wanted.items():
             held = self._store.get(key)
             if held is None:
@@ -205,14 +211,18 @@ class Upkeep:
                 continue
             there = held.resource
             if gatewayservice.made_for(there.metadata, self._terms) != gateway.name:
-                self.problems[key] = f"it is there already, and was not made for {gateway}"
+                self._blame(gateway, key, f"it is there already, and was not made for {gateway}")
             elif isinstance(there, Service | EndpointSlice) and gatewayservice.stands(document, there):
                 self.problems.pop(key, None)
             else:
                 yield Write(gateway, key, document, held.version)
-        for key in self._made.get(gateway, {}).keys() - wanted.keys():
+        for key in made.keys() - wanted.keys():
             if (held := self._store.get(key)) is not None:
                 yield Write(gateway, key, None, held.version)
+
+    def _blame(self, gateway: Key, key: Key, problem: str) -> None:
+        self.problems[key] = problem
+        self._blamed.setdefault(gateway, set()).add(key)
 
     def _wanted(self, key: Key) -> dict[Key, Document]:
         gateway, targets = self._gateways.get(key), (self._targets or {}).get(key)

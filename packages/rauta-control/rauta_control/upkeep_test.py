@@ -197,6 +197,19 @@ def test_services_of_others_and_of_other_installations_are_not_touched() -> None
     assert made.upkeep.problems == {}
 
 
+def test_problems_of_objects_that_nobody_wants_any_more_are_over() -> None:
+    made = cluster()
+    made.put("Service", {"metadata.name": "gw-rauta"})
+    (slice_,) = made.take()
+    made.answer(slice_, 403)
+    assert made.upkeep.problems.keys() == {SERVICE, slice_.key}
+    assert made.take() == []  # it is not time yet: the problems stay
+    assert made.upkeep.problems.keys() == {SERVICE, slice_.key}
+    made.drop(Key("Gateway", "shop", "gw"))
+    assert made.take() == []
+    assert made.upkeep.problems == {}
+
+
 def test_parameters_choose_the_type() -> None:
     made = cluster()
     ref = {"group": "", "kind": "ConfigMap", "name": "edge"}
