@@ -55,14 +55,13 @@ class AccessLog:
         """Hand the batch to the sink now, or drop it."""
         if not self._lines:
             return
-        cut = self._is_cut()
-        if cut:
-            self._lines[0] = b"\n" + self._lines[0]
         batch = b"".join(self._lines)
         count = len(self._lines)
         self._lines.clear()
         self._size = 0
         try:
+            if cut := self._is_cut():
+                batch = b"\n" + batch
             taken = os.write(self._fd, batch)
         except OSError as error:  # full pipe, full disk, reader gone: the request was served, only its line is lost
             self.dropped += count

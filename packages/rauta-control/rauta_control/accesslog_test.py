@@ -1,5 +1,6 @@
 """Real sinks: pipes that fill up, files, readers that leave. Writing never waits."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,6 +171,19 @@ def test_a_file_that_may_not_be_read_is_written_all_the_same(tmp_path: Path, mon
     log.write(LINE)
     log.close()
     assert path.read_bytes() == LINE
+
+
+def test_a_file_that_cannot_be_read_any_more_costs_only_the_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "access.log").write_bytes(LINE)
+    sink = open_sink(str(tmp_path / "access.log"))
+    assert sink is not None
+    log = AccessLog(sink)
+    monkeypatch.setattr(os, "pread", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+    log.write(LINE)
+    log.close()
+    assert (log.written, log.dropped, log.fault) == (0, 1, "Input/output error")
 
 
 def test_why_lines_are_dropped_is_known(pipe: Pipe) -> None:
