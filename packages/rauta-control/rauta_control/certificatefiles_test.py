@@ -213,7 +213,8 @@ def test_the_program_does_not_start_with_an_unusable_pair(tmp_path: Path) -> Non
     command += ["--tls-cert", one.certificate, "--tls-key"]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAUTA_")}
     done = subprocess.run([*command, other.key], env=environ, capture_output=True, text=True, timeout=60, check=False)
-    problem = f"{other.key} is not the key of the first certificate in {one.certificate}"
+    problem = "--tls-cert (RAUTA_TLS_CERT), --tls-key (RAUTA_TLS_KEY): "
+    problem += f"{other.key} is not the key of the first certificate in {one.certificate}"
     assert (done.returncode, done.stderr) == (2, f"rauta-control: {problem}\n")
     done = subprocess.run([*command, one.key], env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "the settings are fine\n")

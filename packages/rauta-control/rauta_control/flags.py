@@ -19,9 +19,10 @@ _MAX_DEPTH = 8  # files that name files
 # Kubernetes puts variables for every Service of the namespace into a pod: a Service called rauta-admin makes
 # RAUTA_ADMIN_PORT=tcp://10.0.0.1:9091 (pod.spec.enableServiceLinks). They are nobody's settings.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?\Z|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?\Z")
+_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
+
 # No path and no message between our processes can hold it: NUL, or bytes that are not UTF-8, as Python keeps them.
 _GARBLED = re.compile("[\0\ud800-\udfff]")
-_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 
 @dataclass(frozen=True, slots=True)
