@@ -11,7 +11,6 @@ from rauta_control import rawsocket
 from rauta_control.clientstate import BODY, CLOSED, HEAD, IDLE, LINGER, WAIT
 from rauta_control.ledger import record
 from rauta_control.reasons import Reason
-from rauta_control.sharedmem import Vital
 
 if TYPE_CHECKING:
     from rauta_control.downstream import Downstream
@@ -90,7 +89,7 @@ def expire(downstream: Downstream) -> None:
         downstream.deadline = worker.now + worker.limits.body_timeout
     else:
         reason = Reason.KEEP_ALIVE_TIMEOUT if downstream.started else Reason.HEAD_TIMEOUT
-        worker.vitals[Vital.REASONS + reason.number] += 1
+        worker.count_reason(reason)
         close(downstream)
 
 

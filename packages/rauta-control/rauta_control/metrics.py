@@ -229,7 +229,7 @@ FAMILIES = (
     Family(
         "rauta_responses_by_reason_total",
         "counter",
-        "Responses that RAUTA made itself, by reason.",
+        "Requests that RAUTA answered itself or cut off, and connections that it ended without one, by reason.",
         _reasons(Vital.REASONS, Reason),
     ),
     Family("rauta_requests_total", "counter", "Requests answered, with or without a route.", _vital(Vital.REQUESTS)),

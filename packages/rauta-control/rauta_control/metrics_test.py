@@ -1,6 +1,8 @@
 """Metrics: what the reference parser reads out of the text is what the workers counted, and it goes with its route."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,7 +12,7 @@ from rauta_control.ir import Cluster, ClusterWeight, Endpoint, Resource, Rule
 from rauta_control.messages import Bound
 from rauta_control.metrics import FAMILIES, exposition, snapshots
 from rauta_control.picture import Picture, WorkerStatus
-from rauta_control.reasons import Reason
+from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.recorder import Recorder
 from rauta_control.sharedmem import PID_SHIFT, EndpointWord, RouteWord, Vital
 from rauta_control.slices import finish
@@ -183,3 +185,22 @@ def test_families_are_named_as_prometheus_wants_them() -> None:
     for family in FAMILIES:
         assert (family.kind == "counter") == family.name.endswith("_total"), family.name
         assert family.text.endswith("."), family.name
+
+
+def test_they_are_documented(words: memoryview, picture: Picture) -> None:
+    serve(words, worker=0, slot=0, status=200, micros=300, count=5)
+    recorder = Recorder(words, 1)
+    counter = recorder.endpoint(0, 1)
+    counter.words[EndpointWord.REQUESTS] = 1
+    recorder.touch(counter)
+    recorder.vitals[Vital.REASONS + Reason.NO_ROUTE.number] = 1
+    recorder.vitals[Vital.TLS_FAILURES + HandshakeFailure.TIMEOUT.number] = 1
+    recorder.flush(1)
+    labels: dict[str, list[str]] = {}
+    for family in text_string_to_metric_families(finish(exposition(picture)).decode()):
+        name = family.name + "_total" * (family.type == "counter")
+        labels[name] = [f"`{label}`" for label in family.samples[0].labels if label != "le"]
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
+    assert [row.split(" | ") for row in re.findall(r"^\| (`rauta_.*) \|$", page, re.MULTILINE)] == [
+        [f"`{family.name}`", family.kind, ", ".join(labels[family.name]), family.text] for family in FAMILIES
+    ]

@@ -69,7 +69,7 @@ class Vital(IntEnum):
     MIRRORS_DROPPED = 33  # copies that were not sent, not taken or not answered
     TLS_HANDSHAKES = 40  # completed
     TLS_FAILURES = 48  # + HandshakeFailure.number: those that came to nothing
-    REASONS = 64  # + Reason.number: RAUTA's own answers by reason
+    REASONS = 64  # + Reason.number: what RAUTA answered itself or ended, by reason
 
 
 COUNTERS = Vital.ACCEPTED

@@ -222,7 +222,7 @@ class Worker:
         return kind(self, port, address, number)
 
     def count_reason(self, reason: Reason) -> None:
-        """Count an answer that belongs to no request."""
+        """Count why a connection was ended, or answered, without a request."""
         self.vitals[Vital.REASONS + reason.number] += 1
 
     # -- configuration and orders
