@@ -264,6 +264,7 @@ REFUSED: list[tuple[str, bytes, Reason]] = [
     # -- Connection, Upgrade, Expect, Max-Forwards
     ("Connection: Host", head(HOST + b"Connection: Host\r\n"), Reason.BAD_CONNECTION),
     ("Connection: close, host", head(HOST + b"Connection: close, hOST\r\n"), Reason.BAD_CONNECTION),
+    ("Connection: Trailer", post(b"Transfer-Encoding: chunked\r\nConnection: Trailer\r\n"), Reason.BAD_CONNECTION),
     ("Connection: TE field", post(b"Connection: transfer-encoding\r\n"), Reason.BAD_CONNECTION),
     ("Connection: Content-Type", head(HOST + b"Connection: Content-Type\r\n"), Reason.BAD_CONNECTION),
     ("Connection: Cookie", head(HOST + b"Connection:Cookie\r\n"), Reason.BAD_CONNECTION),

@@ -27,6 +27,7 @@ HTTP = Redirect(302, "http", 0)
         (Redirect(302, "http", 81, "b", PathEdit("/new", prefix=True)), "a", "/foo/bar?y", "http://b:81/new/bar?y"),
         (Redirect(302, "http", 0, "", PathEdit("/", prefix=True)), "a", "/foo", "http://a/"),
         (HTTP, "[::1]", "/a|b?c[]=<\\>", "http://[::1]/a%7Cb?c%5B%5D=%3C%5C%3E"),
+        (HTTP, "a", '/"^`{}', "http://a/%22%5E%60%7B%7D"),
         (HTTP, "a", "*", "http://a"),
         (Redirect(302, "http", 0, "", PathEdit("/full")), "a", "*", "http://a"),
     ],
