@@ -26,7 +26,7 @@ import msgspec
 
 from rauta_common import maglev
 from rauta_control import channel, ir, snapshotfd, state
-from rauta_control.frames import FrameDecoder, frame
+from rauta_control.controllink_test import Link
 from rauta_control.messages import ControlLink, FromWorker, Publish, ToWorker
 from rauta_control.parts import split
 from rauta_control.sharedmem import SharedWords, Vital, worker_base
@@ -266,7 +266,7 @@ class Proxy:
         self.state = state.EMPTY
         self.channel, child_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.settimeout(PATIENCE)
-        self.link, child_link = Link.pair()
+        self.link, child_link = Link.pair(PATIENCE)
         snapshot = None
         if resources is not None:
             self.state = encoded(1, resources)
@@ -331,7 +331,7 @@ class Proxy:
     def relink(self) -> None:
         """Give the worker a new link to control."""
         self.link.sock.close()
-        self.link, child = Link.pair()
+        self.link, child = Link.pair(PATIENCE)
         self.tell(ControlLink(), child.fileno())
         child.close()
 
@@ -356,35 +356,6 @@ class Proxy:
     def exit_code(self) -> int:
         """Wait for the worker to end."""
         return self.process.wait(PATIENCE)
-
-
-class Link:
-    """Control's end of a link to the worker."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self._frames = FrameDecoder()
-        self._waiting: list[bytes] = []
-
-    @classmethod
-    def pair(cls) -> tuple[Link, socket.socket]:
-        """Return a link and the worker's end of it."""
-        ours, theirs = socket.socketpair()
-        ours.settimeout(PATIENCE)
-        return cls(ours), theirs
-
-    def send(self, payload: bytes) -> None:
-        """Send one frame."""
-        self.sock.sendall(frame(payload))
-
-    def receive(self) -> FromWorker:
-        """Return what the worker says next."""
-        while not self._waiting:
-            data = self.sock.recv(65_536)
-            assert data, "the worker closed the link"
-            self._waiting += self._frames.feed(data)
-        message: FromWorker = msgspec.msgpack.decode(self._waiting.pop(0), type=FromWorker)
-        return message
 
 
 def encoded(generation: int, resources: Iterable[ir.Resource]) -> state.State:
