@@ -249,8 +249,10 @@ def test_no_backoff_means_at_once_and_everywhere_once(wire: Wire) -> None:
     assert sorted(ports(wire)) == [8004, 8005, 8006]
 
 
-@pytest.mark.parametrize("path", ["/plain", "/timed", "/two"])
+@pytest.mark.parametrize("path", ["/plain", "/timed", "/two", "/shares"])
 def test_where_no_connection_can_be_made_another_endpoint_gets_even_a_post(wire: Wire, path: str) -> None:
+    shares = (ir.ClusterWeight("two", 1), ir.ClusterWeight("three", 1))
+    wire.publish(*RESOURCES, msgspec.structs.replace(rule("/shares"), clusters=shares))
     client = wire.client()
     wire.loop.refuse = OSError("refused")
     wire.loop.hang = True

@@ -156,7 +156,16 @@ BEFORE = [
 
 
 @pytest.mark.parametrize("before", BEFORE)
-@pytest.mark.parametrize("data", [head(), post(b"Content-Length: 5\r\n"), head(HOST + b"Cookie: a=b\r\nTE: x\r\n")])
+@pytest.mark.parametrize(
+    "data",
+    [
+        head(),
+        post(b"Content-Length: 5\r\n"),
+        head(HOST + b"Cookie: a=b\r\nTE: x\r\n"),
+        head(HOST + b"Connection: close\r\n"),
+        head(HOST, b"GET /%61 HTTP/1.1"),
+    ],
+)
 def test_no_head_changes_what_the_next_one_means(before: bytes, data: bytes) -> None:
     shared, fresh = RequestHead(LIMITS), RequestHead(LIMITS)
     fresh.read(data, data.index(BLANK))

@@ -68,6 +68,7 @@ def test_a_stale_connection_counts_as_a_retry_wherever_it_counts_as_an_attempt(w
     assert client.heard() == OK * 2
     assert wire.log()[1]["attempts"] == 2
     assert route_word(wire, "/retry", RouteWord.RETRIES) == 1
+    assert word(wire, EndpointWord.REQUESTS) == 2, "what was said to a dead connection is charged to nobody"
 
 
 def test_fields_of_the_access_log_are_documented(wire: Wire) -> None:
