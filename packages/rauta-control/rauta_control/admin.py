@@ -1,8 +1,8 @@
 """The HTTP servers of the control process: admin (everything that can be asked) and probe (health and metrics only).
 
-A shell around aiohttp's low-level server: what is answered comes from rest.respond, metrics.py and guard.py. Read-only:
-GET and HEAD. Both servers are meant for few clients and stand up to bad ones: bounded connections, of which the oldest
-makes room, so that a flood keeps no kubelet out; nobody can hold a connection by reading or writing slowly.
+A shell around aiohttp's low-level server: what is answered comes from rest.respond, metrics.py and crossorigin.py.
+Read-only: GET and HEAD. Both servers are meant for few clients and stand up to bad ones: bounded connections, of which
+the oldest makes room, so that a flood keeps no kubelet out; nobody can hold a connection by reading or writing slowly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from rauta_agent_api import rest
 from rauta_agent_api.errors import AgentApiError, Code
-from rauta_control import guard, metrics
+from rauta_control import crossorigin, metrics
 from rauta_control.log import Log
 from rauta_control.picture import Picture
 from rauta_control.turns import in_turns
@@ -86,7 +86,7 @@ class Admin:
         return response
 
     async def _respond(self, request: web.BaseRequest, paths: Collection[str], *, guarded: bool) -> web.Response:
-        if guarded and (why := guard.refusal(request.headers.get("Host"), request.headers.get("Origin"))):
+        if guarded and (why := crossorigin.refusal(request.headers.get("Host"), request.headers.get("Origin"))):
             return _problem("denied", why, "ask for http://localhost or an IP address, from no other site")
         target = request.raw_path
         path = target.partition("?")[0]

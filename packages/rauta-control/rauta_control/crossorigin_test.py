@@ -2,7 +2,7 @@
 
 import pytest
 
-from rauta_control.guard import refusal
+from rauta_control.crossorigin import refusal
 
 
 @pytest.mark.parametrize(
