@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from lightkube.core.resource_registry import resource_registry
 
-from rauta_control.admit import Refused, admit
+from rauta_control.admission import Refused, admit
 from rauta_control.apiresource import GATEWAY_GROUP
 from scripts.install.kustomize import Document
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rauta_control.admit import CLUSTER
+from rauta_control.admission import CLUSTER
 from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 NAME = "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends"

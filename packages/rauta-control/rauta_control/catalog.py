@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from rauta_common import hashing
-from rauta_control.admit import FILES, Admitted, Refused, Verdict, admit
+from rauta_control.admission import FILES, Admitted, Refused, Verdict, admit
 from rauta_control.documents import Piece, pieces, read
 from rauta_control.kinds import KINDS, AnyResource
 from rauta_control.problem import Problem, required, unknown_field, wrong_type

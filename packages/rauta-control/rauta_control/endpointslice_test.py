@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rauta_control.admit import FILES
+from rauta_control.admission import FILES
 from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 STRICT = msgspec.structs.replace(FILES, cluster="error")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rauta_control.admit import CLUSTER, Admitted, Refused, admit
+from rauta_control.admission import CLUSTER, Admitted, Refused, admit
 from rauta_control.specimen_test import admitted, complaints, specimen
 
 

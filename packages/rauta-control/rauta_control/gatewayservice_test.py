@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rauta_control.admit import CLUSTER, Admitted, admit
+from rauta_control.admission import CLUSTER, Admitted, admit
 from rauta_control.apiresource import label_syntax
 from rauta_control.gatewayservice import (
     APPLIED,

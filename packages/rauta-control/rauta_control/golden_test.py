@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from rauta_control import ir
-from rauta_control.admit import FILES, Admitted, admit
+from rauta_control.admission import FILES, Admitted, admit
 from rauta_control.compact import compact
 from rauta_control.documents import documents
 from rauta_control.kinds import AnyResource

@@ -3,7 +3,7 @@
 import pytest
 
 from rauta_control import keepsake
-from rauta_control.admit import Admitted, admit
+from rauta_control.admission import Admitted, admit
 from rauta_control.specimen_test import DOCUMENTS
 
 

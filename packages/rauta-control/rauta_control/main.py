@@ -82,7 +82,7 @@ def _run(argv: list[str]) -> int:
     if state is None and (problems := _unusable(settings)):
         return _fail(2, problems)
     # Everything the children need is imported here, once, so that a fork of this process is ready to serve.
-    from rauta_control import admit, control, worker  # noqa: PLC0415
+    from rauta_control import admission, control, worker  # noqa: PLC0415
     from rauta_control.demo import Demo  # noqa: PLC0415
     from rauta_control.supervisor import Supervisor  # noqa: PLC0415
 
@@ -90,7 +90,7 @@ def _run(argv: list[str]) -> int:
         sys.stdout.write("the settings are fine\n")
         return 0
     if settings.config:
-        admit.prepare()
+        admission.prepare()
     roles: dict[Role, Run] = {"worker": worker.run, "control": control.run}
     if not settings.demo:
         return Supervisor(settings, roles, state=state).run()

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rauta_control import ir
-from rauta_control.admit import Admitted, admit
+from rauta_control.admission import Admitted, admit
 from rauta_control.documents import documents
 from rauta_control.kinds import AnyResource
 from rauta_control.pki_test import pair

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from rauta_control.admit import CLUSTER, Refused, admit
+from rauta_control.admission import CLUSTER, Refused, admit
 from rauta_control.backoff import Backoff
 from rauta_control.discovery import Place
 from rauta_control.kinds import AnyResource, KindEntry

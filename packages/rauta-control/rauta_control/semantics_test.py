@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rauta_control import ir
-from rauta_control.admit import Admitted, admit
+from rauta_control.admission import Admitted, admit
 from rauta_control.hostname import closest
 from rauta_control.kinds import AnyResource
 from rauta_control.supported import EXPRESSED

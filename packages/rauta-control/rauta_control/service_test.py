@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rauta_control.admit import CLUSTER
+from rauta_control.admission import CLUSTER
 from rauta_control.specimen_test import ABSENT, admitted, complaints
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rauta_control.admit import FILES, Admitted, Policy, admit
+from rauta_control.admission import FILES, Admitted, Policy, admit
 from rauta_control.apiresource import GATEWAY_V1, Resource
 
 ABSENT: Final = object()  # as a value: the field is taken out

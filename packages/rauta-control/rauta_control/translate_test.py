@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rauta_control import ir
 from rauta_control.addresses import held_by
-from rauta_control.admit import Admitted, admit
+from rauta_control.admission import Admitted, admit
 from rauta_control.condition import Status
 from rauta_control.documents import documents
 from rauta_control.gateway import GatewayStatus, GatewayStatusAddress

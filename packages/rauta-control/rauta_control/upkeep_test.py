@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rauta_control.admit import CLUSTER
+from rauta_control.admission import CLUSTER
 from rauta_control.answer import Answer
 from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rauta_control.admit import CLUSTER, FILES, Admitted, Refused, admit
+from rauta_control.admission import CLUSTER, FILES, Admitted, Refused, admit
 from rauta_control.kinds import KINDS, NOT_YET
 from rauta_control.specimen_test import DOCUMENTS, admitted, dump, specimen
 from rauta_control.survey_test import ANY_JSON, spoiled
