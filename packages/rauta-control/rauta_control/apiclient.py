@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from rauta_control.answer import Answer
+from rauta_control.apianswer import Answer
 from rauta_control.clusteraccess import AccessError, ClusterAccess
 
 CONNECT = 5.0  # seconds; a SYN that was lost has been sent three times by then

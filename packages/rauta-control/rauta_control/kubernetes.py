@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from rauta_control import discovery
-from rauta_control.answer import Answer
+from rauta_control.apianswer import Answer
 from rauta_control.apiclient import BROKEN, ApiClient, described
 from rauta_control.backoff import Backoff
 from rauta_control.discovery import Place

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from rauta_control.answer import Answer
+from rauta_control.apianswer import Answer
 
 VERSION = "coordination.k8s.io/v1"
 DURATION = 15  # seconds after its last renewal in which a holder is left alone

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rauta_control.answer import Answer
+from rauta_control.apianswer import Answer
 from rauta_control.lease import DEADLINE, Election, Request
 
 WALL = datetime(2026, 11, 22, tzinfo=UTC)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rauta_control.answer import Answer
+from rauta_control.apianswer import Answer
 from rauta_control.backoff import Backoff
 from rauta_control.condition import Status
 from rauta_control.reflector import Held

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rauta_control.answer import Answer
+from rauta_control.apianswer import Answer
 from rauta_control.condition import condition
 from rauta_control.gateway import GatewayStatus, ListenerStatus
 from rauta_control.httproute import RouteParentStatus, RouteStatus

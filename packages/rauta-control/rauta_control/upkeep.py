@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from rauta_control import gatewayservice
-from rauta_control.answer import Answer
+from rauta_control.apianswer import Answer
 from rauta_control.backoff import Backoff
 from rauta_control.endpointslice import EndpointSlice
 from rauta_control.gateway import Gateway

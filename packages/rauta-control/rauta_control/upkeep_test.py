@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rauta_control.admission import CLUSTER
-from rauta_control.answer import Answer
+from rauta_control.apianswer import Answer
 from rauta_control.ir import Listener
 from rauta_control.kinds import AnyResource
 from rauta_control.reflector import Held
