@@ -287,7 +287,7 @@ FAMILIES = (
     Family(
         "rauta_access_log_dropped_total",
         "counter",
-        "Access log lines dropped because the sink was slow.",
+        "Access log lines dropped because the sink was slow or failed.",
         _vital(Vital.LOG_DROPPED),
     ),
     Family("rauta_workers", "gauge", "Workers alive.", _one(lambda reading: len(reading.picture.workers))),
