@@ -122,8 +122,6 @@ def drain(downstream: Downstream) -> None:
 
 def stop(downstream: Downstream) -> None:
     """The worker ends: say so to a client that waits, as far as that is still possible, and close."""
-    if downstream.phase == WAIT:
-        downstream.fail(Reason.UPSTREAM_TIMEOUT)
-    elif downstream.phase == BODY:
-        downstream.fail(Reason.BODY_TIMEOUT)
+    if downstream.phase in (BODY, WAIT):
+        downstream.fail(Reason.STOPPED)
     downstream.transport.abort()

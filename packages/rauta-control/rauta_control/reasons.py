@@ -73,7 +73,7 @@ class Reason(Enum):
     CLIENT_CLOSED = (41, 499, "the client closed the connection")
     WRITE_TIMEOUT = (55, 499, "the client took nothing of its response for too long")
     TUNNEL_TIMEOUT = (56, 408, "neither side of the tunnel said anything for too long")
-    STOPPED = (57, 503, "the gateway stopped before the end of the tunnel")
+    STOPPED = (57, 503, "the gateway stopped before the end of the request or tunnel")
     KEEP_ALIVE_TIMEOUT = (58, 408, "no further request came on the connection")
 
     def __init__(self, number: int, status: int, detail: str) -> None:
