@@ -14,8 +14,8 @@ from rauta_control.log import Log
 from rauta_control.messages import Bind, Bound, ToControl
 
 BIND_RETRY = 10.0  # seconds until listeners that could not be bound are tried again
-TOO_MANY = "the gateway has more listeners than it can bind"
 ASK_RETRY = 0.5  # seconds until the supervisor, which did not read, is asked again
+TOO_MANY = "the gateway has more listeners than it can bind"
 
 
 class Binding:

@@ -7,16 +7,13 @@ frame a message or end at this hop, so whoever sends the block can rely on those
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rauta_control.action import HeaderEdit
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DISGUISE = re.compile(r"[^a-z0-9]")  # characters that some server turns into the `_` of a CGI variable (head.py)
-# The lines with a colon up to the end: the last chunk, before them, has none. It is a whole line, or an end of many
-# lines of a payload could be tried as one, each up to the end of all.
-_TRAILERS = re.compile(rb"0\r\n(?<![^\n]0\r\n)((?:[^:\r\n]++:[^\r\n]*+\r\n)++)\r\n\Z")
 #: RFC 9112 6 and RFC 9110 7.6.1, 10.1.1: framing and hop-by-hop fields; `proxy` is what CGI makes HTTP_PROXY of.
 _OURS = frozenset(
     (
@@ -69,20 +66,6 @@ class Edit:
 def _disguised(name: str) -> str:
     """Return a pattern for every name that is the same to CGI as `name`, which is in lower case."""
     return _DISGUISE.sub(lambda _: _DISGUISES, name)
-
-
-def strip_trailers(body: bytes, edits: Iterable[Edit]) -> bytes:
-    """Return the end of a chunked body without what `edits` replace or drop among the fields of its message.
-
-    There are servers that take trailers for fields (RFC 9110 6.5.1).
-    """
-    trailers = _TRAILERS.search(body)
-    if trailers is None:
-        return body
-    lines = trailers[1]
-    for edit in edits:
-        lines = edit.strip(lines)
-    return b"%b%b\r\n" % (body[: trailers.start(1)], lines)
 
 
 def unusable(edit: HeaderEdit) -> Iterator[tuple[str, str]]:

@@ -12,13 +12,13 @@ from random import random
 from typing import TYPE_CHECKING
 
 from rauta_control.cors import is_preflight, share
-from rauta_control.edit import Edit, strip_trailers
 from rauta_control.handshake import TRAILERS
 from rauta_control.reasons import Reason, Refused
 
 if TYPE_CHECKING:
     from rauta_control.cluster import Endpoint
     from rauta_control.downstream import Downstream
+    from rauta_control.edit import Edit
     from rauta_control.head import RequestHead
     from rauta_control.mirror import Mirror
     from rauta_control.treatment import Treatment
@@ -61,8 +61,8 @@ class Exchange:
     def body_came(self, request: Downstream) -> None:
         """The last of `outgoing` has come after the head: the mirrors get it, too."""
         last = request.complete()
-        if last and self.request_edits:
-            request.outgoing[-1] = strip_trailers(request.outgoing[-1], self.request_edits)
+        if last and request.decoder is not None:
+            request.outgoing[-1] = request.decoder.strip_trailers(request.outgoing[-1], self.request_edits)
         for mirror in self.mirrors:
             mirror.take(request.outgoing[-1], last=last)
 
@@ -81,7 +81,7 @@ def edit_trailers(request: Downstream, head: RequestHead, edits: tuple[Edit, ...
         request.exchange = Exchange(())
     request.exchange.request_edits += edits
     if request.complete():
-        request.outgoing[-1] = strip_trailers(request.outgoing[-1], edits)
+        request.outgoing[-1] = request.decoder.strip_trailers(request.outgoing[-1], edits)
 
 
 def treat(

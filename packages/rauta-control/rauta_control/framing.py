@@ -12,6 +12,12 @@ the second unless they were asked for, and takes nothing that is not RFC 9112 7.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rauta_control.edit import Edit
 
 MAX_LINE = 4_096  # bytes of one chunk-size or trailer line, its CRLF included
 MAX_OVERHEAD = 16_384  # bytes of trailers, and of size lines beyond what their payload makes plausible (Go's limit)
@@ -93,6 +99,19 @@ class ChunkedDecoder:
     def keep_trailers(self) -> None:
         """Relay trailers, those that may be."""
         self._trailers = []
+
+    def strip_trailers(self, end: bytes, edits: Iterable[Edit]) -> bytes:
+        """Return the `end` of the body, as relayed, without what `edits` replace or drop among the message's fields.
+
+        There are servers that take trailers for fields (RFC 9110 6.5.1).
+        """
+        lines = kept = b"".join(self._trailers or ())
+        if not lines:
+            return end
+        for edit in edits:
+            kept = edit.strip(kept)
+        self._trailers = [kept]
+        return b"%b%b\r\n" % (end[: -len(lines) - 2], kept)
 
     @property
     def done(self) -> bool:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from rauta_control import handshake, largebody, requestbody, tunnel
 from rauta_control.backendstate import CHUNKS, CLOSED, LENGTH, STREAM
 from rauta_control.clientstate import BODY
-from rauta_control.edit import strip_trailers
 from rauta_control.framing import BadChunkError, ChunkedDecoder, chunk
 from rauta_control.handshake import TRAILERS
 from rauta_control.head import CHUNKED, without
@@ -104,8 +103,8 @@ def body(upstream: Upstream, downstream: Downstream, data: bytes) -> None:
     if decoder is not None:
         try:
             data = decoder.relay(data) if upstream.chunked else decoder.feed(data)
-            if decoder.done and downstream.exchange is not None and downstream.wish == TRAILERS:
-                data = strip_trailers(data, downstream.exchange.edits)
+            if decoder.done and downstream.exchange is not None and upstream.chunked:
+                data = decoder.strip_trailers(data, downstream.exchange.edits)
         except BadChunkError:
             upstream.failed(downstream, Reason.UPSTREAM_INVALID)
             return
