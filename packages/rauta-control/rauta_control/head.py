@@ -224,19 +224,18 @@ class RequestHead:
             raise Refused(Reason.BAD_UPGRADE)
         kept: dict[bytes, bytes] = {}
         self.wish = b""
-        self.expects = False
         if not http10 and (b"upgrade" in values or b"te" in values or length == CHUNKED):
             self.wish = self._wish(lowered, values, options, kept)
         if length == CHUNKED:
             kept[b"transfer-encoding"] = b"Transfer-Encoding: chunked\r\n"
         elif b"content-length" in values:
             kept[b"content-length"] = b"Content-Length: %d\r\n" % length
-        if b"expect" in values and not http10:  # RFC 9110 10.1.1: ignored on HTTP/1.0
-            if any(value != b"100-continue" for value in values[b"expect"]):
-                raise Refused(Reason.EXPECTATION_FAILED)
-            if length:  # without a body there is nothing to continue, and servers differ in what they do then
-                kept[b"expect"] = b"Expect: 100-continue\r\n"
-                self.expects = True
+        expected = () if http10 else values.get(b"expect", ())  # RFC 9110 10.1.1: ignored on HTTP/1.0
+        if any(value != b"100-continue" for value in expected):
+            raise Refused(Reason.EXPECTATION_FAILED)
+        self.expects = bool(expected and length)  # without a body servers differ in what they do then
+        if self.expects:
+            kept[b"expect"] = b"Expect: 100-continue\r\n"
         if b"max-forwards" in values:
             kept[b"max-forwards"] = _count_hop(self.method, values[b"max-forwards"])
         fields = self._rebuild(head, lowered, start, kept)
