@@ -277,6 +277,17 @@ def pooled(wire: Wire, count: int = 1) -> list[End]:
     return wire.backends[-count:]
 
 
+def abandoned(wire: Wire) -> None:
+    """Have a client ask and leave while a connection for it is under way, which is there then."""
+    wire.loop.hang = True
+    client = wire.client()
+    client.say(GET)
+    client.break_off()
+    wire.loop.hang = False
+    wire.loop.connecting[0].set_result(None)
+    wire.loop.settle()
+
+
 def word(wire: Wire, number: int, endpoint: str = "192.0.2.1:8001") -> int:
     """What the worker has counted of an endpoint."""
     counter = wire.worker.follower.clusters.endpoints[endpoint].counter

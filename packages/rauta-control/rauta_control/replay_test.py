@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rauta_control.fakewire_test import BAD_GATEWAY, GET, OK, POST, Wire, pooled, word
+from rauta_control.fakewire_test import BAD_GATEWAY, GET, OK, POST, Wire, abandoned, pooled, word
 from rauta_control.reasons import Reason
 from rauta_control.sharedmem import EndpointWord, Vital
 
@@ -110,13 +110,7 @@ def test_the_second_try_of_a_client_that_left_meanwhile_is_none(wire: Wire) -> N
 
 @pytest.mark.parametrize("how", ["half_close", "break_off"])
 def test_a_pooled_connection_that_was_never_used_may_be_dead_too(wire: Wire, how: str) -> None:
-    wire.loop.hang = True
-    client = wire.client()
-    client.say(GET)
-    client.break_off()
-    wire.loop.hang = False
-    wire.loop.connecting[0].set_result(None)
-    wire.loop.settle()
+    abandoned(wire)
     stale = wire.backend
     assert len(wire.pool) == 1
     client = wire.client()

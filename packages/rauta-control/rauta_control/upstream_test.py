@@ -20,6 +20,7 @@ from rauta_control.fakewire_test import (
     OK,
     POST,
     Wire,
+    abandoned,
     cluster,
     pooled,
     word,
@@ -156,13 +157,7 @@ def test_a_connection_that_ends_before_it_is_pooled_is_taken_by_nobody(
         return made
 
     monkeypatch.setattr(wire.loop, "create_connection", refused_late)
-    wire.loop.hang = True
-    client = wire.client()
-    client.say(GET)
-    client.break_off()
-    wire.loop.hang = False
-    wire.loop.connecting[0].set_result(None)
-    wire.loop.settle()
+    abandoned(wire)
     assert wire.backends[0].lost
     assert wire.backends[0].heard() == b""
     wire.backend.say(OK)

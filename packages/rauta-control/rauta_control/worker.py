@@ -292,11 +292,11 @@ class Worker:
     def _fit(self, limits: Limits, workers: int) -> Limits:
         """Return this worker's part of `limits`, with no more connections than there are descriptors for."""
         own = share(limits, workers)
-        most = self.capacity
-        if self.index == 0 and own.max_connections > most:
+        connections = min(own.max_connections or self.capacity, self.capacity)
+        if self.index == 0 and own.max_connections > connections:
             text = "--max-connections %d is more than the %d that the limit of file descriptors allows"
-            log.warning(text, limits.max_connections, most * workers)
-        connections = self.vitals[Vital.CONNECTIONS_LIMIT] = min(own.max_connections or most, most)
+            log.warning(text, limits.max_connections, connections * workers)
+        self.vitals[Vital.CONNECTIONS_LIMIT] = connections
         return replace(own, max_connections=connections)
 
     def _finish(self) -> None:
@@ -308,10 +308,9 @@ class Worker:
     def tick(self) -> None:
         """Set the clocks, expire what is due, flush counters and log; every TICK seconds."""
         self.loop.call_later(TICK, self.tick)
-        monotonic_now = monotonic()
-        self.now += min(monotonic_now - self._ticked, LONGEST_TICK)
-        self._ticked = monotonic_now
-        self.wall = time() - monotonic_now
+        before, self._ticked = self._ticked, monotonic()
+        self.now += min(self._ticked - before, LONGEST_TICK)
+        self.wall = time() - self._ticked
         self.sweep.tick(self.now)
         vitals = self.vitals
         if self.log is not None:
@@ -378,10 +377,8 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for downstream in list(self.connections):
-            downstream.stop()
-        for mirror in list(self.mirrors):
-            mirror.stop()
+        for asking in (*self.connections, *self.mirrors):
+            asking.stop()
         self._shed()
         self.follower.close()
         await asyncio.sleep(0)  # the turn in which transports close
