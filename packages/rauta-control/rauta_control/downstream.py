@@ -110,7 +110,9 @@ class Downstream(ClientState):
             self.known = None
         elif self.known is not None and self._repeat(self.known):
             return
-        end = data.find(b"\r\n\r\n")
+        shape = self.shape
+        match = shape.match(data)
+        end = data.find(b"\r\n\r\n") if match is None else match.end() - 4
         if end < 0 or data[0] == 13:
             clientbuffer.gather(self, data)
             return
@@ -118,7 +120,7 @@ class Downstream(ClientState):
         self.started = monotonic()
         head = self.head
         try:
-            if head.read(data, end, self.shape):
+            if (match is None or not head.take(match, shape.lines)) and head.read(data, end):
                 self.shape = worker.request_shapes.another(data, end, worker.now)
             routes = self.port.routes
             found = routes.seen.get(head.host) or routes.find(head.host)

@@ -7,10 +7,10 @@ request line first (requestline.py), and one scan of the lowered head finds the 
 routing or stay behind.
 
 A head is plain if those are one Host and perhaps `Connection: keep-alive` (what we would say ourselves) and a
-Content-Length in its shortest form. It is forwarded as it came and costs about 3 us, 2 if it is of a known shape
-(shape.py), where one pattern takes the place of line and scan; any other is rebuilt, for 6 to 10.
+Content-Length in its shortest form. It is forwarded as it came and costs about 3 us, 1 if it is of a known shape
+(shape.py), where one pattern takes the place of parser, line and scan; any other is rebuilt, for 6 to 10.
 
-Nothing is decided inside a parser callback and nothing is forwarded unless `read` returned.
+Nothing is decided inside a parser callback and nothing is forwarded unless `read` or `take` returned.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from rauta_control.limits import Limits
 from rauta_control.path import normalise
 from rauta_control.reasons import Reason, Refused
 from rauta_control.requestline import TOKEN, bad_line, match_line
-from rauta_control.shape import NONE, Shape
 
 MAX_LENGTH = 2**53  # of a body; more is an attack on somebody's integer
 MAX_CODINGS = 8  # of a Transfer-Encoding that are looked at to say what is wrong with it
@@ -119,27 +118,34 @@ class RequestHead:
         self.limits = limits
         self.max_target = limits.max_target_bytes
         self.max_lines = limits.max_head_fields + 2  # of the request line and the blank one too
-        self.small = min(limits.max_head_bytes, limits.max_field_bytes) - 4  # a head that ends here is not too large
+        self.small = min(limits.max_head_bytes, limits.max_field_bytes)  # a head of so many bytes is not too large
 
-    def read(self, data: bytes, end: int, shape: Shape = NONE) -> bool:
+    def take(self, known: re.Match[bytes], lines: int) -> bool:
+        """Fill from what a shape of so many lines has matched (shape.py); raise Refused.
+
+        Return False, with nothing filled, if that may be too much: then `read` it.
+        """
+        if known.end() > self.small or lines > self.max_lines:
+            return False
+        self.keep_alive, self.http10, self.fields, self.request_id = True, False, None, b""
+        self.method, target, path, self.host, length = known.groups()
+        if len(target) > self.max_target:
+            raise Refused(Reason.TARGET_TOO_LONG)
+        self.length = int(length) if length else 0
+        self.target = target
+        self.path = path
+        if 0x25 in path or 0x5C in path or path.find(b"/.") >= 0:  # % or \, path.SUSPICIOUS in half the time
+            self._normalise(known.group())
+        return True
+
+    def read(self, data: bytes, end: int) -> bool:
         """Fill from the head in `data` whose blank line (CRLF CRLF) starts at `end`, ignore the rest; raise Refused.
 
-        Return whether it is plain but not of the `shape` tried: then another one may fit the next head.
+        Return whether it is plain: then its shape may be that of the next head.
         """
         head = data if end + 4 == len(data) else data[: end + 4]
-        self.keep_alive = True
-        self.http10 = False
-        self.fields = None
-        self.request_id = b""
-        known = shape.match(head)
-        if known is not None and end <= self.small and shape.lines <= self.max_lines:
-            self.method, target, path, self.host, length = known.groups()
-            if len(target) > self.max_target:
-                raise Refused(Reason.TARGET_TOO_LONG)
-            self.length = int(length) if length else 0
-        else:
-            known = None
-            target, path = self._read_lines(head, end)
+        self.keep_alive, self.http10, self.fields, self.request_id = True, False, None, b""
+        target, path = self._read_lines(head)
         try:
             HttpRequestParser(None).feed_data(head)
         except HttpParserUpgrade:
@@ -151,17 +157,19 @@ class RequestHead:
             path, query = self._origin_form(target)
             target = path + query
             self._copy_fields(head)
-        if 0x25 in path or 0x5C in path or path.find(b"/.") >= 0:  # % or \, SUSPICIOUS in half the time
-            normal = normalise(path)
-            if normal != path:
-                self._copy_fields(head)
-                target = normal + target[len(path) :]
-                path = normal
         self.target = target
         self.path = path
-        return known is None and self.fields is None
+        self._normalise(head)
+        return self.fields is None
 
-    def _read_lines(self, head: bytes, end: int) -> tuple[bytes, bytes | None]:
+    def _normalise(self, head: bytes) -> None:
+        normal = normalise(self.path)
+        if normal != self.path:
+            self._copy_fields(head)
+            self.target = normal + self.target[len(self.path) :]
+            self.path = normal
+
+    def _read_lines(self, head: bytes) -> tuple[bytes, bytes | None]:
         """Fill from the request line and the special fields what is not as usual; return target and path."""
         line = match_line(head)
         if line is None:
@@ -171,7 +179,7 @@ class RequestHead:
             raise Refused(Reason.TARGET_TOO_LONG)
         if head.count(b"\n") > self.max_lines:
             raise Refused(Reason.TOO_MANY_FIELDS)
-        if end > self.small and _is_too_large(head, self.limits):
+        if len(head) > self.small and _is_too_large(head, self.limits):
             raise Refused(Reason.HEAD_TOO_LARGE)
         lowered = head.lower()
         special = _find_special(lowered)

@@ -12,7 +12,6 @@ import re
 
 from rauta_control.head import CHUNKED, connection_options, parse_length, without
 from rauta_control.reasons import Reason, Refused
-from rauta_control.shape import NONE, Shape
 
 MAX_HEAD = 65_536  # bytes, blank line included; more than a request may have: cookies are set one by one
 UPGRADE_REQUIRED = 426
@@ -53,23 +52,22 @@ class ResponseHead:
         self.dated = True
         self._date = slice(0)  # where it was in the last head: most stand where that stood, which spares a search
 
-    def read(self, data: bytes, end: int, *, no_body: bool, shape: Shape = NONE) -> bool:
+    def take(self, known: re.Match[bytes]) -> bool:
+        """Fill from what a shape has matched (shape.py); False, with nothing filled, if it is too large: `read` it."""
+        if known.end() > MAX_HEAD:
+            return False
+        status, length = known.groups()
+        self.status = int(status)
+        self.length = int(length)
+        self.keep_alive = self.dated = True
+        self.fields = None
+        return True
+
+    def read(self, data: bytes, end: int, *, no_body: bool) -> bool:
         """Fill from the head in `data` whose blank line starts at `end`. `no_body`: it answers HEAD. Raise Refused.
 
-        Return whether it is plain but not of the `shape` tried: then another one may fit the next head.
+        Return whether it is plain, with a body: then its shape may be that of the next head.
         """
-        known = shape.match(data)
-        if known is not None and end + 4 <= MAX_HEAD and not no_body:
-            status, length = known.groups()
-            self.status = int(status)
-            self.length = int(length)
-            self.keep_alive = self.dated = True
-            self.fields = None
-            return False
-        self._read_lines(data, end, no_body=no_body)
-        return self.fields is None and not no_body
-
-    def _read_lines(self, data: bytes, end: int, *, no_body: bool) -> None:
         match = _HEAD.fullmatch(data, 0, end + 4)
         if match is None or end + 4 > MAX_HEAD:
             raise Refused(Reason.UPSTREAM_INVALID, "response head")
@@ -95,10 +93,11 @@ class ResponseHead:
             self.length = 0 if bodiless else length
             self.keep_alive = True
             self.fields = None
-        else:
-            self.dated = self._find_date(lowered)
-            line = b"HTTP/1.1 %b%b\r\n" % (code, phrase or b" ")
-            self.fields = line + self._read_special(data, lowered, special, http10=minor == b"0", bodiless=bodiless)
+            return not bodiless
+        self.dated = self._find_date(lowered)
+        line = b"HTTP/1.1 %b%b\r\n" % (code, phrase or b" ")
+        self.fields = line + self._read_special(data, lowered, special, http10=minor == b"0", bodiless=bodiless)
+        return False
 
     def _find_date(self, lowered: bytes) -> bool:
         start = lowered.find(_DATE)

@@ -133,25 +133,31 @@ class Upstream(BackendState):
                 start, length = len(known.reply), known.length
                 downstream.status = known.status
             else:
-                searched = 0
-                if self.buffer:
-                    searched = max(0, len(self.buffer) - 3)
-                    data = self.buffer + data
-                end = data.find(b"\r\n\r\n", searched)
-                if end < 0:
-                    self.buffer = data
-                    if not may_begin(data, searched):
-                        self.failed(downstream, Reason.UPSTREAM_INVALID)
-                    return
                 worker, endpoint = self.worker, self.endpoint
                 head = worker.response_head
-                try:
-                    if head.read(data, end, no_body=downstream.method == b"HEAD", shape=endpoint.shape):
-                        endpoint.shape = worker.response_shapes.another(data, end, worker.now)
-                except Refused as refused:
-                    self.failed(downstream, refused.reason)
-                    return
-                start, length = end + 4, head.length
+                no_body = downstream.method == b"HEAD"
+                match = None if self.buffer or no_body else endpoint.shape.match(data)
+                if match is not None and head.take(match):
+                    start = match.end()
+                else:
+                    searched = 0
+                    if self.buffer:
+                        searched = max(0, len(self.buffer) - 3)
+                        data = self.buffer + data
+                    end = data.find(b"\r\n\r\n", searched)
+                    if end < 0:
+                        self.buffer = data
+                        if not may_begin(data, searched):
+                            self.failed(downstream, Reason.UPSTREAM_INVALID)
+                        return
+                    try:
+                        if head.read(data, end, no_body=no_body):
+                            endpoint.shape = worker.response_shapes.another(data, end, worker.now)
+                    except Refused as refused:
+                        self.failed(downstream, refused.reason)
+                        return
+                    start = end + 4
+                length = head.length
                 if head.fields is not None or head.status < 200 or not downstream.plain or downstream.phase != WAIT:
                     relay.response(self, downstream, head, data, start)
                     return
