@@ -57,24 +57,26 @@ def record(request: Downstream, reason: Reason | None) -> None:
         if endpoint is not None and attempts.made(reason):
             _record_try(worker, endpoint, status if reason is None else 0, attempts.began)
     elif endpoint is not None:
-        words = endpoint_counter(worker, endpoint).words
+        counter = endpoint.counter
+        if counter is None or not counter.dirty:
+            counter = endpoint_counter(worker, endpoint)
+        words = counter.words
         words[_TRIES] += 1
         words[_WAITED] += micros
         if status >= 500 and reason is None:  # else it is ours, not the endpoint's
             words[_FAULTS] += 1
     if rule is not None:
         counter = rule.counter
-        if counter is None:
-            counter = rule.counter = worker.recorder.route(rule.slot, rule.epoch)
+        if counter is None or not counter.dirty:
+            counter = _route_counter(worker, rule)
         words = counter.words
         words[_STATUS + status // 100] += 1
-        words[_BYTES_IN] += request.bytes_in
+        if request.bytes_in:
+            words[_BYTES_IN] += request.bytes_in
         words[_BYTES_OUT] += request.bytes_out
         words[_DURATION] += micros
         bucket = micros.bit_length()
         words[_BUCKETS + (bucket if bucket < _LAST_BUCKET else _LAST_BUCKET)] += 1  # noqa: FURB136 - min() is a call
-        if not counter.dirty:
-            worker.recorder.touch(counter)
     vitals = worker.vitals
     vitals[_REQUESTS] += 1
     if reason is not None:
