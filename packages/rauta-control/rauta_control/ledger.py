@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rauta_control.reasons import Reason
     from rauta_control.recorder import Counter
     from rauta_control.table import Rule
-    from rauta_control.worker import Worker
+    from rauta_control.workerstate import WorkerState
 
 MAX_PATH = 1_024  # bytes of a target in the log; with it a line stays below PIPE_BUF (accesslog.py)
 
@@ -128,7 +128,7 @@ def record_attempt(request: Downstream, status: int, began: float, *, made: bool
         _route_counter(worker, rule).words[_RETRIES] += 1
 
 
-def _record_try(worker: Worker, endpoint: Endpoint, status: int, began: float) -> None:
+def _record_try(worker: WorkerState, endpoint: Endpoint, status: int, began: float) -> None:
     words = endpoint_counter(worker, endpoint).words
     words[_TRIES] += 1
     words[_WAITED] += int((monotonic() - began) * 1_000_000)
@@ -136,7 +136,7 @@ def _record_try(worker: Worker, endpoint: Endpoint, status: int, began: float) -
         words[_FAULTS] += 1
 
 
-def _route_counter(worker: Worker, rule: Rule) -> Counter:
+def _route_counter(worker: WorkerState, rule: Rule) -> Counter:
     counter = rule.counter
     if counter is None:
         counter = rule.counter = worker.recorder.route(rule.slot, rule.epoch)
@@ -145,7 +145,7 @@ def _route_counter(worker: Worker, rule: Rule) -> Counter:
     return counter
 
 
-def endpoint_counter(worker: Worker, endpoint: Endpoint) -> Counter:
+def endpoint_counter(worker: WorkerState, endpoint: Endpoint) -> Counter:
     """Return the counter of `endpoint`, to be added to now."""
     counter = endpoint.counter
     if counter is None:

@@ -10,90 +10,52 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import socket
 from collections.abc import Coroutine
-from dataclasses import replace
 from functools import partial
-from time import gmtime, monotonic, monotonic_ns, strftime, time
+from time import monotonic_ns
 
 import uvloop
 
-from rauta_control import accesslog, filelimit
+from rauta_control import accesslog
 from rauta_control.acceptor import Acceptor
 from rauta_control.channel import attach, detach, worker_end
 from rauta_control.cluster import Endpoint
 from rauta_control.downstream import Downstream
 from rauta_control.follow import Follower
-from rauta_control.forwarded import Trust
-from rauta_control.head import RequestHead
 from rauta_control.inherit import Inherited
 from rauta_control.ledger import endpoint_counter
-from rauta_control.limits import Limits, share
 from rauta_control.messages import ControlLink, Drain, Listen, Retune, ToWorker, Unlisten
 from rauta_control.mirror import Mirror
 from rauta_control.port import Port
 from rauta_control.proxied import Proxied
 from rauta_control.reasons import HandshakeFailure, Reason
-from rauta_control.recorder import Recorder
-from rauta_control.response import ResponseHead
-from rauta_control.shape import Shapes, of_request, of_response
 from rauta_control.sharedmem import PID_SHIFT, EndpointWord, Vital
-from rauta_control.splice import Allowance
-from rauta_control.sweep import Sweep
 from rauta_control.table import Table
 from rauta_control.tlscontext import Contexts
 from rauta_control.tlshandshake import Handshake
 from rauta_control.tunnel import Tunnel
 from rauta_control.upstream import Upstream
-from rauta_control.wheel import Wheel
+from rauta_control.workerstate import WorkerState
 
 TICK = 0.1  # seconds between two flushes of counters and log, and two steps of the sweep
-LONGEST_TICK = 1.0  # seconds; what a tick is later than that, the machine slept, and no deadline comes closer
 SLOW_TICKS = 10
 DRAIN_ON_ORPHANING = 30.0  # seconds, when there is no supervisor left to say how long
 MAX_COMPLAINTS = 100  # texts logged, each once
-SPARE_DESCRIPTORS = 64  # for everything that is not a connection
 
 log = logging.getLogger(__name__)
 
 
-class Worker:
-    """The state that all connections of one worker share."""
+class Worker(WorkerState):
+    """One worker: its connections, its table, its orders."""
+
+    __slots__ = ()
 
     def __init__(self, inherited: Inherited, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.index = inherited.index
-        self.recorder = Recorder(inherited.words.words, inherited.index)
-        self.vitals = self.recorder.vitals
-        self.vitals[Vital.PID] = os.getpid()
-        descriptors = filelimit.raised()
-        self.splices = Allowance(descriptors)
-        # of clients: each request in flight needs a second connection
-        self.capacity = max(16, (descriptors - self.splices.descriptors - SPARE_DESCRIPTORS) // 2)
-        self.limits = self._fit(inherited.settings.limits, inherited.settings.workers)
-        self.trust = Trust(inherited.settings.trusted_proxies)
-        self.via = inherited.settings.via
-        self.request_head = RequestHead(self.limits)
-        self.secure_head = RequestHead(self.limits, scheme=b"https")
+        super().__init__(inherited, loop)
         self.contexts = Contexts(loop)
-        self.response_head = ResponseHead()
-        self.request_shapes = Shapes(of_request)
-        self.response_shapes = Shapes(of_response)
-        self.sweep = Sweep()
-        self.wheel = Wheel(loop.time, loop.call_at)
-        self.draining = False
         self.done = loop.create_future()
-        # Coarse clocks, set by each tick. `now` is for deadlines: seconds that this process has been running, not those
-        # for which it or its machine was suspended. `wall` turns monotonic into wall-clock seconds.
-        self.now = self._ticked = monotonic()
-        self.wall = time() - self._ticked
-        self.second = -1
-        self.second_text = self.date = b""  # for the log, and for responses without one
-        # x-request-id: 20 random hex digits of the process, then 12 that count.
-        self.request_prefix = os.urandom(10).hex().encode()
-        self.requests = 0
         self.connections: set[Downstream | Handshake | Tunnel] = set()  # of clients, from when they are accepted
         self.mirrors: set[Mirror] = set()  # copies of requests under way
         self.log: accesslog.AccessLog | None = None
@@ -198,32 +160,10 @@ class Worker:
             for upstream in list(endpoint.idle):
                 upstream.close()
 
-    def count_failure(self, endpoint: Endpoint) -> None:
-        """Count a failure to connect, a reset, a timeout or an invalid response."""
-        endpoint_counter(self, endpoint).words[EndpointWord.FAILURES] += 1
-
-    def today(self) -> bytes:
-        """Return what a Date field says now."""
-        second = int(monotonic() + self.wall)
-        if second != self.second:
-            self.set_second(second)
-        return self.date
-
-    def set_second(self, second: int) -> None:
-        """Prepare what is said of the time in a new second of wall-clock time."""
-        self.second = second
-        moment = gmtime(second)
-        self.second_text = strftime("%Y-%m-%dT%H:%M:%S", moment).encode()
-        self.date = strftime("%a, %d %b %Y %H:%M:%S GMT", moment).encode()  # in English: nobody sets a locale here
-
     def downstream(self, port: Port, address: str, number: int) -> Downstream:
         """Return what takes the requests of a client's connection, once that is there."""
         kind = Proxied if self.via or (self.trust and self.trust.covers(address)) else Downstream
         return kind(self, port, address, number)
-
-    def count_reason(self, reason: Reason) -> None:
-        """Count why a connection was ended, or answered, without a request."""
-        self.vitals[Vital.REASONS + reason.number] += 1
 
     # -- configuration and orders
 
@@ -246,11 +186,7 @@ class Worker:
             case Drain():
                 self.drain(message.timeout)
             case Retune():
-                self.limits = self._fit(message.limits, message.workers)
-                self.request_head.retune(self.limits)
-                self.secure_head.retune(self.limits)
-                self.trust = Trust(message.trusted_proxies)
-                self.via = message.via
+                self.retune(message)
                 self._open_log(message.access_log)
 
     def _open_log(self, target: str) -> None:
@@ -289,16 +225,6 @@ class Worker:
         if not self.connections:
             self._finish()
 
-    def _fit(self, limits: Limits, workers: int) -> Limits:
-        """Return this worker's part of `limits`, with no more connections than there are descriptors for."""
-        own = share(limits, workers)
-        connections = min(own.max_connections or self.capacity, self.capacity)
-        if self.index == 0 and own.max_connections > connections:
-            text = "--max-connections %d is more than the %d that the limit of file descriptors allows"
-            log.warning(text, limits.max_connections, connections * workers)
-        self.vitals[Vital.CONNECTIONS_LIMIT] = connections
-        return replace(own, max_connections=connections)
-
     def _finish(self) -> None:
         if not self.done.done():
             self.done.set_result(None)
@@ -308,9 +234,7 @@ class Worker:
     def tick(self) -> None:
         """Set the clocks, expire what is due, flush counters and log; every TICK seconds."""
         self.loop.call_later(TICK, self.tick)
-        before, self._ticked = self._ticked, monotonic()
-        self.now += min(self._ticked - before, LONGEST_TICK)
-        self.wall = time() - self._ticked
+        self.set_clocks()
         self.sweep.tick(self.now)
         vitals = self.vitals
         if self.log is not None:
