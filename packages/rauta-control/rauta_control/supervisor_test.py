@@ -67,6 +67,7 @@ def test_listeners_come_stay_move_and_go(start: Start) -> None:
     assert ask(b, "::1")
     assert gateway.logged(f" listening listener=a address=127.0.0.1:{a}")
     assert gateway.logged(f" listening listener=b address=[::]:{b}")
+    gateway.wait_event("Listen", times=4)
 
     gateway.bind(a=("127.0.0.1", 0), b=("::", 0), taken=("127.0.0.1", a), nowhere=("192.0.2.1", 0))
     gateway.wait_event("Bound", times=4)
