@@ -37,13 +37,17 @@ class _Node(Generic[V]):
 
 
 class Radix(Generic[V]):
-    """An immutable map from (path, kind) to a value that is not None."""
+    """An immutable map from (path, kind) to a value that is not None.
 
-    __slots__ = ("_root", "_size")
+    depth: no key has more edges. Whatever else a path has after so many slashes, the same keys take it.
+    """
 
-    def __init__(self, _root: _Node[V] | None = None, _size: int = 0) -> None:
+    __slots__ = ("_root", "_size", "depth")
+
+    def __init__(self, _root: _Node[V] | None = None, _size: int = 0, depth: int = 0) -> None:
         self._root: _Node[V] = _root or _Node(None, {}, None, None)
         self._size = _size
+        self.depth = depth
 
     def match(self, path: bytes) -> list[V]:
         """Return the values of all keys that take the request path `path`: the exact one, then prefixes, longest first.
@@ -84,7 +88,7 @@ class Radix(Generic[V]):
 
     def edit(self) -> "Editor[V]":
         """Return an editor that starts from this tree and leaves it as it is."""
-        return Editor(self._root, self._size)
+        return Editor(self._root, self._size, self.depth)
 
     def items(self) -> Iterator[tuple[bytes, bool, V]]:
         """Yield (path, exact, value) of every key, by segments in byte order, whatever the order of the edits."""
@@ -108,12 +112,13 @@ class Editor(Generic[V]):
     Who lets go of many drops them one by one, in this order: with the last reference to a tree goes all of it at once.
     """
 
-    __slots__ = ("_root", "_size", "_token", "replaced")
+    __slots__ = ("_depth", "_root", "_size", "_token", "replaced")
 
-    def __init__(self, root: _Node[V], size: int) -> None:
+    def __init__(self, root: _Node[V], size: int, depth: int) -> None:
         self.replaced: list[object] = []
         self._root = root
         self._size = size
+        self._depth = depth  # of the deepest key there ever was: to know it after a removal would take a search
         self._token: object | None = object()  # what our nodes are marked with; not self, or they would keep us alive
 
     def get(self, path: bytes, *, exact: bool) -> V | None:
@@ -125,7 +130,9 @@ class Editor(Generic[V]):
         """Give the key this value. Raises ValueError for a value of None or a path that does not start with a slash."""
         if value is None:
             raise ValueError("None is no value: it is how get says that there is none")
-        node = self._claim(_edges(path, exact=exact))[-1]
+        edges = _edges(path, exact=exact)
+        self._depth = max(self._depth, len(edges))
+        node = self._claim(edges)[-1]
         if exact:
             self._size += node.exact is None
             node.exact = value
@@ -153,7 +160,7 @@ class Editor(Generic[V]):
         """End the edit and return its result."""
         self._check_open()
         self._token = None
-        return Radix(self._root, self._size)
+        return Radix(self._root, self._size, self._depth)
 
     def _claim(self, edges: list[bytes]) -> list[_Node[V]]:
         """Make the nodes from the root along `edges` our own, copying or creating them, and return them."""

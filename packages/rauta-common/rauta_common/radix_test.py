@@ -96,6 +96,18 @@ def test_every_version_keeps_agreeing_with_the_model(
         check(tree, model, requests)
 
 
+@given(edits, edits, paths, paths)
+@settings(deadline=None)
+def test_nothing_matters_after_as_many_slashes_as_the_tree_is_deep(
+    before: list[Edit], after: list[Edit], begin: bytes, rest: bytes
+) -> None:
+    tree = one_by_one(bulk(Radix(), before), after)
+    assert tree.depth >= max((len(edges(path, exact)) for path, exact, _ in tree.items()), default=0)
+    parts = begin.split(b"/", tree.depth)
+    if len(parts) > tree.depth:
+        assert tree.match(begin) == tree.match(b"/".join((*parts[:-1], rest)))
+
+
 @given(edits)
 @settings(deadline=None)
 def test_items_come_in_one_order_and_rebuild_the_tree(batch: list[Edit]) -> None:

@@ -147,7 +147,7 @@ class Downstream(ClientState):
             self.fail(routes.missing(head.host))
             return
         host, forwarded_host = found
-        rule = host.always or host.memo.get(method + head.path)
+        rule = host.always or host.memo.get(host.key(method, head.path))
         try:
             if rule is None:
                 worker.vitals[_MEMO_MISSES] += 1

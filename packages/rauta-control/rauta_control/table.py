@@ -32,10 +32,11 @@ from rauta_control.recorder import Counter
 from rauta_control.treatment import Treatment
 
 MEMO_LIMIT = 8_192  # decisions that a worker remembers before it starts anew; as many older ones stay readable
-MEMO_KEY = 256  # bytes of method and path, longer ones are decided each time: 16,384 entries are under 8 MiB
+MEMO_KEY = 256  # bytes of a key, longer ones are decided each time: 16,384 entries are under 8 MiB
 SEEN_LIMIT = 4_096  # Host fields that a listener remembers beside one a name; split_host bounds their length
 CHOICE_LIMIT = 32  # rules in a decision that is remembered: with the limits above they are under 6 MiB
 
+_WHOLE = 1 << 30  # slashes: no path has so many
 _ANY = b"*"
 _SERVER = b"*"  # in the place of a path: OPTIONS asks the server itself (RFC 9110 9.3.7)
 _serials = count()
@@ -108,10 +109,10 @@ class Host:
 
     `always` is the rule that takes whatever comes, if there is nothing else to look at, as for most hosts with a route
     of their own: nothing is to be decided then. `expressions` are the rules whose path is one; where no rule of this
-    host matches, `fallback` is asked.
+    host matches, `fallback` is asked. `depth`: after so many slashes nothing of a path matters to any of them.
     """
 
-    __slots__ = ("always", "expressions", "fallback", "memo", "memory", "older", "paths", "section")
+    __slots__ = ("always", "depth", "expressions", "fallback", "memo", "memory", "older", "paths", "section")
 
     def __init__(
         self,
@@ -126,16 +127,23 @@ class Host:
         self.fallback = fallback
         self.section = section
         self.always = None if expressions else _for_everything(paths)
+        self.depth: int = _WHOLE if expressions else max(paths.depth, 0 if fallback is None else fallback.depth)
         self.memory = memory
-        self.memo: dict[bytes, Decision] = {}  # by method and path: `GET/index.html`
+        self.memo: dict[bytes, Decision] = {}  # by `key`
         self.older: dict[bytes, Decision] = {}
+
+    def key(self, method: bytes, path: bytes) -> bytes:
+        """Return what decides of a request: `GET/users/` for `/users/me` where no rule has a path of more segments."""
+        parts = path.split(b"/", self.depth)
+        rest = len(parts[-1]) if len(parts) > self.depth else 0
+        return method + path[:-rest] if rest else method + path
 
     def decide(self, method: bytes, path: bytes) -> Decision | None:
         """Return the decision on a request that the memo does not know, and remember it. Misses are not remembered.
 
         Raises Refused(TARGET_TOO_LONG) for a path that an expression cannot be matched against.
         """
-        key = method + path
+        key = self.key(method, path)
         decision = self.older.get(key)
         if decision is None:
             rules = self._search(method, path)

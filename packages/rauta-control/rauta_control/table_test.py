@@ -188,7 +188,7 @@ def fast(built: Table, asked: Asked) -> str | None:
     host, _ = found
     method, path = asked.method.encode(), asked.path.encode()
     assert host.always in {None, host.decide(method, path)}
-    rule = host.always or host.memo.get(method + path) or host.decide(method, path)
+    rule = host.always or host.memo.get(host.key(method, path)) or host.decide(method, path)
     if isinstance(rule, Choice):
         rule = rule.choose(asked.head, asked.target.encode())
     return None if rule is None else rule.order[1]
@@ -288,7 +288,7 @@ def test_what_the_sections_of_a_listener_remember_of_host_fields_is_bounded_toge
 def test_what_all_hosts_remember_is_bounded_and_recent_decisions_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "MEMO_LIMIT", 50)
     memory = Memory()
-    paths = build(site(rule("r", "/"))).listeners["l"].names[b"*"].paths
+    paths = build(site(rule("r", "/"), rule("deep", "/a/b"))).listeners["l"].names[b"*"].paths
     hosts = [Host(paths, memory) for _ in range(7)]
     for number in range(1000):
         host = hosts[number % 7]
@@ -302,10 +302,29 @@ def test_what_all_hosts_remember_is_bounded_and_recent_decisions_stay(monkeypatc
 
 
 def test_long_keys_and_misses_are_not_remembered() -> None:
-    host = build(site(rule("r", "/a"))).listeners["l"].names[b"*"]
+    host = build(site(rule("r", "/a"), rule("deep", "/a/b/c"))).listeners["l"].names[b"*"]
     assert host.decide(b"GET", b"/a/" + b"x" * 1000) is not None
     assert host.decide(b"GET", b"/b") is None
     assert not host.memo
+
+
+def test_only_as_many_segments_are_remembered_as_matter_to_a_host_or_to_those_it_falls_back_to() -> None:
+    wide, narrow = ir.VirtualHost("l", "*.example.com"), ir.VirtualHost("l", "a.example.com", "l|*.example.com")
+    deep = replace(rule("deep", "/a/b/c"), host="l|*.example.com")
+    flat = replace(rule("flat", "/a"), host="l|a.example.com")
+    names = build(site() | {each.key: each for each in (wide, narrow, deep, flat)}).listeners["l"].names
+    for name in (b"*.example.com", b"a.example.com"):
+        assert names[name].key(b"GET", b"/a/b/c") == b"GET/a/b/c"
+        assert names[name].key(b"GET", b"/a/b/c/d/e") == b"GET/a/b/c/"
+    alone = build(site(rule("flat", "/a"))).listeners["l"].names[b"*"]
+    assert [alone.key(b"GET", path) for path in (b"/", b"/a", b"/a/", b"/a/b")] == [
+        b"GET/",
+        b"GET/a",
+        b"GET/a/",
+        b"GET/a/",
+    ]
+    expressive = build(site(replace(rule("r", "/.*"), path_type="regex"))).listeners["l"].names[b"*"]
+    assert expressive.key(b"GET", b"/a/b//c/") == b"GET/a/b//c/"
 
 
 def test_a_host_that_no_rule_is_for_is_told_from_a_path_that_none_is_for() -> None:
