@@ -112,8 +112,9 @@ class Downstream(ClientState):
             return
         shape = self.shape
         match = shape.match(data)
-        end = data.find(b"\r\n\r\n") if match is None else match.end() - 4
-        if end < 0 or data[0] == 13:
+        if match is not None:
+            end = match.end() - 4
+        elif (end := data.find(b"\r\n\r\n")) < 0 or data[0] == 13:
             clientbuffer.gather(self, data)
             return
         worker = self.worker
@@ -182,7 +183,7 @@ class Downstream(ClientState):
             self.known = Repetition(routes.serial, worker.limits, line, start, forwarded_host, rule)
         elif not length and end < MAX_REPEATED and end + 4 == len(data):
             self.seen = data
-        self._forward(rule, lines, start or lines, forwarded_host)
+        self._forward(rule, lines, start or lines, forwarded_host, b"")
 
     def _repeat(self, known: Repetition) -> bool:
         """Take the head of the last request once more; False if it has to be read and decided anew."""
@@ -200,10 +201,10 @@ class Downstream(ClientState):
         self.deadline = NEVER
         worker.vitals[_MEMO_HITS] += 1
         lines = self.seen[:-2]
-        self._forward(rule, lines, known.start or lines, known.forwarded_host)
+        self._forward(rule, lines, known.start or lines, known.forwarded_host, b"")
         return True
 
-    def _forward(self, rule: Rule, lines: bytes, start: bytes, forwarded_host: bytes, wish: bytes = b"") -> None:
+    def _forward(self, rule: Rule, lines: bytes, start: bytes, forwarded_host: bytes, wish: bytes) -> None:
         """Send the request on by its rule. The client's head is `lines`, what the backend gets of it `start`."""
         self.rule = rule
         cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
