@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from rauta_control.chunksplice import ChunkSplice
+from rauta_control import chunksplice
+from rauta_control.chunksplice import ALIKE, ChunkSplice
 from rauta_control.framing import LAST_CHUNK, BadChunkError, ChunkedDecoder, ChunkOverheadError, chunk
 from rauta_control.splice import Allowance
 from rauta_control.spliceharness_test import Body, Wires, wired
@@ -56,6 +57,24 @@ def chunked(test: Callable[[Wires, Reader], Awaitable[None]]) -> None:
     wired(run, make)
 
 
+def record_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many lines each look at nothing else was at."""
+    looks: list[int] = []
+    real = ChunkedDecoder.follow_alike
+
+    def follow_alike(self: ChunkedDecoder, look: Callable[[int, int], bytes], end: int) -> int:
+        looks.append(0)
+
+        def counted(at: int, size: int) -> bytes:
+            looks[-1] += 1
+            return look(at, size)
+
+        return real(self, counted, end)
+
+    monkeypatch.setattr(ChunkedDecoder, "follow_alike", follow_alike)
+    return looks
+
+
 async def pass_on(wires: Wires, rest: bytes) -> None:
     """Splice, and see that FIRST and `rest`, of which everything is plain, arrive as they are."""
     assert wires.begin(FIRST)
@@ -75,6 +94,45 @@ def test_chunks_of_all_sizes_arrive_as_they_are(seed: int) -> None:
         assert reader.decoder.done
         assert sum(reader.read) == len(LAST_CHUNK)
         assert wires.body.moved == len(wire) - len(LAST_CHUNK)
+
+    chunked(test)
+
+
+@pytest.mark.parametrize("far", [True, False])
+@pytest.mark.parametrize("size", [ALIKE, ALIKE + 1, 65_536, 200_000])
+def test_chunks_that_are_alike_arrive_as_they_are(monkeypatch: pytest.MonkeyPatch, size: int, far: bool) -> None:
+    """Also where the kernel lets a look begin nowhere else. Each payload is full of such lines."""
+    if not far:
+        monkeypatch.setattr(chunksplice, "SO_PEEK_OFF", 9_999)
+    alike = chunk((b"\r\n%x\r\n" % size * size)[:size])
+    odd = chunk(bytes(size - 5)) + chunk(bytes(size + 1))
+    wire = REST + alike * 90 + odd + alike * 70 + b"4000;a\r\n" + bytes(0x4000) + b"\r\n"
+    looks = record_looks(monkeypatch)
+
+    async def test(wires: Wires, reader: Reader) -> None:
+        assert wires.begin(FIRST)
+        plain = len(FIRST + wire) - 0x4000 - 10
+        (_, taken) = await asyncio.gather(wires.send(wire), wires.take(plain))
+        assert taken == (FIRST + wire)[:plain]
+        assert await wires.body.over == "given back"
+        assert far or not looks
+        assert sum(looks) or not far or size > ALIKE + 1  # of the others, so many seldom wait at once
+
+    chunked(test)
+
+
+def test_a_body_is_malformed_too_where_chunks_were_alike() -> None:
+    alike = chunk(bytes(ALIKE))
+
+    async def test(wires: Wires, reader: Reader) -> None:
+        assert wires.begin(FIRST)
+        plain = REST + alike * 100
+        sending = asyncio.ensure_future(wires.send(plain + alike[:-1] + b"0\n" + alike))
+        assert await wires.take(len(FIRST + plain)) == FIRST + plain
+        assert isinstance(await reader.refused, BadChunkError)
+        wires.sink.transport.close()
+        assert (alike[:-1]).startswith(await wires.take(1 << 20))
+        await sending
 
     chunked(test)
 

@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from rauta_control.edit import Edit
 
@@ -72,6 +72,7 @@ class ChunkedDecoder:
     """
 
     __slots__ = (
+        "_alike",
         "_left",
         "_line",
         "_max_overhead",
@@ -92,6 +93,7 @@ class ChunkedDecoder:
         self._next = _SIZE_LINE
         self._left = 0  # payload bytes to come in this chunk
         self._line = b""  # an unfinished line
+        self._alike = 0, b""  # what `follow` found more than once: a size, and the line between two such chunks
         self._overhead = 0
         self._plain = True  # everything relayed so far went on as it came
         self.rest = b""
@@ -230,12 +232,38 @@ class ChunkedDecoder:
             expected = _DATA
             if left == last:  # as most senders' chunks are, for long: those to come cost a fifth
                 line = b"\r\n" + size[0]
+                self._alike = left, line
                 while chunks < most and data.startswith(line, at + left, end):
                     chunks += 1
                     at += left + len(line)
         self._pay(chunks, at)
         self._next, self._left = expected, left
         return at
+
+    @property
+    def alike(self) -> int:
+        """How large chunks have been for some time, if that is so, and if we are within one of a plain body; or 0."""
+        return self._alike[0] if self._next == _DATA and self._plain else 0
+
+    def follow_alike(self, look: Callable[[int, int], bytes], end: int) -> int:
+        """Do the same as `follow` while chunks are `alike`, without their payload: `look(at, size)` gives the lines.
+
+        If there is another one, this ends in front of it. Nothing was followed if this returns 0 or raises.
+        """
+        size, line = self._alike
+        at, chunks = self._left, 0
+        while at + len(line) <= end:
+            if look(at, len(line)) != line:
+                self._alike = 0, b""
+                break
+            chunks += 1
+            at += len(line) + size
+        followed = min(at, end)
+        self._pay(chunks, followed)
+        self._left = at - followed
+        if not self._left:
+            self._next = _DATA_END
+        return followed
 
     def _pay(self, chunks: int, paid: int) -> None:
         small = max(0, self._small + CHUNK_COST * chunks - paid)

@@ -1,6 +1,7 @@
 """The chunked coding: what we write others read, what others write we read or refuse, however it is cut into reads."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -54,6 +55,12 @@ def relay(wire: bytes, sizes: Iterator[int] | None = None) -> tuple[bytes, bytes
     return out, decoder.rest + wire[at:], decoder.done
 
 
+def part(data: bytes, at: int, size: int) -> bytes:
+    """What is there of so many bytes."""
+    assert 0 <= at <= at + size <= len(data)
+    return data[at : at + size]
+
+
 def follow(wire: bytes, sizes: Iterator[int]) -> tuple[bytes, bytes, bool]:
     """As `relay`; but what comes within a chunk is only followed as far as it is plain."""
     decoder = ChunkedDecoder()
@@ -62,6 +69,9 @@ def follow(wire: bytes, sizes: Iterator[int]) -> tuple[bytes, bytes, bool]:
     while at < len(wire) and not decoder.done:
         piece = wire[at : at + next(sizes)]
         at += len(piece)
+        while decoder.alike and (plain := decoder.follow_alike(partial(part, piece), len(piece))):
+            out += piece[:plain]
+            piece = piece[plain:]
         if decoder.ahead:
             plain = decoder.follow(bytearray(piece + b"not seen"), len(piece))
             out += piece[:plain]
@@ -331,6 +341,36 @@ def test_chunks_of_one_size_are_followed_no_further_than_one_by_one() -> None:
         while goes := one_by_one.follow(data[at:], len(data) - at, most=1):
             at += goes
         assert (at_once.follow(data, len(data)), at_once.ahead) == (at, one_by_one.ahead), data
+
+
+def test_of_chunks_that_are_alike_nothing_but_lines_is_looked_at() -> None:
+    wire = chunk(b"12345") * 5
+    spoiled = {wire[:at] + other + wire[at + 1 :] for at in range(len(wire)) for other in (b"", b"\r", b"5", b"5\r")}
+    for data in {wire[2:end] for end in range(3, len(wire))} | {data[6:] for data in spoiled}:
+        decoder, other = ChunkedDecoder(), ChunkedDecoder()
+        for each in (decoder, other):
+            assert each.relay(wire * 2 + b"5\r\n1") == wire * 2 + b"5\r\n1"
+            assert each.alike == 5
+        looked: list[int] = []
+
+        def look(at: int, size: int) -> bytes:
+            looked.append(at)  # noqa: B023 - called within this turn
+            return part(data, at, size)  # noqa: B023
+
+        goes = decoder.follow_alike(look, len(data))
+        assert looked == list(range(4, looked[-1] + 1, 10)) if looked else len(data) < 9
+        assert decoder.follow(data[goes:], len(data) - goes) == other.follow(data, len(data)) - goes
+        assert decoder.ahead == other.ahead
+
+
+def test_chunks_that_are_alike_pay_as_others_do() -> None:
+    decoder = ChunkedDecoder(overhead=100)
+    wire = chunk(b"x" * 3) * 10
+    assert decoder.relay(wire + b"3\r\n") == wire + b"3\r\n"
+    tiny = b"xxx\r\n3\r\n" * 100
+    with pytest.raises(ChunkOverheadError):
+        decoder.follow_alike(partial(part, tiny), len(tiny))
+    assert decoder.ahead == 3
 
 
 def test_payload_that_is_passed_over_is_followed_too() -> None:
