@@ -133,30 +133,16 @@ class Upstream(BackendState):
                 start, length = len(known.reply), known.length
                 downstream.status = known.status
             else:
-                worker, endpoint = self.worker, self.endpoint
-                head = worker.response_head
+                head = self.worker.response_head
                 no_body = downstream.method == b"HEAD"
-                match = None if self.buffer or no_body else endpoint.shape.match(data)
+                match = None if self.buffer or no_body else self.endpoint.shape.match(data)
                 if match is not None and head.take(match):
                     start = match.end()
                 else:
-                    searched = 0
-                    if self.buffer:
-                        searched = max(0, len(self.buffer) - 3)
-                        data = self.buffer + data
-                    end = data.find(b"\r\n\r\n", searched)
-                    if end < 0:
-                        self.buffer = data
-                        if not may_begin(data, searched):
-                            self.failed(downstream, Reason.UPSTREAM_INVALID)
+                    data = self.buffer + data
+                    start = self._read_head(downstream, head, data, no_body=no_body)
+                    if not start:
                         return
-                    try:
-                        if head.read(data, end, no_body=no_body):
-                            endpoint.shape = worker.response_shapes.another(data, end, worker.now)
-                    except Refused as refused:
-                        self.failed(downstream, refused.reason)
-                        return
-                    start = end + 4
                 length = head.length
                 if head.fields is not None or head.status < 200 or not downstream.plain or downstream.phase != WAIT:
                     relay.response(self, downstream, head, data, start)
@@ -200,6 +186,23 @@ class Upstream(BackendState):
                 downstream.transport.write(data)
             else:
                 relay.body(self, downstream, data)
+
+    def _read_head(self, downstream: Downstream, head: ResponseHead, data: bytes, *, no_body: bool) -> int:
+        """Read a head of no known shape, and return where the body begins; 0 if it is not whole yet, or refused."""
+        searched = max(0, len(self.buffer) - 3)
+        end = data.find(b"\r\n\r\n", searched)
+        if end < 0:
+            self.buffer = data
+            if not may_begin(data, searched):
+                self.failed(downstream, Reason.UPSTREAM_INVALID)
+            return 0
+        try:
+            if head.read(data, end, no_body=no_body):
+                self.endpoint.shape = self.worker.response_shapes.another(data, end, self.worker.now)
+        except Refused as refused:
+            self.failed(downstream, refused.reason)
+            return 0
+        return end + 4
 
     # -- what is left of a response
 
