@@ -157,3 +157,15 @@ def test_connections_take_up_the_shape_of_their_last_heads(make_wire: MakeWire) 
     assert not wire.downstream(client).shape.match(GET)
     (endpoint,) = wire.worker.follower.clusters.endpoints.values()
     assert endpoint.shape.match(OK)
+
+
+def test_a_response_head_in_pieces_leaves_the_shape_of_those_that_came_whole(make_wire: MakeWire) -> None:
+    wire = make_wire()
+    client = wire.client()
+    for number, pieces in enumerate(([OK], [OK[:20], OK[20:]])):
+        client.say(GET.replace(b"/", b"/%d" % number, 1))
+        wire.backend.say(*pieces)
+        assert client.heard() == OK
+        wire.worker.response_shapes.another(RESPONSE, RESPONSE.find(BLANK), wire.worker.now + INTERVAL)
+    (endpoint,) = wire.worker.follower.clusters.endpoints.values()
+    assert endpoint.shape.match(OK)

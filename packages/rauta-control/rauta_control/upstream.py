@@ -197,7 +197,7 @@ class Upstream(BackendState):
                 self.failed(downstream, Reason.UPSTREAM_INVALID)
             return 0
         try:
-            if head.read(data, end, no_body=no_body):
+            if head.read(data, end, no_body=no_body) and not self.buffer:  # in pieces it was not tried
                 self.endpoint.shape = self.worker.response_shapes.another(data, end, self.worker.now)
         except Refused as refused:
             self.failed(downstream, refused.reason)
