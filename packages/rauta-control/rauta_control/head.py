@@ -1,10 +1,10 @@
 """The gate for request heads: everything that must hold before a request may be routed.
 
 Pure (httptools is a parser, not I/O). httptools validates syntax in one feed, without callbacks, by a new parser for
-each head, so that nothing of one request can colour the verdict on another. It accepts much that a proxy must not (no
-Host, two Hosts, `gzip, chunked`, chunked on HTTP/1.0, two spaces in the request line), so a strict pattern checks the
-request line first (requestline.py), and one scan of the lowered head finds the few fields that decide framing or
-routing or stay behind.
+each head that is read in full, so that nothing of one request can colour the verdict on another. It accepts much that a
+proxy must not (no Host, two Hosts, `gzip, chunked`, chunked on HTTP/1.0, two spaces in the request line), so a strict
+pattern checks the request line first (requestline.py), and one scan of the lowered head finds the few fields that
+decide framing or routing or stay behind.
 
 A head is plain if those are one Host and perhaps `Connection: keep-alive` (what we would say ourselves) and a
 Content-Length in its shortest form. It is forwarded as it came and costs about 3 us, 1 if it is of a known shape

@@ -2,9 +2,9 @@
 
 Heads of one client or of one backend differ in their values, and seldom in more. A shape is a pattern made from a head
 that a gate has read and found plain (head.py, response.py): the same names, letter by letter, and any values where
-these do not matter. What matches it is plain as well, and its groups are all that is to be known of it: that costs a
-third of reading a head in full. What does not match is read in full. So a shape decides how fast a head is read, never
-how.
+these do not matter. What matches it is plain as well, but for its path, and its groups are all that is to be known of
+it: that costs a third of reading a head in full. What does not match is read in full. So a shape decides how fast a
+head is read, never how.
 
 A connection of a client, and an endpoint for its responses, has one shape to try. When a plain head does not fit, the
 newest is taken up instead, and now and then that head is what the newest is made from. So where all heads are alike

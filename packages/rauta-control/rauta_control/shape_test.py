@@ -20,6 +20,7 @@ from rauta_control.shape import INTERVAL, MAX_PATTERN, NONE, Shape, Shapes, of_r
 REQUEST = b"GET /a?b=c HTTP/1.1\r\nHost: shop.example:80\r\nuser-agent: x y\r\nConnection: keep-alive\r\nX:\r\n\r\n"
 UPLOAD = b"POST / HTTP/1.1\r\nhost: h\r\nContent-Type: a/b\r\ncontent-length: 15\r\n\r\n"
 RESPONSE = b"HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 15\r\nconnection: Keep-Alive\r\nETag: \xfc\r\n\r\n"
+MORE = b"X: y\r\n\r\n"  # whatever follows a head
 
 Said = tuple[object, ...]
 
@@ -27,10 +28,12 @@ Said = tuple[object, ...]
 def asked(data: bytes, shape: Shape) -> Said:
     """What the gate says of a request head, but for what holds only where fields were copied."""
     gate = RequestHead(LIMITS)
-    match = shape.match(data)
+    match = shape.match(data + MORE)
     try:
         if match is None or not gate.take(match, shape.lines):
-            gate.read(data, data.find(BLANK))
+            gate.read(data + MORE, data.find(BLANK))
+        else:
+            assert match.end() == data.find(BLANK) + len(BLANK)
     except Refused as refused:
         return refused.reason, refused.args
     return tuple(getattr(gate, name) for name in RequestHead.__slots__ if name != "wish" or gate.fields is not None)
@@ -38,10 +41,12 @@ def asked(data: bytes, shape: Shape) -> Said:
 
 def answered(data: bytes, shape: Shape, *, no_body: bool = False) -> Said:
     gate = ResponseHead()
-    match = None if no_body else shape.match(data)
+    match = None if no_body else shape.match(data + MORE)
     try:
         if match is None or not gate.take(match):
-            gate.read(data, data.find(BLANK), no_body=no_body)
+            gate.read(data + MORE, data.find(BLANK), no_body=no_body)
+        else:
+            assert match.end() == data.find(BLANK) + len(BLANK)
     except Refused as refused:
         return refused.reason, refused.args
     return gate.status, gate.length, gate.keep_alive, gate.fields
