@@ -309,6 +309,20 @@ def test_an_end_too_early_is_found_by_the_transport(end: bytes) -> None:
     chunked(test)
 
 
+def test_behind_an_urgent_byte_all_is_read_that_was_looked_at() -> None:
+    async def test(wires: Wires, reader: Reader) -> None:
+        assert wires.begin(FIRST)
+        (_, taken) = await asyncio.gather(wires.send(REST[:-2]), wires.take(len(FIRST + REST) - 2))
+        wires.sender.send(b"!", socket.MSG_OOB)
+        rest = b"\r\n" + SMALL * 1_000 + LAST_CHUNK
+        (_, more) = await asyncio.gather(wires.send(rest), wires.take(len(rest)))
+        assert taken + more == FIRST + REST[:-2] + rest
+        assert await wires.body.over == "given back"
+        assert reader.decoder.done
+
+    chunked(test)
+
+
 def test_peers_that_are_gone_are_found_by_the_transports() -> None:
     async def source(wires: Wires, reader: Reader) -> None:
         assert wires.begin(FIRST)

@@ -168,25 +168,34 @@ class Splice:
         if self._ends.source.is_closing() or self._ends.sink.is_closing():
             self.close()
             return
+        promised = self._polled == self._descriptors[0]
         for _ in range(ROUNDS):
-            if not self._piped and not self._fill():
+            if not self._piped and not self._fill(promised=promised):
                 return
             if self._piped and not self._empty():
                 return
             if self._over():
                 return
+            promised = False
         # Not by polling again: of a socket with an error uvloop does not say twice that there is something to read.
         self._poll(-1)
         self._loop.call_soon(self._move)
 
-    def _fill(self) -> bool:
-        """Have bytes come into the pipe, which is empty. False: there are none for now, or for good."""
+    def _fill(self, *, promised: bool) -> bool:
+        """Have bytes come into the pipe, which is empty. False: there are none for now, or for good.
+
+        Where there are none although the source was said to have some, an urgent byte is the next (TCP): the kernel
+        moves nothing past it and would say the same for ever. Those who read step over it.
+        """
         source, into, _, _ = self._descriptors
         try:
             wanted = self._wanted()
             size = os.splice(source, into, wanted, flags=_FLAGS) if wanted else 0
         except BlockingIOError:
-            self._poll(source)
+            if promised:
+                self._give_back()
+            else:
+                self._poll(source)
             return False
         except OSError as error:
             self._give_back(error)

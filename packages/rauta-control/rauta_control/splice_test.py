@@ -95,6 +95,20 @@ def test_an_end_too_early_is_found_by_the_transport() -> None:
     wired(test)
 
 
+def test_an_urgent_byte_is_left_to_the_transport() -> None:
+    """The kernel moves nothing past it, and says all the while that there is something to read."""
+
+    async def test(wires: Wires) -> None:
+        assert wires.begin()
+        (_, taken) = await asyncio.gather(wires.send(BODY[:1000]), wires.take(1000))
+        wires.sender.send(b"!", socket.MSG_OOB)
+        (_, more) = await asyncio.gather(wires.send(BODY[1000:2000]), wires.take(1000))
+        assert taken + more == BODY[:2000]
+        assert await wires.body.over == "given back"
+
+    wired(test)
+
+
 def test_a_peer_that_is_gone_is_found_by_the_transport() -> None:
     async def test(wires: Wires) -> None:
         wires.sink.transport.pause_reading()
