@@ -63,7 +63,7 @@ class ChunkOverheadError(BadChunkError):
 class ChunkedDecoder:
     """Reads one chunked body, incrementally: `feed` for its payload, or `relay` for bytes to send on, not both.
 
-    What goes on as it came need not come here: `pass_over` payload, or `follow` plain chunks.
+    What goes on as it came need not come here: `pass_over` payload, or `follow` plain chunks (`follow_alike`).
 
     `overhead` bounds, in bytes, what lines beyond their plausible length and chunks of less than five bytes
     add up to; by default only the lines. Trailers are dropped unless `keep_trailers` was called.

@@ -134,9 +134,12 @@ class Host:
 
     def key(self, method: bytes, path: bytes) -> bytes:
         """Return what decides of a request: `GET/users/` for `/users/me` where no rule has a path of more segments."""
-        parts = path.split(b"/", self.depth)
-        rest = len(parts[-1]) if len(parts) > self.depth else 0
-        return method + path[:-rest] if rest else method + path
+        depth = self.depth
+        if depth < _WHOLE:
+            parts = path.split(b"/", depth)
+            if len(parts) > depth and (rest := len(parts[-1])):
+                return method + path[:-rest]
+        return method + path
 
     def decide(self, method: bytes, path: bytes) -> Decision | None:
         """Return the decision on a request that the memo does not know, and remember it. Misses are not remembered.
