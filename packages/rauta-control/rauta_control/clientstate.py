@@ -97,7 +97,7 @@ class ClientState(asyncio.Protocol):
         self.flow = flow_hash(b"%b:%d" % (client, number))
         self.head = worker.secure_head if port.secure else worker.request_head
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (client, self.head.scheme)
-        self.forwarded_host = b""  # the X-Forwarded-Host line, if it is not the Host field that makes it
+        self.forwarded_host = b""  # what X-Forwarded-Host says, if that is not the Host field
         self.seen = b""  # a whole head without a body, the last one, in case it comes again
         self.known: Repetition | None = None  # about a head that is `seen`, once it came again
         self.shape = NONE  # of the last heads

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from rauta_common.hashing import flow_hash
 from rauta_control import field, ir
 from rauta_control.balancer import Available, Member, usable
-from rauta_control.recorder import Counter
+from rauta_control.recorder import CLEAN, Counter
 from rauta_control.shape import NONE
 from rauta_control.slices import Slices
 
@@ -48,21 +48,27 @@ class Endpoint:
         "slot",
         "unavailable",
         "users",
+        "words",
     )
 
     def __init__(self, endpoint: ir.Endpoint) -> None:
         self.name = endpoint.name
         self.address = endpoint.address
         self.port = endpoint.port
-        self.slot = endpoint.slot
-        self.epoch = endpoint.epoch
-        self.counter: Counter | None = None
+        self.count(endpoint.slot, endpoint.epoch)
         self.idle: list[Upstream] = []
         self.open = 0  # connections and reservations
         self.users: dict[Cluster, int] = {}  # clusters that list it, or did and were not given to `release` yet
         self.unavailable = 0
         self.shape = NONE  # of the heads of its responses (upstream.py)
         self.label = b'"endpoint":"%b",' % endpoint.name.encode()
+
+    def count(self, slot: int, epoch: int) -> None:
+        """Be counted in this slot from now on."""
+        self.slot = slot
+        self.epoch = epoch
+        self.counter: Counter | None = None  # once there is anything to count,
+        self.words = CLEAN  # whose words these are then
 
     def reserve(self, limit: int) -> bool:
         """Claim room for a new connection at the moment of the decision to make one; False if `limit` are open."""
@@ -260,6 +266,6 @@ class Clusters:
         if endpoint is None:
             endpoint = self.endpoints[resource.name] = Endpoint(resource)
         elif (endpoint.slot, endpoint.epoch) != (resource.slot, resource.epoch):
-            endpoint.slot, endpoint.epoch, endpoint.counter = resource.slot, resource.epoch, None
+            endpoint.count(resource.slot, resource.epoch)
         endpoint.users[cluster] = endpoint.users.get(cluster, 0) + 1
         return endpoint

@@ -25,6 +25,7 @@ from rauta_control.attempts import Attempts
 from rauta_control.choice import Choice
 from rauta_control.claim import claimed
 from rauta_control.clientstate import BODY, CLOSED, HEAD, IDLE, NEVER, WAIT, ClientState
+from rauta_control.forwarded import host_line
 from rauta_control.gate import enter
 from rauta_control.handshake import TRAILERS, change
 from rauta_control.largebody import LEAST, READ
@@ -32,10 +33,10 @@ from rauta_control.ledger import record
 from rauta_control.reasons import Reason, Refused, answer
 from rauta_control.repetition import MAX_REPEATED, Repetition
 from rauta_control.sharedmem import Vital
+from rauta_control.table import Host, Rule
 
 if TYPE_CHECKING:
     from rauta_control.cluster import Endpoint
-    from rauta_control.table import Rule
     from rauta_control.upstream import Upstream
 
 DEFAULT_HIGH_WATER = 65_536  # of transports: bytes not taken by the peer above which we are told to pause
@@ -147,43 +148,42 @@ class Downstream(ClientState):
         if found is None:
             self.fail(routes.missing(head.host))
             return
-        host, forwarded_host = found
-        rule = host.always or host.memo.get(host.key(method, head.path))
         try:
+            rule = found if isinstance(found, Rule) else found.memo.get(found.key(method, head.path))
             if rule is None:
                 worker.vitals[_MEMO_MISSES] += 1
-                rule = host.decide(method, head.path)
+                assert isinstance(found, Host)  # noqa: S101 - for the type checker
+                rule = found.decide(method, head.path)
                 if rule is None:
-                    self.fail(host.missing())
+                    self.fail(found.missing())
                     return
             else:
                 worker.vitals[_MEMO_HITS] += 1
             if rule.treatment is not None:
                 if isinstance(rule, Choice):
-                    stated = self.forwarded + (self.forwarded_host or forwarded_host)
+                    stated = self.forwarded + host_line(self.forwarded_host or head.host)
                     rule = rule.choose(data[: end + 2], target, stated)
                     if rule is None:
                         self.fail(Reason.NO_ROUTE)
                         return
                 if rule.treatment is not None:
                     self.rule = rule
-                    enter(self, rule.treatment, head, data, end, self.forwarded_host or forwarded_host)
+                    enter(self, rule.treatment, head, data, end, host_line(self.forwarded_host or head.host))
                     return
         except Refused as refused:  # a value too long for an expression
             self.fail(refused.reason)
             return
         lines = data[: end + 2]
         start = b"" if head.fields is None else b"%b %b HTTP/1.1\r\n%b" % (method, target, head.fields)
-        forwarded_host = self.forwarded_host or forwarded_host
         if start and head.wish:
-            self._forward(rule, lines, start, forwarded_host, head.wish)
+            self._forward(rule, lines, start, head.wish)
             return
         if same and self.plain and not head.request_id:
             line = (method, target, self.host)
-            self.known = Repetition(routes.serial, worker.limits, line, start, forwarded_host, rule)
+            self.known = Repetition(routes.serial, worker.limits, line, start, rule)
         elif not length and end < MAX_REPEATED and end + 4 == len(data):
             self.seen = data
-        self._forward(rule, lines, start or lines, forwarded_host, b"")
+        self._forward(rule, lines, start or lines, b"")
 
     def _repeat(self, known: Repetition) -> bool:
         """Take the head of the last request once more; False if it has to be read and decided anew."""
@@ -201,10 +201,10 @@ class Downstream(ClientState):
         self.deadline = NEVER
         worker.vitals[_MEMO_HITS] += 1
         lines = self.seen[:-2]
-        self._forward(rule, lines, known.start or lines, known.forwarded_host, b"")
+        self._forward(rule, lines, known.start or lines, b"")
         return True
 
-    def _forward(self, rule: Rule, lines: bytes, start: bytes, forwarded_host: bytes, wish: bytes) -> None:
+    def _forward(self, rule: Rule, lines: bytes, start: bytes, wish: bytes) -> None:
         """Send the request on by its rule. The client's head is `lines`, what the backend gets of it `start`."""
         self.rule = rule
         cluster = rule.cluster or rule.draw(random())  # noqa: S311 - shares, not secrets
@@ -220,7 +220,11 @@ class Downstream(ClientState):
                 return
             endpoint = picked
         self.endpoint = endpoint
-        request = b"".join((start, self.forwarded, forwarded_host, b"X-Request-Id: ", self.request_id, b"\r\n\r\n"))
+        said, host, number = self.forwarded, self.forwarded_host or self.host, self.request_id
+        if host:
+            request = b"".join((start, said, b"X-Forwarded-Host: ", host, b"\r\nX-Request-Id: ", number, b"\r\n\r\n"))
+        else:  # HTTP/1.0 may do without
+            request = b"".join((start, said, b"X-Request-Id: ", number, b"\r\n\r\n"))
         self.dispatch(endpoint, self.grant(wish, request) if wish else request)
 
     # -- the request

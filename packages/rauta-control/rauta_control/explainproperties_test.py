@@ -33,8 +33,8 @@ def test_it_finds_the_rule_that_requests_get(resources: dict[str, ir.Resource], 
         assert found.rule == (rule or "")
         if not rule:
             routes = build(resources).listeners[asked.listener]
-            served = routes.find(asked.host.encode())
-            missing = routes.missing(b"") if served is None else served[0].missing()
+            host = routes.host(asked.host.encode())
+            missing = routes.missing(b"") if host is None else host.missing()
             assert found.outcomes[0].reason == missing.code
         matching = [each for each in found.rules if each.matches]
         assert [each.name for each in found.rules if each.chosen] == [each.name for each in matching[:1]]

@@ -77,6 +77,11 @@ def host(values: list[bytes] | None) -> bytes:
     return value if _HOST.fullmatch(value) else b""
 
 
+def host_line(name: bytes) -> bytes:
+    """Return the line that says a host, none for an empty one: HTTP/1.0 may do without."""
+    return b"X-Forwarded-Host: %b\r\n" % name if name else b""
+
+
 def looped(values: list[bytes] | None, name: str) -> bool:
     """Whether Via fields name this gateway (RFC 9110 7.6.3: `1.1 name`, comments after it)."""
     own = name.lower().encode()

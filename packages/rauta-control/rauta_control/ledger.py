@@ -11,14 +11,15 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from rauta_control.sharedmem import EndpointWord, RouteWord, Vital
+from rauta_control.sharedmem import DIRTY, EndpointWord, RouteWord, Vital
 
 if TYPE_CHECKING:
+    from array import array
+
     from rauta_control.cluster import Endpoint
     from rauta_control.downstream import Downstream
     from rauta_control.mirror import Mirror
     from rauta_control.reasons import Reason
-    from rauta_control.recorder import Counter
     from rauta_control.table import Rule
     from rauta_control.workerstate import WorkerState
 
@@ -50,26 +51,26 @@ def record(request: Downstream, reason: Reason | None) -> None:
     status = request.status
     micros = int((now - request.started) * 1_000_000)
     rule, endpoint = request.rule, request.endpoint
-    place = b"" if endpoint is None else endpoint.label
+    label = place = b""
+    if endpoint is not None:
+        place = endpoint.label
     attempts = request.attempts
     if attempts is not None:
         place = attempts.label(place)
         if endpoint is not None and attempts.made(reason):
             _record_try(worker, endpoint, status if reason is None else 0, attempts.began)
     elif endpoint is not None:
-        counter = endpoint.counter
-        if counter is None or not counter.dirty:
-            counter = endpoint_counter(worker, endpoint)
-        words = counter.words
+        words = endpoint.words
+        if not words[DIRTY]:
+            words = endpoint_words(worker, endpoint)
         words[_TRIES] += 1
         words[_WAITED] += micros
         if status >= 500 and reason is None:  # else it is ours, not the endpoint's
             words[_FAULTS] += 1
     if rule is not None:
-        counter = rule.counter
-        if counter is None or not counter.dirty:
-            counter = _route_counter(worker, rule)
-        words = counter.words
+        label, words = rule.label, rule.words  # side by side: the processor then waits for both at once
+        if not words[DIRTY]:
+            words = _route_words(worker, rule)
         words[_STATUS + status // 100] += 1
         if request.bytes_in:
             words[_BYTES_IN] += request.bytes_in
@@ -96,7 +97,7 @@ def record(request: Downstream, reason: Reason | None) -> None:
         % (
             worker.second_text,
             _MILLISECONDS[int((wall - second) * 1000)],
-            b"" if rule is None else rule.label,
+            label,
             place,
             request.client,
             request.method,
@@ -125,31 +126,33 @@ def record_attempt(request: Downstream, status: int, began: float, *, made: bool
     if endpoint is not None and made:
         _record_try(worker, endpoint, status, began)
     if rule is not None:
-        _route_counter(worker, rule).words[_RETRIES] += 1
+        _route_words(worker, rule)[_RETRIES] += 1
 
 
 def _record_try(worker: WorkerState, endpoint: Endpoint, status: int, began: float) -> None:
-    words = endpoint_counter(worker, endpoint).words
+    words = endpoint_words(worker, endpoint)
     words[_TRIES] += 1
     words[_WAITED] += int((monotonic() - began) * 1_000_000)
     if status >= 500:
         words[_FAULTS] += 1
 
 
-def _route_counter(worker: WorkerState, rule: Rule) -> Counter:
+def _route_words(worker: WorkerState, rule: Rule) -> array[int]:
     counter = rule.counter
     if counter is None:
         counter = rule.counter = worker.recorder.route(rule.slot, rule.epoch)
-    if not counter.dirty:
+        rule.words = counter.words
+    if not rule.words[DIRTY]:
         worker.recorder.touch(counter)
-    return counter
+    return rule.words
 
 
-def endpoint_counter(worker: WorkerState, endpoint: Endpoint) -> Counter:
-    """Return the counter of `endpoint`, to be added to now."""
+def endpoint_words(worker: WorkerState, endpoint: Endpoint) -> array[int]:
+    """Return the words that count for `endpoint` (EndpointWord), to be added to now."""
     counter = endpoint.counter
     if counter is None:
         counter = endpoint.counter = worker.recorder.endpoint(endpoint.slot, endpoint.epoch)
-    if not counter.dirty:
+        endpoint.words = counter.words
+    if not endpoint.words[DIRTY]:
         worker.recorder.touch(counter)
-    return counter
+    return endpoint.words

@@ -75,5 +75,5 @@ class Proxied(Downstream):
         if scheme := forwarded.proto(said.get(b"x-forwarded-proto")):
             lines = b"%b\r\nX-Forwarded-Proto: %b\r\n" % (lines.partition(b"\r\n")[0], scheme)
         if name := forwarded.host(said.get(b"x-forwarded-host")):
-            self.forwarded_host = b"X-Forwarded-Host: %b\r\n" % name
+            self.forwarded_host = name
         return lines + b"".join(b"Forwarded: %b\r\n" % value for value in said.get(b"forwarded", ()))

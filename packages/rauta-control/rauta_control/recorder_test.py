@@ -7,12 +7,12 @@ import pytest
 from rauta_control import recorder, sharedmem
 from rauta_control.counters import Counters, total
 from rauta_control.recorder import Counter, Recorder
-from rauta_control.sharedmem import PID_SHIFT, EndpointWord, RouteWord, SharedWords, Vital, worker_base
+from rauta_control.sharedmem import DIRTY, PID_SHIFT, EndpointWord, RouteWord, SharedWords, Vital, worker_base
 
 
 def add(to: Recorder, counter: Counter, word: int, amount: int = 1) -> None:
     counter.words[word] += amount
-    if not counter.dirty:
+    if not counter.words[DIRTY]:
         to.touch(counter)
 
 
@@ -27,10 +27,11 @@ def test_a_flush_copies_what_changed_and_beats_the_heart(words: memoryview) -> N
     worker.flush(12345)
     seen = Counters(words, 4)
     assert seen.route(7, 1)[RouteWord.REQUESTS] == 7  # the sum by status
+    assert seen.route(7, 1)[DIRTY] == 0  # or a successor would believe it was queued
     assert seen.endpoint(9, 2)[EndpointWord.FAILURES] == 1
     assert seen.vitals()[3][Vital.HEARTBEAT] == 12345
     assert seen.vitals()[3][Vital.REQUESTS] == 7
-    assert not route.dirty
+    assert not route.words[DIRTY]
 
 
 def test_a_successor_counts_on_and_starts_its_own_vitals(words: memoryview) -> None:
@@ -125,14 +126,14 @@ def test_a_flush_copies_at_most_a_batch_the_oldest_first_and_close_the_rest(
     for counter in counters:
         add(worker, counter, RouteWord.BYTES_IN)
     worker.flush(1)
-    assert [counter.dirty for counter in counters] == [False] * 10 + [True] * 15
+    assert [counter.words[DIRTY] for counter in counters] == [0] * 10 + [1] * 15
     add(worker, counters[0], RouteWord.BYTES_IN)  # at the end of the queue now
     add(worker, counters[20], RouteWord.BYTES_IN)  # still in it, once
     worker.flush(2)
-    assert counters[0].dirty
-    assert not counters[19].dirty
+    assert counters[0].words[DIRTY]
+    assert not counters[19].words[DIRTY]
     worker.close(3)
-    assert not any(counter.dirty for counter in counters)
+    assert not any(counter.words[DIRTY] for counter in counters)
     seen = Counters(words, 1)
     assert [seen.route(slot, 1)[RouteWord.BYTES_IN] for slot in range(25)] == [2] + [1] * 19 + [2] + [1] * 4
     assert words[worker_base(0) + Vital.HEARTBEAT] == 3

@@ -29,7 +29,6 @@ class Repetition:
     """
 
     __slots__ = (
-        "forwarded_host",
         "host",
         "length",
         "limits",
@@ -48,14 +47,12 @@ class Repetition:
         limits: Limits,
         line: tuple[bytes, bytes, bytes],
         start: bytes,
-        forwarded_host: bytes,
         rule: Rule,
     ) -> None:
         self.serial = serial
         self.limits = limits
         self.method, self.target, self.host = line
         self.start = start
-        self.forwarded_host = forwarded_host
         self.rule = ref(rule)
         self.reply = b""
         self.status = self.length = 0

@@ -22,7 +22,7 @@ import mmap
 import os
 from enum import IntEnum
 
-MAGIC = 0x5241555441_01  # "RAUTA", layout 1
+MAGIC = 0x5241555441_02  # "RAUTA", layout 2
 MAX_WORKERS = 64
 MAX_ROUTES = 32_768
 MAX_ENDPOINTS = 32_768
@@ -32,6 +32,7 @@ VITALS_WORDS = 512
 ROUTE_WORDS = 48
 ENDPOINT_WORDS = 16
 CONTROL_HEARTBEAT = 1  # monotonic ns of the last turn of a timer of control's loop; 0 before the first
+DIRTY = 1  # of a route or an endpoint, and local to a worker (recorder.py): 0 in here
 ROUTES = VITALS_WORDS
 ENDPOINTS = ROUTES + MAX_ROUTES * ROUTE_WORDS
 WORKER_WORDS = ENDPOINTS + MAX_ENDPOINTS * ENDPOINT_WORDS
@@ -77,15 +78,18 @@ PID_SHIFT = 32
 
 
 class RouteWord(IntEnum):
-    """Words of a route. BUCKETS + k counts requests of duration < 2**k microseconds (k 0-31), not cumulative."""
+    """Words of a route. BUCKETS + k counts requests of duration < 2**k microseconds (k 0-31), not cumulative.
+
+    What every request adds to is side by side, so that it misses the caches once.
+    """
 
     EPOCH = 0
-    REQUESTS = 1
     STATUS_1XX = 2  # + status // 100 - 1, up to 5xx
-    BYTES_IN = 8
-    BYTES_OUT = 9
-    DURATION_SUM = 10  # microseconds
-    RETRIES = 11  # attempts after the first
+    BYTES_OUT = 7
+    DURATION_SUM = 8  # microseconds
+    BYTES_IN = 9
+    RETRIES = 10  # attempts after the first
+    REQUESTS = 11  # the sum by status
     BUCKETS = 12
 
 
@@ -93,12 +97,12 @@ class EndpointWord(IntEnum):
     """Words of an endpoint."""
 
     EPOCH = 0
-    REQUESTS = 1
-    FAILURES = 2  # connect failures, resets, timeouts, invalid responses
-    STATUS_5XX = 3
-    DURATION_SUM = 4  # microseconds of its requests, to their end
-    CONNECTS = 5
-    ACTIVE = 6  # gauge, so it ends with its process: pid << PID_SHIFT | requests
+    REQUESTS = 2
+    FAILURES = 3  # connect failures, resets, timeouts, invalid responses
+    STATUS_5XX = 4
+    DURATION_SUM = 5  # microseconds of its requests, to their end
+    CONNECTS = 6
+    ACTIVE = 7  # gauge, so it ends with its process: pid << PID_SHIFT | requests
 
 
 class SharedWords:

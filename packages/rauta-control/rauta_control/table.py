@@ -28,7 +28,7 @@ from rauta_control.cluster import Cluster
 from rauta_control.handshake import offered
 from rauta_control.head import split_host
 from rauta_control.reasons import Reason, Refused
-from rauta_control.recorder import Counter
+from rauta_control.recorder import CLEAN, Counter
 from rauta_control.treatment import Treatment
 
 MEMO_LIMIT = 8_192  # decisions that a worker remembers before it starts anew; as many older ones stay readable
@@ -42,7 +42,16 @@ _SERVER = b"*"  # in the place of a path: OPTIONS asks the server itself (RFC 91
 _serials = count()
 
 
-class Rule:
+class _Hot:
+    """What most requests read of their Rule. Slots of a base come first: these share a line of the processor's cache.
+
+    With thousands of rules in use nothing of one is in a cache when its next request comes, and each line costs 0.3 us.
+    """
+
+    __slots__ = ("cluster", "label", "treatment", "words")
+
+
+class Rule(_Hot):
     """One rule as requests use it. `shares` are (cluster, weight); `label` is its part of an access log line.
 
     `conditions` is None if method and path are all it asks for; `expression` is what a path must match, if it is one.
@@ -51,20 +60,17 @@ class Rule:
 
     __slots__ = (
         "__weakref__",
-        "cluster",
         "conditions",
         "counter",
         "epoch",
         "exact",
         "expression",
-        "label",
         "method",
         "nobody",
         "order",
         "shares",
         "slot",
         "total",
-        "treatment",
         "upgrades",
     )
 
@@ -77,6 +83,7 @@ class Rule:
         self.slot = rule.slot
         self.epoch = rule.epoch
         self.counter: Counter | None = None
+        self.words = CLEAN  # then those of the counter
         # A share without a cluster refers to nothing valid: it is drawn like any other and answered with 500.
         self.shares = [
             (clusters[share.cluster] if share.cluster else None, share.weight)
@@ -206,6 +213,10 @@ def _for_everything(paths: Radix[tuple[Rule, ...]]) -> Rule | None:
     return None
 
 
+Served: TypeAlias = Host | Rule
+"""What serves a Host field: a host, or at once the rule that takes whatever comes for it (`Host.always`)."""
+
+
 class Memory:
     """What the hosts of a worker remember, in two generations: when the newer is full, the older is forgotten."""
 
@@ -245,9 +256,9 @@ class Room:
 
     def __init__(self) -> None:
         self.entries = 0
-        self.memos: list[dict[bytes, tuple[Host, bytes]]] = []  # that have any
+        self.memos: list[dict[bytes, Served]] = []  # that have any
 
-    def count(self, memo: dict[bytes, tuple[Host, bytes]], limit: int) -> None:
+    def count(self, memo: dict[bytes, Served], limit: int) -> None:
         """Make room for an entry in a memo; when there are `limit` of them, all are forgotten."""
         if self.entries >= limit:
             for each in self.memos:
@@ -260,7 +271,7 @@ class Room:
 
 
 class Routes:
-    """The host names of one listener. `seen` maps Host fields as clients send them to (host, X-Forwarded-Host line).
+    """The host names of one listener. `seen` is by Host fields as clients send them.
 
     `serial` tells it from all others without holding it, which would hold rules that requests in flight do not use.
     """
@@ -271,16 +282,20 @@ class Routes:
         self.names = names
         self.room = room or Room()
         self.serial = next(_serials)
-        self.seen: dict[bytes, tuple[Host, bytes]] = {}
+        self.seen: dict[bytes, Served] = {}
 
-    def find(self, field: bytes) -> tuple[Host, bytes] | None:
+    def find(self, field: bytes) -> Served | None:
         """Return what serves a Host field that `seen` does not know, and remember it. Raises Refused(BAD_HOST)."""
-        host = self._search(split_host(field) if field else b"")
+        host = self.host(field)
         if host is None:
             return None
         self.room.count(self.seen, SEEN_LIMIT + len(self.names))
-        found = self.seen[field] = (host, b"X-Forwarded-Host: %b\r\n" % field if field else b"")
+        found = self.seen[field] = host.always or host
         return found
+
+    def host(self, field: bytes) -> Host | None:
+        """Return the host that serves a Host field. Raises Refused(BAD_HOST)."""
+        return self._search(split_host(field) if field else b"")
 
     def missing(self, field: bytes) -> Reason:  # noqa: ARG002 - SectionRoutes looks at it
         """Why `find` has nothing for a Host field."""
@@ -326,7 +341,7 @@ class NoRoutes(Routes):
         super().__init__({})
         self.reason = reason
 
-    def find(self, field: bytes) -> tuple[Host, bytes] | None:  # noqa: ARG002 - see Routes
+    def host(self, field: bytes) -> Host | None:  # noqa: ARG002 - see Routes
         """Raise Refused(reason)."""
         raise Refused(self.reason)
 

@@ -185,8 +185,10 @@ def fast(built: Table, asked: Asked) -> str | None:
     found = routes.seen.get(asked.host.encode()) or routes.find(asked.host.encode())
     if found is None:
         return ""
-    host, _ = found
     method, path = asked.method.encode(), asked.path.encode()
+    host = routes.host(asked.host.encode())
+    assert host is not None
+    assert found is (host.always or host)
     assert host.always in {None, host.decide(method, path)}
     rule = host.always or host.memo.get(host.key(method, path)) or host.decide(method, path)
     if isinstance(rule, Choice):
@@ -245,15 +247,15 @@ def test_a_host_field_with_port_or_trailing_dot_is_the_same_host_and_is_passed_o
     routes = built.listeners["l"]
     host = routes.names[b"example.com"]
     for field in (b"example.com", b"example.com:8080", b"example.com."):
-        assert routes.find(field) == (host, b"X-Forwarded-Host: " + field + b"\r\n")
-        assert routes.seen[field][0] is host
+        assert routes.host(field) is host
+        assert routes.find(field) is host.always is routes.seen[field]
     assert routes.find(b"other.com") is None
     assert routes.find(b"") is None
 
 
 def test_no_host_field_is_served_by_the_host_that_takes_any() -> None:
     routes = build(site(rule("r", "/"))).listeners["l"]
-    assert routes.find(b"") == (routes.names[b"*"], b"")
+    assert routes.host(b"") is routes.names[b"*"]
 
 
 @pytest.mark.parametrize("field", [b"a b", b"a@b", b"a,b", b"a:99999", b"." * 200, b"a." * 5000 + b"a"])

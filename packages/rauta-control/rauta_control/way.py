@@ -163,12 +163,11 @@ class Way:
         routes = table.listeners.get(listener.name) or Routes({})
         if section is not None:
             routes = SectionRoutes(routes, section)
-        served = routes.find(head.host)
-        self._hosts += _host_trials(hosts, chain, chosen=served is not None)
-        if served is None:
+        host = routes.host(head.host)
+        self._hosts += _host_trials(hosts, chain, chosen=host is not None)
+        if host is None:
             self._suggest_hosts(name)
             raise Refused(routes.missing(head.host))
-        host, _ = served
         asked = self._asked()
         at: Host | None = host
         for each in chain:

@@ -25,7 +25,7 @@ from rauta_control.cluster import Endpoint
 from rauta_control.downstream import Downstream
 from rauta_control.follow import Follower
 from rauta_control.inherit import Inherited
-from rauta_control.ledger import endpoint_counter
+from rauta_control.ledger import endpoint_words
 from rauta_control.messages import ControlLink, Drain, Listen, Retune, ToWorker, Unlisten
 from rauta_control.mirror import Mirror
 from rauta_control.port import Port
@@ -144,7 +144,7 @@ class Worker(WorkerState):
             return
         self.sweep.add(upstream)
         self.vitals[Vital.UPSTREAM_CONNECTS] += 1
-        endpoint_counter(self, endpoint).words[EndpointWord.CONNECTS] += 1
+        endpoint_words(self, endpoint)[EndpointWord.CONNECTS] += 1
         if waits:
             downstream.attached(upstream)
         else:
@@ -263,8 +263,8 @@ class Worker(WorkerState):
                 active = endpoint.open - len(endpoint.idle)
                 in_use += active
                 gauge = self.vitals[Vital.PID] << PID_SHIFT | active
-                if endpoint.counter.words[EndpointWord.ACTIVE] != gauge:
-                    endpoint_counter(self, endpoint).words[EndpointWord.ACTIVE] = gauge
+                if endpoint.words[EndpointWord.ACTIVE] != gauge:
+                    endpoint_words(self, endpoint)[EndpointWord.ACTIVE] = gauge
         self.vitals[Vital.REQUESTS_ACTIVE] = in_use
         self.vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) + self._tunnels - len(self.connections))
         self.vitals[Vital.MEMO_SIZE] = len(self.follower.table.memory)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rauta_control import filelimit
 from rauta_control.forwarded import Trust
 from rauta_control.head import RequestHead
-from rauta_control.ledger import endpoint_counter
+from rauta_control.ledger import endpoint_words
 from rauta_control.limits import Limits, share
 from rauta_control.recorder import Recorder
 from rauta_control.response import ResponseHead
@@ -152,7 +152,7 @@ class WorkerState:
 
     def count_failure(self, endpoint: Endpoint) -> None:
         """Count a failure to connect, a reset, a timeout or an invalid response."""
-        endpoint_counter(self, endpoint).words[EndpointWord.FAILURES] += 1
+        endpoint_words(self, endpoint)[EndpointWord.FAILURES] += 1
 
     def count_reason(self, reason: Reason) -> None:
         """Count why a connection was ended, or answered, without a request."""
