@@ -220,11 +220,13 @@ class Downstream(ClientState):
                 return
             endpoint = picked
         self.endpoint = endpoint
-        said, host, number = self.forwarded, self.forwarded_host or self.host, self.request_id
+        fields, host, request_id = self.forwarded, self.forwarded_host or self.host, self.request_id
         if host:
-            request = b"".join((start, said, b"X-Forwarded-Host: ", host, b"\r\nX-Request-Id: ", number, b"\r\n\r\n"))
+            request = b"".join(
+                (start, fields, b"X-Forwarded-Host: ", host, b"\r\nX-Request-Id: ", request_id, b"\r\n\r\n")
+            )
         else:  # HTTP/1.0 may do without
-            request = b"".join((start, said, b"X-Request-Id: ", number, b"\r\n\r\n"))
+            request = b"".join((start, fields, b"X-Request-Id: ", request_id, b"\r\n\r\n"))
         self.dispatch(endpoint, self.grant(wish, request) if wish else request)
 
     # -- the request

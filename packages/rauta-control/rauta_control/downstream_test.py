@@ -313,6 +313,14 @@ def test_a_client_of_1_0_may_ask_to_keep_the_connection(wire: Wire) -> None:
     assert client.lost
 
 
+@pytest.mark.parametrize("host", [b"example.com", b"example.com:8080", b"example.com."])
+def test_the_host_field_is_passed_on_as_sent(wire: Wire, host: bytes) -> None:
+    wire.client().say(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
+    request = wire.backend.heard()
+    assert b"\r\nHost: %b\r\n" % host in request
+    assert b"\r\nX-Forwarded-Host: %b\r\n" % host in request
+
+
 def test_a_client_of_1_0_needs_no_host(wire: Wire) -> None:
     client = wire.client()
     client.say(b"GET / HTTP/1.0\r\n\r\n")

@@ -15,11 +15,13 @@ from rauta_control.sharedmem import DIRTY, EndpointWord, RouteWord, Vital
 
 if TYPE_CHECKING:
     from array import array
+    from collections.abc import Callable
 
     from rauta_control.cluster import Endpoint
     from rauta_control.downstream import Downstream
     from rauta_control.mirror import Mirror
     from rauta_control.reasons import Reason
+    from rauta_control.recorder import Counter
     from rauta_control.table import Rule
     from rauta_control.workerstate import WorkerState
 
@@ -70,7 +72,7 @@ def record(request: Downstream, reason: Reason | None) -> None:
     if rule is not None:
         label, words = rule.label, rule.words  # side by side: the processor then waits for both at once
         if not words[DIRTY]:
-            words = _route_words(worker, rule)
+            words = _words(worker, rule, worker.recorder.route)
         words[_STATUS + status // 100] += 1
         if request.bytes_in:
             words[_BYTES_IN] += request.bytes_in
@@ -126,7 +128,7 @@ def record_attempt(request: Downstream, status: int, began: float, *, made: bool
     if endpoint is not None and made:
         _record_try(worker, endpoint, status, began)
     if rule is not None:
-        _route_words(worker, rule)[_RETRIES] += 1
+        _words(worker, rule, worker.recorder.route)[_RETRIES] += 1
 
 
 def _record_try(worker: WorkerState, endpoint: Endpoint, status: int, began: float) -> None:
@@ -137,22 +139,16 @@ def _record_try(worker: WorkerState, endpoint: Endpoint, status: int, began: flo
         words[_FAULTS] += 1
 
 
-def _route_words(worker: WorkerState, rule: Rule) -> array[int]:
-    counter = rule.counter
-    if counter is None:
-        counter = rule.counter = worker.recorder.route(rule.slot, rule.epoch)
-        rule.words = counter.words
-    if not rule.words[DIRTY]:
-        worker.recorder.touch(counter)
-    return rule.words
-
-
 def endpoint_words(worker: WorkerState, endpoint: Endpoint) -> array[int]:
     """Return the words that count for `endpoint` (EndpointWord), to be added to now."""
-    counter = endpoint.counter
+    return _words(worker, endpoint, worker.recorder.endpoint)
+
+
+def _words(worker: WorkerState, owner: Rule | Endpoint, find: Callable[[int, int], Counter]) -> array[int]:
+    counter = owner.counter
     if counter is None:
-        counter = endpoint.counter = worker.recorder.endpoint(endpoint.slot, endpoint.epoch)
-        endpoint.words = counter.words
-    if not endpoint.words[DIRTY]:
+        counter = owner.counter = find(owner.slot, owner.epoch)
+        owner.words = counter.words
+    if not owner.words[DIRTY]:
         worker.recorder.touch(counter)
-    return endpoint.words
+    return owner.words

@@ -242,7 +242,7 @@ def test_what_a_choice_holds_is_bounded() -> None:
     assert not crowded.memo
 
 
-def test_a_host_field_with_port_or_trailing_dot_is_the_same_host_and_is_passed_on_as_sent() -> None:
+def test_a_host_field_with_port_or_trailing_dot_is_the_same_host() -> None:
     built = build(site(rule("r", "/"), hostname="example.com"))
     routes = built.listeners["l"]
     host = routes.names[b"example.com"]
