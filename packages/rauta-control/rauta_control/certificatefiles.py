@@ -30,10 +30,14 @@ def _now() -> datetime:
 
 
 class CertificateFiles:
-    """The pairs that were wanted last. `problems` are those of the last reading; `clock` says what time it is (UTC)."""
+    """The pairs that were wanted last: `any` is set if there are some.
+
+    `problems` are those of the last reading; `clock` says what time it is (UTC).
+    """
 
     def __init__(self, clock: Callable[[], datetime] = _now) -> None:
         self.problems: list[str] = []
+        self.any = asyncio.Event()
         self._clock = clock
         self._due = _NEVER  # when a certificate begins or ceases to be valid
         self._pairs: tuple[PairFiles, ...] = ()
@@ -44,7 +48,9 @@ class CertificateFiles:
         """Read `pairs` and return what can be used, in their order; a bad one is as it was `published`, if it was."""
         if not pairs:  # and nothing to import for it
             self.problems, self._pairs, self._stamps, self._secrets, self._due = [], (), [], {}, _NEVER
+            self.any.clear()
             return []
+        self.any.set()
         return await asyncio.get_running_loop().run_in_executor(None, self._read, pairs, published)
 
     async def changed(self) -> bool:

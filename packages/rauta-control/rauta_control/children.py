@@ -13,12 +13,12 @@ from dataclasses import dataclass
 class Patience:
     """The supervisor's, in seconds."""
 
-    check: float = 0.5  # between two looks at the heartbeats
+    check: float = 1.0  # between two looks at the heartbeats
     hung: float = 5.0  # without a heartbeat (at most 0.1 s apart in a healthy worker) until a worker is replaced
     first_beat: float = 10.0  # from the start until the first heartbeat: a big snapshot takes a while to load
     control_hung: float = 15.0  # the same for control: nobody's request waits for it, and workers have the processors
     control_first_beat: float = 30.0
-    late: float = 1.5  # between two looks, from when on it was we who slept and nobody is judged
+    late: float = 2.5  # between two looks, from when on it was we who slept and nobody is judged
     healthy: float = 1.0  # of life after which a death counts as the first one: a crash loop crashes at once
     # Seconds until the start after each further death. The first five keep a lone worker's gap under 0.3 s.
     backoff: tuple[float, ...] = (0.0, 0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)

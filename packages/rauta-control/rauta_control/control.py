@@ -240,7 +240,7 @@ class Control:
 
     async def _watch_certificates(self) -> None:
         """Load the settings again when a certificate or key has changed."""
-        while True:
+        while await self._line.certificates.any.wait():
             await asyncio.sleep(CERTIFICATE_POLL)
             async with self._loading:
                 if await self._line.certificates.changed():

@@ -7,7 +7,7 @@ import time
 
 from rauta_control.sharedmem import CONTROL_HEARTBEAT
 
-BEAT = 0.5  # seconds
+BEAT = 1.0  # seconds
 
 
 class Heartbeat:

@@ -22,13 +22,13 @@ import mmap
 import os
 from enum import IntEnum
 
-MAGIC = 0x5241555441_02  # "RAUTA", layout 2
+MAGIC = 0x5241555441_03  # "RAUTA", layout 3
 MAX_WORKERS = 64
 MAX_ROUTES = 32_768
 MAX_ENDPOINTS = 32_768
 
 HEADER_WORDS = 512
-VITALS_WORDS = 512
+VITALS_WORDS = 192  # copied every tick: no more than there is use for
 ROUTE_WORDS = 48
 ENDPOINT_WORDS = 16
 CONTROL_HEARTBEAT = 1  # monotonic ns of the last turn of a timer of control's loop; 0 before the first

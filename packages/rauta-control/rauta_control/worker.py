@@ -245,18 +245,13 @@ class Worker(WorkerState):
         vitals[Vital.CONNECTIONS] = len(self.connections)
         vitals[Vital.GENERATION] = self.follower.generation + 1
         vitals[Vital.DRAINED] = self.follower.drained() + 1
-        stalls = self.follower.stalls
-        vitals[Vital.STALL_CHANGE] = int(stalls[False].clock * 1e9)
-        vitals[Vital.STALL_WHOLE] = int(stalls[True].clock * 1e9)
-        vitals[Vital.TURN_CPU_CHANGE] = int(stalls[False].computed * 1e9)
-        vitals[Vital.TURN_CPU_WHOLE] = int(stalls[True].computed * 1e9)
         self._ticks += 1
         if self._ticks % SLOW_TICKS == 0:
             self._slow_tick()
         self.recorder.flush(monotonic_ns())
 
     def _slow_tick(self) -> None:
-        """Gauges that cost a walk over the endpoints."""
+        """Gauges that cost a walk over the endpoints, or that nobody waits for."""
         in_use = 0
         for endpoint in self.follower.clusters.endpoints.values():
             if endpoint.counter is not None:
@@ -265,9 +260,15 @@ class Worker(WorkerState):
                 gauge = self.vitals[Vital.PID] << PID_SHIFT | active
                 if endpoint.words[EndpointWord.ACTIVE] != gauge:
                     endpoint_words(self, endpoint)[EndpointWord.ACTIVE] = gauge
-        self.vitals[Vital.REQUESTS_ACTIVE] = in_use
-        self.vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) + self._tunnels - len(self.connections))
-        self.vitals[Vital.MEMO_SIZE] = len(self.follower.table.memory)
+        vitals = self.vitals
+        vitals[Vital.REQUESTS_ACTIVE] = in_use
+        vitals[Vital.UPSTREAMS] = max(0, len(self.sweep) + self._tunnels - len(self.connections))
+        vitals[Vital.MEMO_SIZE] = len(self.follower.table.memory)
+        stalls = self.follower.stalls
+        vitals[Vital.STALL_CHANGE] = int(stalls[False].clock * 1e9)
+        vitals[Vital.STALL_WHOLE] = int(stalls[True].clock * 1e9)
+        vitals[Vital.TURN_CPU_CHANGE] = int(stalls[False].computed * 1e9)
+        vitals[Vital.TURN_CPU_WHOLE] = int(stalls[True].computed * 1e9)
 
     def start(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run `coroutine` as a task, which is cancelled when the worker ends."""
