@@ -52,7 +52,7 @@ def gather(downstream: Downstream, data: bytes) -> None:
         downstream.buffer = data
         if downstream.phase == IDLE:
             downstream.phase = HEAD
-            due = downstream.worker.now + downstream.worker.limits.head_timeout
+            due = downstream.worker.due.head
             # Half an empty line may be no beginning of a head, and then it gives no time for another one.
             downstream.deadline = min(due, downstream.deadline) if data == b"\r" else due
 

@@ -108,7 +108,7 @@ class ClientState(asyncio.Protocol):
         self.ended = False  # the client has said all it will
         self.blocked = False  # the client is slow: its write buffer is over the high-water mark
         self.unsent = -1  # bytes the client had still to take when that was last looked at
-        self.deadline = worker.now + worker.limits.head_timeout  # one that never says anything is not worth more
+        self.deadline = worker.due.head  # one that never says anything is not worth more
         self.ticket = 0  # grows with each connection that is begun, and when the last one is given up: then it is void
         self.started = 0.0  # of the last request, monotonic; 0: there was none yet
         self.outgoing: list[bytes] = []  # of the request, what no upstream has taken yet

@@ -56,7 +56,7 @@ class Downstream(ClientState):
         self.transport = transport  # type: ignore[assignment]
         high_water = self.worker.limits.max_buffered_bytes
         if self.port.secure:
-            self.deadline = self.worker.now + self.worker.limits.head_timeout
+            self.deadline = self.worker.due.head
         if high_water != DEFAULT_HIGH_WATER:
             self.transport.set_write_buffer_limits(high_water)
         self.worker.connected(self)
@@ -81,7 +81,7 @@ class Downstream(ClientState):
     def pause_writing(self) -> None:
         """See asyncio.Protocol: the client is slow. Only comes from within a write, so there is a request."""
         self.blocked = True
-        self.deadline = self.worker.now + self.worker.limits.write_timeout
+        self.deadline = self.worker.due.write
         if self.upstream is not None:
             self.upstream.transport.pause_reading()
 
@@ -89,11 +89,11 @@ class Downstream(ClientState):
         """See asyncio.Protocol: the client has taken everything."""
         self.blocked = False
         if self.phase == IDLE:
-            self.deadline = self.worker.now + self.worker.limits.keep_alive_timeout
+            self.deadline = self.worker.due.keep_alive
         elif self.phase == WAIT:
             self.deadline = NEVER
         elif self.phase == BODY:
-            self.deadline = self.worker.now + self.worker.limits.body_timeout
+            self.deadline = self.worker.due.body
         if self.upstream is not None:
             self.upstream.transport.resume_reading()
         if self.phase == IDLE and self.buffer:
@@ -326,7 +326,7 @@ class Downstream(ClientState):
             leaving.leave(self)
             return
         self.phase = IDLE
-        self.deadline = worker.now + worker.limits.keep_alive_timeout
+        self.deadline = worker.due.keep_alive
         self.reset()
         if not self.reading or self.blocked:
             self.regulate()

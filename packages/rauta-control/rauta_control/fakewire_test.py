@@ -96,7 +96,7 @@ class Wire:
         self.worker._ports["l"] = self.port = Port("l", None)
         self.worker.follower.load((snapshot,))
         os.close(snapshot)
-        self.worker.now = 0.0
+        self.worker.advance(-self.worker.now)
         self.ends: list[End] = []
 
     @property
@@ -139,11 +139,12 @@ class Wire:
         """Have these limits instead of the defaults."""
         self.worker.limits = replace(self.worker.limits, **limits)
         self.worker.request_head.retune(self.worker.limits)
+        self.worker.advance(0.0)
 
     def wait(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass, a second at a time, with a whole round of the sweep in each."""
         while seconds > 0:
-            self.worker.now += min(step, seconds)
+            self.worker.advance(min(step, seconds))
             self.loop.now += min(step, seconds)
             for _ in range(TICKS):
                 self.worker.sweep.tick(self.worker.now)

@@ -95,21 +95,21 @@ class Download:
         """See Ends."""
         upstream = self._upstream
         upstream.left -= size  # means nothing for chunks
-        upstream.deadline = upstream.worker.now + upstream.worker.limits.stream_timeout
+        upstream.deadline = upstream.worker.due.stream
         self._downstream.bytes_out += size
 
     def held_up(self) -> None:
         """See Ends."""
         downstream = self._downstream
         downstream.blocked = True
-        downstream.deadline = downstream.worker.now + downstream.worker.limits.write_timeout
+        downstream.deadline = downstream.worker.due.write
 
     def flows(self) -> None:
         """See Ends."""
         upstream = self._upstream
         self._downstream.blocked = False
         self._downstream.deadline = NEVER
-        upstream.deadline = upstream.worker.now + upstream.worker.limits.stream_timeout
+        upstream.deadline = upstream.worker.due.stream
 
     def finish(self) -> None:
         """See Ends."""
@@ -150,7 +150,7 @@ class Upload:
         request = self._request
         request.left -= size  # means nothing for chunks
         request.bytes_in += size
-        request.deadline = request.worker.now + request.worker.limits.body_timeout
+        request.deadline = request.worker.due.body
 
     def held_up(self) -> None:
         """See Ends."""
@@ -160,7 +160,7 @@ class Upload:
         """See Ends."""
         request = self._request
         self._upstream.blocked = False
-        request.deadline = request.worker.now + request.worker.limits.body_timeout
+        request.deadline = request.worker.due.body
 
     def finish(self) -> None:
         """See Ends."""

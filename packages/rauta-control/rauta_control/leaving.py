@@ -76,7 +76,7 @@ def expire(downstream: Downstream) -> None:
         unsent = rawsocket.unsent(downstream.transport)
         if unsent and unsent != downstream.unsent:  # slow, but not dead
             downstream.unsent = unsent
-            downstream.deadline = worker.now + worker.limits.write_timeout
+            downstream.deadline = worker.due.write
         else:
             if phase in (BODY, WAIT):
                 _give_up(downstream)
@@ -86,7 +86,7 @@ def expire(downstream: Downstream) -> None:
     elif phase == BODY and (downstream.reading or _splices(downstream)) and not downstream.withholds():
         downstream.fail(Reason.BODY_TIMEOUT)
     elif phase == BODY:  # it is the backend's turn, for which the upstream connection has its own deadline
-        downstream.deadline = worker.now + worker.limits.body_timeout
+        downstream.deadline = worker.due.body
     else:
         reason = Reason.KEEP_ALIVE_TIMEOUT if downstream.started else Reason.HEAD_TIMEOUT
         worker.count_reason(reason)

@@ -40,7 +40,7 @@ def response(upstream: Upstream, downstream: Downstream, head: ResponseHead, dat
         attempts.answered()
     downstream.status = head.status
     upstream.keep_alive = head.keep_alive
-    upstream.deadline = upstream.worker.now + upstream.worker.limits.stream_timeout
+    upstream.deadline = upstream.worker.due.stream
     upstream.chunked = head.length < 0 and not downstream.http10
     fields = head.fields or without(data[: start - 2], {b"connection"})
     if head.fields is not None and not head.dated:

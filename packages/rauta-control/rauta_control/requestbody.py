@@ -24,14 +24,13 @@ def begin(request: Downstream, length: int, data: bytes) -> bool:
     if length == 0:
         clientbuffer.hold(request, data)
         return True
-    limits = request.worker.limits
     request.phase = BODY
-    request.deadline = request.worker.now + limits.body_timeout
+    request.deadline = request.worker.due.body
     request.left = length
     request.retained = []
     request.expects = request.head.fields is not None and request.head.expects
     if length == CHUNKED:
-        request.decoder = ChunkedDecoder(limits.max_chunk_overhead)
+        request.decoder = ChunkedDecoder(request.worker.limits.max_chunk_overhead)
         if request.head.wish == TRAILERS:  # which rebuilds all heads of chunked bodies: this one's
             request.decoder.keep_trailers()
     return not data or _take(request, data)
@@ -39,7 +38,7 @@ def begin(request: Downstream, length: int, data: bytes) -> bool:
 
 def more(request: Downstream, data: bytes) -> bool:
     """Take what came of it in the phase BODY, to be sent. False: it was malformed and is refused."""
-    request.deadline = request.worker.now + request.worker.limits.body_timeout
+    request.deadline = request.worker.due.body
     if not _take(request, data):
         return False
     if request.exchange is not None:
@@ -50,7 +49,7 @@ def more(request: Downstream, data: bytes) -> bool:
 def wanted(request: Downstream) -> None:
     """The backend has asked for it: from now on the client is waited for."""
     request.expects = False
-    request.deadline = request.worker.now + request.worker.limits.body_timeout
+    request.deadline = request.worker.due.body
 
 
 def send(request: Downstream) -> None:

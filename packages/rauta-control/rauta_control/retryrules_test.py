@@ -45,7 +45,7 @@ def wait(wire: Wire, seconds: float) -> None:
     """Let time pass, 10 ms at a time, without a sweep."""
     for _ in range(round(seconds * 100)):
         wire.loop.now += 0.01
-        wire.worker.now += 0.01
+        wire.worker.advance(0.01)
         wire.loop.settle()
 
 

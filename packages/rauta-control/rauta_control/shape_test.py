@@ -153,7 +153,7 @@ def test_connections_take_up_the_shape_of_their_last_heads(make_wire: MakeWire) 
     wire = make_wire()
     client = wire.client()
     for number in range(4):
-        wire.worker.now += INTERVAL
+        wire.worker.advance(INTERVAL)
         client.say(GET if number < 2 else REQUEST.replace(b"shop.example:80", b"h").replace(b"/a", b"/%d" % number))
         backend = wire.backend
         backend.say(OK)

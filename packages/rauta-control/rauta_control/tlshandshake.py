@@ -42,7 +42,7 @@ class Handshake:
         self._number = number
         self._hello = ClientHello()
         self._task: asyncio.Task[None] | None = None  # while OpenSSL is at work
-        self.deadline = worker.now + worker.limits.head_timeout
+        self.deadline = worker.due.head
         sock.setblocking(False)
         worker.sweep.add(self)
         worker.loop.add_reader(sock, self._readable)

@@ -72,7 +72,7 @@ class Tunnel:
 
     def touch(self) -> None:
         """Somebody said something."""
-        self.deadline = self.worker.now + self.worker.limits.tunnel_timeout
+        self.deadline = self.worker.due.tunnel
 
     def lost(self, side: Side, exc: Exception | None) -> None:
         """One connection is gone: what was said to the other is still sent, then that is closed too."""
@@ -84,7 +84,7 @@ class Tunnel:
                 self.reason = Reason.CLIENT_CLOSED if side is self.client else Reason.UPSTREAM_RESET
             # A TLS client is to say that it has understood; many never do.
             secure = self.port.secure and side is self.backend
-            self.deadline = self.worker.now + (FRESH_TIME if secure else self.worker.limits.write_timeout)
+            self.deadline = self.worker.now + FRESH_TIME if secure else self.worker.due.write
             side.other.transport.close()
             return
         request = self.downstream
@@ -106,7 +106,7 @@ class Tunnel:
         unsent = rawsocket.unsent(left)
         if unsent and unsent != self.unsent:  # slow, but not dead
             self.unsent = unsent
-            self.deadline = self.worker.now + self.worker.limits.write_timeout
+            self.deadline = self.worker.due.write
         else:
             if unsent:
                 rawsocket.discard(left)

@@ -44,7 +44,7 @@ class Upstream(BackendState):
         worker = self.worker
         self.downstream = downstream
         self.phase = HEAD
-        self.deadline = worker.now + worker.limits.response_timeout
+        self.deadline = worker.due.response
         self.replay = request
         if self.used:
             worker.vitals[_REUSES] += 1
@@ -53,7 +53,7 @@ class Upstream(BackendState):
     def request_sent(self) -> None:
         """The last byte of a request with a body is on its way: from now on the backend is waited for."""
         if self.phase == HEAD:
-            self.deadline = self.worker.now + self.worker.limits.response_timeout
+            self.deadline = self.worker.due.response
 
     def abandon(self) -> None:
         """The request is over before its response: the connection cannot be used again."""
@@ -161,14 +161,14 @@ class Upstream(BackendState):
             elif left > 0:
                 self.phase = LENGTH
                 self.left = left
-                self.deadline = self.worker.now + self.worker.limits.stream_timeout
+                self.deadline = self.worker.due.stream
                 downstream.bytes_out = size
                 downstream.transport.write(data)
             else:
                 self._surplus(downstream, data[:left])
         elif phase == LENGTH:
             size = len(data)
-            self.deadline = self.worker.now + self.worker.limits.stream_timeout
+            self.deadline = self.worker.due.stream
             left = self.left = self.left - size
             if left < 0:
                 self._surplus(downstream, data[:left])
@@ -180,7 +180,7 @@ class Upstream(BackendState):
             if not left:
                 self.end(downstream)
         else:
-            self.deadline = self.worker.now + self.worker.limits.stream_timeout
+            self.deadline = self.worker.due.stream
             if self.chunked and self.decoder is not None and self.decoder.is_chunk(data):
                 downstream.bytes_out += len(data)
                 downstream.transport.write(data)
@@ -268,7 +268,7 @@ class Upstream(BackendState):
             self.phase = IDLE
             self.used = True
             worker = self.worker
-            self.deadline = worker.now + worker.limits.pool_timeout
+            self.deadline = worker.due.pool
             endpoint.idle.append(self)
         else:
             self.phase = CLOSED
@@ -296,7 +296,7 @@ class Upstream(BackendState):
             return
         self.phase = IDLE
         self.used = True
-        self.deadline = self.worker.now + self.worker.limits.pool_timeout
+        self.deadline = self.worker.due.pool
         self.endpoint.idle.append(self)
 
     def close(self) -> None:
@@ -316,7 +316,7 @@ class Upstream(BackendState):
         if downstream is None:
             self.close()
         elif downstream.blocked or self._may_wait(downstream):
-            self.deadline = self.worker.now + self.worker.limits.response_timeout
+            self.deadline = self.worker.due.response
         else:
             self.failed(downstream, Reason.UPSTREAM_STALLED if downstream.status else Reason.UPSTREAM_TIMEOUT)
 

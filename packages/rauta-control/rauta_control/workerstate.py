@@ -13,6 +13,7 @@ from time import gmtime, monotonic, strftime, time
 from typing import TYPE_CHECKING
 
 from rauta_control import filelimit
+from rauta_control.due import Due
 from rauta_control.forwarded import Trust
 from rauta_control.head import RequestHead
 from rauta_control.ledger import endpoint_words
@@ -60,6 +61,7 @@ class WorkerState:
         "date",
         "done",
         "draining",
+        "due",
         "follower",
         "index",
         "limits",
@@ -98,14 +100,15 @@ class WorkerState:
         self.capacity = max(16, (descriptors - self.splices.descriptors - SPARE_DESCRIPTORS) // 2)
         self.request_head = RequestHead(inherited.settings.limits)
         self.secure_head = RequestHead(inherited.settings.limits, scheme=b"https")
-        self.retune(inherited.settings)
         self.response_head = ResponseHead()
         self.request_shapes = Shapes(of_request)
         self.response_shapes = Shapes(of_response)
         self.sweep = Sweep()
         self.wheel = Wheel(loop.time, loop.call_at)
         self.draining = False
+        self.due = Due()
         self.now = self._ticked = monotonic()
+        self.retune(inherited.settings)
         self.wall = time() - self._ticked
         self.second = -1
         self.second_text = self.date = b""  # for the log, and for responses without one
@@ -117,6 +120,7 @@ class WorkerState:
         self.limits = self._fit(settings.limits, settings.workers)
         self.request_head.retune(self.limits)
         self.secure_head.retune(self.limits)
+        self.due.reckon(self.now, self.limits)
         self.trust = Trust(settings.trusted_proxies)
         self.via = settings.via
 
@@ -133,8 +137,13 @@ class WorkerState:
     def set_clocks(self) -> None:
         """Look at the time: a tick."""
         before, self._ticked = self._ticked, monotonic()
-        self.now += min(self._ticked - before, LONGEST_TICK)
+        self.advance(min(self._ticked - before, LONGEST_TICK))
         self.wall = time() - self._ticked
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time have passed."""
+        self.now += seconds
+        self.due.reckon(self.now, self.limits)
 
     def today(self) -> bytes:
         """Return what a Date field says now."""
