@@ -16,13 +16,15 @@ from rauta_control import snapshotfd
 from rauta_control.channel import Packet
 from rauta_control.inherit import Role
 from rauta_control.listening import Place
+from rauta_control.sharedmem import MAGIC
 
 VARIABLE = "RAUTA_HANDOVER"
 VERSION = 1
+MEND = "the new program cannot take over from the old one; stop the gateway and start it anew"
 
 
 class HandoverError(Exception):
-    """The state is there but cannot be read: it was made by a version that this one does not understand."""
+    """The state is there but cannot be used: it was made by a version that this one does not understand."""
 
 
 class SocketState(msgspec.Struct, frozen=True):
@@ -60,6 +62,7 @@ class State(msgspec.Struct, frozen=True):
     since: tuple[int, ...] = ()
     kept: int | None = None
     version: int = VERSION
+    layout: int = 0  # of the words, which running workers share with whoever takes over
 
     def descriptors(self) -> Iterator[int]:
         """All descriptors that must survive the exec."""
@@ -95,7 +98,9 @@ def take(environ: MutableMapping[str, str]) -> State | None:
     except (ValueError, OSError, msgspec.MsgspecError) as error:
         raise HandoverError(f"{VARIABLE}={text}: {error}") from error
     if state.version != VERSION:
-        raise HandoverError(f"{VARIABLE}={text}: version {state.version}, expected {VERSION}")
+        raise HandoverError(f"{VARIABLE}={text}: version {state.version}, expected {VERSION}: {MEND}")
+    if state.layout != MAGIC:
+        raise HandoverError(f"{VARIABLE}={text}: shared words of layout {state.layout:#x}, not {MAGIC:#x}: {MEND}")
     if state.pid != os.getpid():
         return None
     for number in state.descriptors():

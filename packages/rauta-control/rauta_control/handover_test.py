@@ -6,6 +6,7 @@ import pytest
 
 from rauta_control import handover, snapshotfd
 from rauta_control.handover import VARIABLE, ChildState, HandoverError, SocketState, State
+from rauta_control.sharedmem import MAGIC
 
 
 def state(pid: int, *fds: int) -> State:
@@ -24,6 +25,7 @@ def state(pid: int, *fds: int) -> State:
         snapshot=snapshot,
         since=(since,),
         kept=kept,
+        layout=MAGIC,
     )
 
 
@@ -59,8 +61,8 @@ def memfd(data: bytes) -> str:
     return str(snapshotfd.create("test", data))
 
 
-def newer(fds: list[int]) -> bytes:
-    return msgspec.msgpack.encode(msgspec.structs.replace(state(os.getpid(), *fds), version=99))
+def other(fds: list[int], **changes: int) -> bytes:
+    return msgspec.msgpack.encode(msgspec.structs.replace(state(os.getppid(), *fds), **changes))
 
 
 def test_what_cannot_be_read_is_refused(fds: list[int]) -> None:
@@ -68,7 +70,8 @@ def test_what_cannot_be_read_is_refused(fds: list[int]) -> None:
         ("x", "invalid literal"),
         ("9999", "Bad file descriptor"),
         (memfd(b"\x00"), "Expected `object`"),
-        (memfd(newer(fds)), "version 99, expected 1"),
+        (memfd(other(fds, version=99)), "version 99, expected 1: .* start it anew"),
+        (memfd(other(fds, layout=MAGIC - 1)), f"layout {MAGIC - 1:#x}, not {MAGIC:#x}: .* start it anew"),
     ]
     for text, reason in cases:
         with pytest.raises(HandoverError, match=f"{VARIABLE}={text}: .*{reason}"):

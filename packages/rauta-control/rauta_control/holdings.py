@@ -15,7 +15,7 @@ from rauta_control.inherit import Role
 from rauta_control.listening import Listener, Listeners, bind, why
 from rauta_control.routespec import Address
 from rauta_control.settings import Settings
-from rauta_control.sharedmem import SharedWords
+from rauta_control.sharedmem import MAGIC, SharedWords
 
 Server: TypeAlias = tuple[Flag, str, Flag, int]  # flag and value of its host, flag and value of its port
 
@@ -74,6 +74,7 @@ class Holdings:
             snapshot=self.snapshot,
             since=tuple(self.since),
             kept=self.kept,
+            layout=MAGIC,
         )
 
     def outdated(self, settings: Settings) -> list[str]:
