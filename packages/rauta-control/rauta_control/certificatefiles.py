@@ -10,10 +10,9 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeAlias
 
-from rauta_control import certificate
+from rauta_control import certificate, regularfile
 from rauta_control.ir import Resource, Secret, bounded
 from rauta_control.settings import PairFiles
 from rauta_control.validity import complaint
@@ -94,7 +93,7 @@ def load(pair: PairFiles) -> Secret | str:
     contents = []
     for path in pair:
         try:
-            contents.append(Path(path).read_bytes())
+            contents.append(regularfile.read(path))
         except OSError as error:
             return f"{path}: {error.strerror}"
     chain, key = contents

@@ -57,6 +57,7 @@ def test_what_is_wrong_with_a_pair_is_said_with_its_files(tmp_path: Path) -> Non
     one, other = put(tmp_path, pair("a.example"), "one"), put(tmp_path, pair("b.example"), "other")
     empty = tmp_path / "empty"
     empty.touch()
+    os.mkfifo(tmp_path / "pipe")
     assert unusable([one, other]) == []
     assert unusable(
         [
@@ -64,12 +65,14 @@ def test_what_is_wrong_with_a_pair_is_said_with_its_files(tmp_path: Path) -> Non
             PairFiles(str(empty), one.key),
             PairFiles(one.certificate, str(empty)),
             PairFiles(f"{tmp_path}/none", one.key),
+            PairFiles(one.certificate, f"{tmp_path}/pipe"),
         ]
     ) == [
         f"{other.key} is not the key of the first certificate in {one.certificate}",
         f"{empty} is not a PEM certificate",
         f"{empty} is not a PEM private key",
         f"{tmp_path}/none: No such file or directory",
+        f"{tmp_path}/pipe: Not a regular file",
     ]
 
 

@@ -168,11 +168,13 @@ def test_files_that_cannot_be_read_are_faults_and_the_rest_is_judged(
     (tmp_path / "b.yaml").symlink_to("b.yaml")
     (tmp_path / "c.yaml").symlink_to("nowhere")
     (tmp_path / "d.yaml").write_text(GATEWAY)
+    os.mkfifo(tmp_path / "f.yaml")
     (tmp_path / os.fsdecode(b"e\xff.yaml")).write_text(GATEWAY)
     assert run_check(tmp_path, TERMS) == 1
     said = capsys.readouterr().out
     assert "Error e\\xff.yaml cannot be read: its name is not UTF-8; rename it\n" in said
     assert "Error a.yaml cannot be read: not UTF-8 (byte 0)\nError b.yaml cannot be read: too many" in said
+    assert "Error f.yaml cannot be read: not a regular file\n" in said
     assert "\nGateway default/gw" in said
 
 

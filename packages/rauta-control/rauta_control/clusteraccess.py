@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from rauta_control.regularfile import NOT_REGULAR, is_special
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 HOME_CONFIG = "~/.kube/config"
 REREAD = 60.0  # seconds; the kubelet renews a token long before its end, and an old one is good for minutes more
@@ -140,6 +142,8 @@ class FromKubeconfig:
         from kr8s.asyncio import Api  # noqa: PLC0415 - 0.7 s that only those wait who have a kubeconfig
 
         self._asked = self._clock()
+        for path in filter(is_special, self._path.split(os.pathsep)):  # opening a pipe would wait for a writer
+            raise AccessError(f"cannot use the kubeconfig {path}: {NOT_REGULAR.lower()}; it is read again at times")
         auth: Any = Api(kubeconfig=self._path, serviceaccount="", bypass_factory=True).auth
         try:
             with _memory():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import ssl
 import sys
 import tempfile
@@ -174,6 +175,13 @@ def test_a_kubeconfig_that_is_of_no_use_is_named_with_the_reason(tmp_path: Path,
         loaded(str(path))
     assert str(path) in str(caught.value)
     assert content is None or f"kubectl --kubeconfig {path}" in str(caught.value)
+
+
+def test_a_kubeconfig_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    good = kubeconfig(tmp_path, {"token": "abc"})
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with pytest.raises(AccessError, match=f"cannot use the kubeconfig {pipe}: not a regular file"):
+        loaded(f"{good}:{pipe}")
 
 
 def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:

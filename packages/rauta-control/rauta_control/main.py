@@ -11,6 +11,7 @@ from pathlib import Path
 from rauta_control import accesslog, cpus, flags, handover, options, signals
 from rauta_control.flags import Flag
 from rauta_control.inherit import Role, Run
+from rauta_control.regularfile import is_special
 from rauta_control.settings import DEFAULT_CLASS, Settings, parse
 
 HELP = """usage: rauta-control [FLAG [VALUE] | @FILE]...
@@ -105,6 +106,10 @@ def _unusable(settings: Settings) -> list[str]:
     problems = []
     if settings.config and not Path(settings.config).exists():
         problems.append(f"{_named(options.CONFIG)} {settings.config}: expected a file or folder, and there is none")
+    if settings.config and is_special(settings.config):
+        problems.append(f"{_named(options.CONFIG)} {settings.config}: expected a regular file or a folder")
+    for path in filter(is_special, settings.kubeconfig.split(os.pathsep)):
+        problems.append(f"{_named(options.KUBECONFIG)} {path}: expected a regular file")
     if settings.kubeconfig and not any(map(os.path.exists, settings.kubeconfig.split(os.pathsep))):
         problems.append(f"{_named(options.KUBECONFIG)} {settings.kubeconfig}: expected a file, and there is none")
     if fault := accesslog.unusable(settings.access_log):

@@ -64,6 +64,20 @@ def test_check_looks_for_the_kubeconfig_too(tmp_path: Path) -> None:
     assert run("--kubernetes", "--check", KUBECONFIG=f"{tmp_path}/a:{tmp_path}/b")[0] == 0
 
 
+def test_a_pipe_is_no_file_that_can_be_read_again(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    assert run("--config", str(pipe), "--check") == (
+        2,
+        "",
+        f"rauta-control: --config (RAUTA_CONFIG) {pipe}: expected a regular file or a folder\n",
+    )
+    assert run("--kubernetes", "--check", KUBECONFIG=f"{tmp_path}/a:{pipe}") == (
+        2,
+        "",
+        f"rauta-control: --kubeconfig (KUBECONFIG) {pipe}: expected a regular file\n",
+    )
+
+
 def test_check_of_manifests_takes_the_class_of_the_settings_as_given(tmp_path: Path) -> None:
     manifest = tmp_path / "gateway.yaml"
     manifest.write_text(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rauta_control.check import Unreadable, check
+from rauta_control.regularfile import NOT_REGULAR, is_special
 from rauta_control.terms import Terms
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -16,6 +17,7 @@ STDIN = "-"
 MAX_SIZE = 64 << 20  # bytes of a file; etcd takes 1.5 MiB an object
 TOO_LARGE = f"is larger than {MAX_SIZE >> 20} MiB: split it"
 NO_TEXT = "cannot be read: its name is not UTF-8; rename it"
+NO_FILE = f"cannot be read: {NOT_REGULAR.lower()}"
 NOTHING = f"there is no file that ends in {', '.join(SUFFIXES)}"
 
 
@@ -43,6 +45,9 @@ def read(path: Path) -> Iterator[tuple[str, str | Unreadable]]:
     for name, file in files.items():
         if (shown := as_text(name)) != name:
             yield shown, Unreadable(NO_TEXT)
+            continue
+        if file != path and is_special(file):  # the path itself may be a pipe, as `<(...)`: this is a command
+            yield name, Unreadable(NO_FILE)
             continue
         large = file.is_file() and file.stat().st_size > MAX_SIZE
         yield name, Unreadable(TOO_LARGE) if large else _decoded(file.read_bytes)
@@ -100,5 +105,5 @@ def _list(folder: Path, prefix: str, above: set[tuple[int, int]], found: dict[st
                 is_dir, is_file = False, True
             if is_dir:
                 _list(folder / entry.name, f"{name}/", above | {here}, found)
-            elif entry.name.endswith(SUFFIXES) and is_file:
+            elif entry.name.endswith(SUFFIXES) and (is_file or is_special(entry.path)):  # who reads it will say so
                 found[name] = folder / entry.name

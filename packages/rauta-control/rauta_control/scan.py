@@ -11,9 +11,10 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
-from rauta_control.manifests import MAX_SIZE, NO_TEXT, TOO_LARGE, as_text, is_manifest, listing, why
+from rauta_control.manifests import MAX_SIZE, NO_FILE, NO_TEXT, TOO_LARGE, as_text, is_manifest, listing, why
 
 QUIET = 0.02  # seconds since the last write after which a file that was written in place counts as complete
 IMPATIENT = 1.0  # seconds after which one that is never quiet is read nevertheless
@@ -105,6 +106,9 @@ def _look(seen: Seen, name: str, file: Path, known: Stamp | None, impatient: boo
         seen.wait = max(seen.wait, QUIET - age)
         return
     seen.stamps[name] = stamp
+    if not S_ISREG(status.st_mode):
+        seen.errors[name] = NO_FILE
+        return
     if status.st_size > MAX_SIZE:
         seen.errors[name] = TOO_LARGE
         return

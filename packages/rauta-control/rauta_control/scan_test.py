@@ -58,12 +58,21 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"a\xff")
     os.utime(tmp_path / "a.yaml", (OLD, OLD))
     (tmp_path / "b.yaml").symlink_to("b.yaml")
-    seen = look(tmp_path, {}, None, False)
-    assert seen.errors == {
-        "a.yaml": "cannot be read: not UTF-8 (byte 1)",
-        "b.yaml": "cannot be read: too many levels of symbolic links",
+    os.mkfifo(tmp_path / "c.yaml")
+    os.utime(tmp_path / "c.yaml", (OLD, OLD))
+    (tmp_path / "d.yaml").symlink_to("nowhere")
+    names = {"a.yaml", "b.yaml", "c.yaml", "d.yaml"}
+    for only in (None, names):
+        seen = look(tmp_path, {}, only, False)
+        assert seen.errors == {
+            "a.yaml": "cannot be read: not UTF-8 (byte 1)",
+            "b.yaml": "cannot be read: too many levels of symbolic links",
+            "c.yaml": "cannot be read: not a regular file",
+        }
+        assert {"a.yaml", "c.yaml"} == seen.stamps.keys()
+    assert look(tmp_path / "c.yaml", {}, None, False).errors == {
+        f"{tmp_path}/c.yaml": "cannot be read: not a regular file"
     }
-    assert "a.yaml" in seen.stamps
 
 
 def test_a_name_that_is_not_utf8_is_said(tmp_path: Path) -> None:
