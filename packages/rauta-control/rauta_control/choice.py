@@ -4,8 +4,9 @@ Method and path decide most requests, and what they decided is remembered (table
 rule, or one that asks for more, what is remembered is a Choice: the rules that are left, in their order. Only requests
 that meet one have their head and query searched, only for what its rules ask for, and once for each name.
 
-* A field is compared as the client sent it, several lines of one name as one value (field.py); X-Forwarded-* and the
-  like as the backend will see them, and so are those that Connection names: as if they were not there.
+* A field is compared as the client sent it, several lines of one name as one value (field.py); X-Forwarded-*,
+  X-Request-Id and the like as the backend will see them, and so are those that Connection names: as if they were not
+  there.
 * Of a query parameter that is given more than once the first value counts (HTTPQueryParamMatch leaves it open; Envoy
   does the same). Names and values are decoded: percent escapes, and `+` for a space.
 * An expression must match all of a value (regex.py).
@@ -61,10 +62,11 @@ class Choice:
         """Not None, as that of a rule may be: a request cannot just be sent on."""
         return self
 
-    def choose(self, head: bytes, target: bytes, stated: bytes = b"") -> Rule | None:
+    def choose(self, head: bytes, target: bytes, stated: bytes = b"", request_id: bytes = b"") -> Rule | None:
         """Return the first rule whose conditions hold; raise Refused for a value that is too long for an expression.
 
-        `head` ends in the CRLF of its last field line; `stated` are the lines that the gateway adds of its own.
+        `head` ends in the CRLF of its last field line; `stated` are the lines that the gateway adds of its own,
+        X-Request-Id, which is `request_id`, apart.
         """
         lowered = b""
         fields: dict[bytes, bytes | None] = {}
@@ -77,7 +79,7 @@ class Choice:
                 if wanted in fields:
                     value = fields[wanted]
                 elif ours:
-                    said = b"\n" + stated
+                    said = field.stated(stated, request_id)
                     value = fields[wanted] = field.value(said, said.lower(), wanted)
                 else:
                     if not lowered:

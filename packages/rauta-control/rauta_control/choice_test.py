@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl
 
 import pytest
@@ -104,6 +105,39 @@ def test_what_a_stranger_says_of_where_it_comes_from_decides_nothing(
     wire.backend.say(OK)
     assert client.heard() == OK
     assert wire.log()[-1]["route"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("said", "chosen"),
+    [
+        (("one",), "usable"),
+        (("two, words",), "c"),
+        (("one", "two"), "c"),
+        (("one", "two, words"), "c"),
+        (("two, words", "one"), "c"),
+        (("one", "one"), "c"),
+        ((), "c"),
+    ],
+)
+def test_the_request_id_that_is_matched_is_forwarded_and_logged(wire: Wire, said: tuple[str, ...], chosen: str) -> None:
+    clients = ir.Predicate("x-request-id", "one|.*, .*", regex=True)
+    wire.publish(*CONFIGURATION, rule("c"), cluster("usable", 8009), rule("usable", (clients,)))
+    client = wire.client()
+    client.say(get("/p", *(f"X-Request-Id: {each}" for each in said)))
+    heard = wire.backend.heard()
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    logged = wire.log()[-1]
+    assert (logged["route"], logged["request_id"] == "one") == (chosen, chosen == "usable")
+    assert re.findall(rb"(?i)x-request-id: (.*)\r\n", heard) == [logged["request_id"].encode()]
+
+
+def test_a_request_id_that_is_made_can_be_matched(wire: Wire) -> None:
+    made = ir.Predicate("x-request-id", "[0-9a-f]{32}", regex=True)
+    wire.publish(*CONFIGURATION, rule("c"), cluster("made", 8009), rule("made", (made,)))
+    wire.client().say(get("/p", "X-Request-Id: two words"))
+    wire.backend.heard()
+    assert wire.backend.port == 8009
 
 
 @pytest.mark.parametrize(

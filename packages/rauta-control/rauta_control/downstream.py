@@ -162,7 +162,7 @@ class Downstream(ClientState):
             if rule.treatment is not None:
                 if isinstance(rule, Choice):
                     stated = self.forwarded + host_line(self.forwarded_host or head.host)
-                    rule = rule.choose(data[: end + 2], target, stated)
+                    rule = rule.choose(data[: end + 2], target, stated, self.request_id)
                     if rule is None:
                         self.fail(Reason.NO_ROUTE)
                         return

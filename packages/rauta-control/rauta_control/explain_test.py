@@ -182,9 +182,18 @@ def test_fields_that_the_gateway_states_are_matched_as_it_states_them() -> None:
     told = ask(site(wants), "http://h/", "X-Forwarded-Host: other")
     assert told.rule == "r"
     assert "x-forwarded-for" in told.notes[0]
+
     assert ask(site(wants), "http://i/", "X-Forwarded-Host: h").rules[0].why == (
         "header x-forwarded-host is 'i', it wants 'h'"
     )
+
+
+def test_a_request_id_that_is_yet_to_be_made_is_told() -> None:
+    wants = rule("r", "/", headers=(ir.Predicate("x-request-id", "[a-z]+", True),))
+    assert "x-request-id" in ask(site(wants), "http://h/").notes[0]
+    told = ask(site(wants), "http://h/", "X-Request-Id: one")
+    assert (told.rule, tuple(told.notes)) == ("r", ())
+    assert ask(site(wants), "http://h/", "X-Request-Id: one", "X-Request-Id: two").notes
 
 
 @pytest.mark.parametrize(("token", "said"), [("websocket", "becomes a tunnel"), ("irc", "does not offer that")])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 #: Fields that the gateway takes from clients and states itself (head.py, forwarded.py), in lower case.
-_STATED = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"))
+REQUEST_ID = "x-request-id"  # stated as the client said it, if that is usable
+_STATED = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", REQUEST_ID))
 _TAKEN = re.compile(r"x-real-ip|x-forwarded(?:-.*)?|x-rauta-.*")
 
 
@@ -27,6 +28,11 @@ def is_taken(name: str) -> bool:
 def needle(name: str) -> bytes:
     """Return what `value` looks for: the field's name (any case) as it stands in a lowered head."""
     return b"\n%b:" % name.lower().encode()
+
+
+def stated(lines: bytes, request_id: bytes) -> bytes:
+    """Return the head in which `value` looks for what is stated: `lines` of the gateway's own and the request's id."""
+    return b"\n%bX-Request-Id: %b\r\n" % (lines, request_id)
 
 
 def value(head: bytes, lowered: bytes, wanted: bytes) -> bytes | None:

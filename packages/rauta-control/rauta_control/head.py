@@ -78,7 +78,7 @@ class RequestHead:
     fields: None if the head can be forwarded as it came; otherwise the field lines for the backend.
     wish: if `fields` is not None, the protocol that the client would change to (lower case), or TRAILERS, or empty.
     expects: if `fields` is not None, whether the client may wait with its body for a 100 (Continue).
-    request_id: the client's own x-request-id if it sent a usable one, else empty.
+    request_id: the client's own x-request-id if it sent one, and that is usable, else empty.
 
     After Refused nothing is about this head (claim.py).
     """
@@ -269,6 +269,7 @@ class RequestHead:
     def _rebuild(self, head: bytes, lowered: bytes, start: int, kept: dict[bytes, bytes]) -> bytes:
         """Return the field lines from `start` on, with Host and those `kept` in the places of the special ones."""
         lines = []
+        identified = False
         for match in _SPECIAL.finditer(lowered):
             name = match[1]
             before, after = match.span()
@@ -280,8 +281,9 @@ class RequestHead:
                 lines.append(b"Host: %b\r\n" % head[match.start(2) : after].rstrip(b" \t"))
             elif name == b"x-request-id":
                 value = head[match.start(2) : after].rstrip(b" \t")
-                if _REQUEST_ID.fullmatch(value):
-                    self.request_id = value
+                usable = not identified and _REQUEST_ID.fullmatch(value)
+                self.request_id = value if usable else b""  # of two lines none: together they are no id
+                identified = True
         lines.append(head[start:-2])
         return b"".join(lines)
 

@@ -159,6 +159,11 @@ ACCEPTED = [
     Accepted("X-Request-Id with backslash", head(HOST + b"x-request-id: a\\b\r\n"), HOST),
     Accepted("X-Request-Id with space", head(HOST + b"x-request-id: a b\r\n"), HOST),
     Accepted("X-Request-Id with 8-bit", head(HOST + b"x-request-id: \xe9\r\n"), HOST),
+    Accepted("X-Request-Id twice", head(HOST + b"x-request-id: a\r\nX-Request-Id: b\r\n"), HOST),
+    Accepted(
+        "X-Request-Id twice, one of them unusable", head(HOST + b"x-request-id: a\r\nx-request-id: b c\r\n"), HOST
+    ),
+    Accepted("X-Request-Id twice, the same", head(HOST + b"x-request-id: a\r\nx-request-id: a\r\n"), HOST),
     Accepted("X-Request-Id empty", head(HOST + b"x-request-id:\r\n"), HOST),
     Accepted("credentials", head(HOST + b"Cookie: a=b\r\nAuthorization: Basic eA==\r\nCookie: c=d\r\n")),
     # -- hosts

@@ -16,7 +16,7 @@ from rauta_control.action import UNSET, Filters, Retry
 from rauta_control.backends import Backend, backend
 from rauta_control.derive import Graph
 from rauta_control.duration import milliseconds
-from rauta_control.field import is_stated, is_taken
+from rauta_control.field import REQUEST_ID, is_stated, is_taken
 from rauta_control.filters import Compiled, Note, compiled
 from rauta_control.httpfilter import HTTPRequestRedirectFilter, HTTPRouteFilter
 from rauta_control.httproute import (
@@ -258,7 +258,7 @@ def _headers(given: Iterable[HTTPHeaderMatch], where: str, notes: list[Note]) ->
         found[name] = ir.Predicate(name, each.value, each.type == "RegularExpression")
         if is_taken(name):
             notes.append(Note(36, f"{where}[{index}]", f"{each.name} is taken out of requests: nothing can match"))
-        elif is_stated(name):
+        elif is_stated(name) and name != REQUEST_ID:
             notes.append(Note(37, f"{where}[{index}]", f"{each.name} is matched as the gateway states it"))
     return tuple(found[name] for name in sorted(found))
 

@@ -39,6 +39,11 @@ class Asked(NamedTuple):
     target: bytes
     head: bytes
     stated: bytes
+    request_id: bytes
+
+    def fields(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """Return what a Choice chooses by."""
+        return self.head, self.target, self.stated, self.request_id
 
 
 class Missed(NamedTuple):
@@ -118,7 +123,7 @@ def _takes(rule: Rule, asked: Asked) -> bool:
     if rule.expression is not None and _holds(rule.expression, asked.path) is None:
         return False
     try:
-        return Choice([rule]).choose(asked.head, asked.target, asked.stated) is not None
+        return Choice([rule]).choose(*asked.fields()) is not None
     except Refused:
         return False
 
@@ -181,7 +186,7 @@ def _unmet(rule: ir.Rule, asked: Asked) -> Iterator[Missed]:
         for each in predicates:
             alone = replace(_ANY, headers=(each,)) if kind == "header" else replace(_ANY, query=(each,))
             try:
-                if Choice([Rule(alone, {})]).choose(asked.head, asked.target, asked.stated) is not None:
+                if Choice([Rule(alone, {})]).choose(*asked.fields()) is not None:
                     continue
                 value = _value(kind, each.name, asked)
                 is_what = "is missing" if value is None else f"is {shown(value)!r}"
@@ -197,7 +202,7 @@ _ANY = ir.Rule("any", "", "", "/", "prefix", ())
 def _value(kind: str, name: str, asked: Asked) -> bytes | None:
     if kind == "query":
         return parameters(asked.target).get(name.encode())
-    lines = b"\n" + asked.stated if field.is_stated(name) else asked.head
+    lines = field.stated(asked.stated, asked.request_id) if field.is_stated(name) else asked.head
     return field.value(lines, lines.lower(), field.needle(name))
 
 

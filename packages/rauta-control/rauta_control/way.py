@@ -23,6 +23,7 @@ from rauta_control.certificate import vouches
 from rauta_control.choice import Choice
 from rauta_control.cluster import Clusters
 from rauta_control.draft import Draft
+from rauta_control.field import REQUEST_ID
 from rauta_control.finding import Finding
 from rauta_control.handshake import TRAILERS
 from rauta_control.head import RequestHead, split_host
@@ -176,7 +177,7 @@ class Way:
             at = at.fallback
         rule = host.decide(head.method, head.path)
         if isinstance(rule, Choice):
-            rule = rule.choose(asked.head, asked.target, asked.stated)
+            rule = rule.choose(*asked.fields())
         if rule is None:
             self._suggestions += near(self._tried, asked)
             if chain[0].hostname != name:
@@ -222,12 +223,14 @@ class Way:
         head = self._head
         stated = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n"
         stated %= (_UNKNOWN, head.scheme, head.host)
-        return Asked(head.method, head.path, head.target, self._question.head[:-2], stated)
+        known = head.request_id or _UNKNOWN
+        return Asked(head.method, head.path, head.target, self._question.head[:-2], stated, known)
 
     def _outcomes(self, found: _Found) -> tuple[Outcome, ...]:
         head, data = self._head, self._question.head
         own = head.fields if head.fields is not None else data[data.find(b"\n") + 1 : -2]
-        fields = b"%b%bX-Request-Id: %b\r\n" % (own, self._asked().stated, head.request_id or _UNKNOWN)
+        asked = self._asked()
+        fields = b"%b%bX-Request-Id: %b\r\n" % (own, asked.stated, asked.request_id)
         if head.fields is not None and head.wish and head.wish != TRAILERS:
             offered = head.wish in found.rule.upgrades
             then = (
@@ -236,6 +239,8 @@ class Way:
             self._notes.append(f"the request asks for an upgrade to {head.wish.decode()}: {then}")
         if any(each.name == "x-forwarded-for" for each in found.spec.headers):
             self._notes.append("the rule looks at x-forwarded-for, and who the client is is not known")
+        if not head.request_id and any(each.name == REQUEST_ID for each in found.spec.headers):
+            self._notes.append("the rule looks at x-request-id, and the one that will be made is not known")
         return outcomes(found.spec, found.rule, Routed(head.method, head.host, head.target, fields), self._resources)
 
     def _suggest_hosts(self, name: str) -> None:
