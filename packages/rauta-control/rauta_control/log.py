@@ -62,9 +62,7 @@ class Log:
     def _write(self, level: str, message: str, fields: dict[str, object]) -> None:
         if LEVELS.index(level) > self._rank:
             return
-        if self.dropped:
-            fields = {**fields, "dropped": self.dropped}
-        data = line(self._clock(), level, self.process, message, fields)
+        data = line(self._clock(), level, self.process, message, fields, self.dropped)
         try:
             ready = select.poll()
             ready.register(self._fd, select.POLLOUT)
@@ -93,12 +91,16 @@ class _Handler(logging.Handler):
         write(record.getMessage(), **fields)
 
 
-def line(now: float, level: str, process: str, message: str, fields: dict[str, object]) -> bytes:
-    """Return one line, at most MAX_LINE bytes. `now` is in seconds since 1970; times are UTC."""
+def line(now: float, level: str, process: str, message: str, fields: dict[str, object], dropped: int = 0) -> bytes:
+    """Return one line, at most MAX_LINE bytes. `now` is in seconds since 1970; times are UTC.
+
+    If lines were `dropped`, their number comes last and is whole: what is too long is cut before it.
+    """
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
     pairs = "".join(f" {name}={_value(value)}" for name, value in fields.items() if value is not None)
     text = f"{moment} {level} {process} {_one_line(message)}{pairs}"
-    return text.encode(errors="backslashreplace")[: MAX_LINE - 1] + b"\n"
+    end = b" dropped=%d\n" % dropped if dropped else b"\n"
+    return text.encode(errors="backslashreplace")[: MAX_LINE - len(end)] + end
 
 
 def _traceback(error: BaseException) -> str:

@@ -47,6 +47,19 @@ def test_a_line_is_bounded_and_whole() -> None:
     assert text.endswith(b"\n")
 
 
+def test_the_count_of_lost_lines_is_whole_whatever_the_line() -> None:
+    read, write = os.pipe()
+    for length in (*range(MAX_LINE - 80, MAX_LINE), 2 * MAX_LINE):
+        log = Log("worker", fd=write)
+        log.dropped = 1234
+        log.info("x", long="y" * length)
+        text = os.read(read, 65536)
+        assert text.endswith(b" dropped=1234\n")
+        assert len(text) <= MAX_LINE
+    os.close(read)
+    os.close(write)
+
+
 def test_bytes_that_are_no_text_can_be_logged() -> None:
     assert line(0.0, "info", "x", "re-exec", {"command": os.fsdecode(b"\xff")}).endswith(b'command="\\udcff"\n')
     assert line(0.0, "info", "x", os.fsdecode(b"\xff"), {}).endswith(b"\n")
