@@ -108,8 +108,10 @@ def _unusable(settings: Settings) -> list[str]:
         problems.append(f"{_named(options.CONFIG)} {settings.config}: expected a file or folder, and there is none")
     if settings.config and is_special(settings.config):
         problems.append(f"{_named(options.CONFIG)} {settings.config}: expected a regular file or a folder")
-    for path in filter(is_special, settings.kubeconfig.split(os.pathsep)):
-        problems.append(f"{_named(options.KUBECONFIG)} {path}: expected a regular file")
+    problems += [
+        f"{_named(options.KUBECONFIG)} {path}: expected a regular file"
+        for path in filter(is_special, settings.kubeconfig.split(os.pathsep))
+    ]
     if settings.kubeconfig and not any(map(os.path.exists, settings.kubeconfig.split(os.pathsep))):
         problems.append(f"{_named(options.KUBECONFIG)} {settings.kubeconfig}: expected a file, and there is none")
     if fault := accesslog.unusable(settings.access_log):
