@@ -10,15 +10,15 @@ silent for minutes is cut all the same, and so is a request of which the backend
 Retries (GEP-1731). With a `retry` stanza, a request is tried again
 
 * if nothing of it was sent, because no connection could or may be made: whatever the method;
-* if the connection broke, or `backend` passed, before the response: only idempotent methods, as the request may have
-  been carried out;
+* if the connection broke, or `backend` passed, before the head of the response was whole: only idempotent methods, as
+  the request may have been carried out. What came of the head is dropped, as by Envoy (`reset`) and nginx (`error`);
 * if the response has one of `codes`: whatever the method, for who lists a code says that it may be tried again;
 
 each only while all of the request that was sent is retained (64 KiB of a body) and the client has heard nothing. When
 no attempt is left or the budget is used up, the client gets the last response as it is.
 
 Without a stanza, a failed connection, or one too many, is tried once more, at once, at another endpoint if there is
-one. So is an idempotent request whose connection broke without an answer: a backend that takes connections only to
+one. So is an idempotent request whose connection broke before the head of an answer was whole: a backend that takes connections only to
 break them, as one does that ends, or a relay before a dead one, is as good as none (nginx does that by default, Envoy
 and HAProxy if told to). But that is a matter of the budget, of its minimum: where all break theirs, requests must not
 double. `attempts: 0` forbids all of it. That an idempotent request is sent once more when a pooled connection turns

@@ -54,12 +54,47 @@ def test_who_takes_a_connection_only_to_break_it_is_as_good_as_gone(
     assert client.heard() == OK
 
 
+@pytest.mark.parametrize("path", ["/plain", "/timed", "/two"])
+@pytest.mark.parametrize("how", ["half_close", "break_off"])
+@pytest.mark.parametrize("begun", [b"H", OK.partition(b"\r\n\r\n")[0] + b"\r\n"])
+def test_a_connection_that_breaks_in_the_head_of_a_response_is_one_without_a_response(
+    wire: Wire, path: str, how: str, begun: bytes
+) -> None:
+    client = wire.client()
+    client.say(get(path))
+    first = wire.backend
+    first.say(begun)
+    getattr(first, how)()
+    wait(wire, SOON)
+    assert wire.backend.port != first.port
+    wire.backend.say(OK)
+    assert client.heard() == OK
+    client.say(post(path, b"x"))
+    wire.backend.say(begun)
+    made = len(wire.backends)
+    getattr(wire.backend, how)()
+    wait(wire, SOON)
+    assert reason(client.heard()) == "upstream_reset"
+    assert len(wire.backends) == made
+
+
+def test_a_connection_that_breaks_in_a_body_is_not_tried_again(wire: Wire) -> None:
+    for path in ("/plain", "/timed", "/two"):
+        client = wire.client()
+        client.say(get(path))
+        wire.backend.say(OK[:-1])
+        made = len(wire.backends)
+        wire.backend.break_off()
+        wait(wire, SOON)
+        assert client.heard() == OK[:-1]
+        assert len(wire.backends) == made
+
+
 @pytest.mark.parametrize(
     ("said", "answered"),
     [
         (post("/plain", b"x"), b""),
         (post("/plain", b"x" * 70_000).replace(b"POST", b"PUT"), b""),
-        (get("/plain"), b"H"),
         (get("/plain"), b"HTTP/1.1 103 Early Hints\r\n\r\n"),
         (get("/never"), b""),
     ],

@@ -90,8 +90,8 @@ class Upstream(BackendState):
             self.keep_alive = False
             self.end(downstream)
             return
-        if phase == HEAD and self.replay and not self.buffer:
-            if self.used and replay.allowed(downstream) and self._reserve():
+        if phase == HEAD and self.replay:
+            if self.used and not self.buffer and replay.allowed(downstream) and self._reserve():
                 self.downstream = None
                 replay.begin(downstream, self.replay)
                 return
