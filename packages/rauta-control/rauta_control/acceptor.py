@@ -78,10 +78,11 @@ class Acceptor:
             self._turn_away(port, sock, Reason.LISTENER_FULL)
             return
         worker.vitals[Vital.ACCEPTED] += 1
-        port.open += 1
         if port.tls:
             worker.connections.add(Handshake(worker, port, sock, address, number))
+            port.open += 1  # only now: if there is no memory for it, there is no connection
             return
+        port.open += 1
         downstream = worker.downstream(port, address, number)
         worker.connections.add(downstream)  # from here on draining waits for it
         worker.start(self._adopt(downstream, sock))

@@ -18,11 +18,11 @@ each only while all of the request that was sent is retained (64 KiB of a body) 
 no attempt is left or the budget is used up, the client gets the last response as it is.
 
 Without a stanza, a failed connection, or one too many, is tried once more, at once, at another endpoint if there is
-one. So is an idempotent request whose connection broke before the head of an answer was whole: a backend that takes connections only to
-break them, as one does that ends, or a relay before a dead one, is as good as none (nginx does that by default, Envoy
-and HAProxy if told to). But that is a matter of the budget, of its minimum: where all break theirs, requests must not
-double. `attempts: 0` forbids all of it. That an idempotent request is sent once more when a pooled connection turns
-out to be dead is no retry, but counts as one.
+one. So is an idempotent request whose connection broke before the head of an answer was whole: a backend that takes
+connections only to break them, as one does that ends, or a relay before a dead one, is as good as none (nginx does that
+by default, Envoy and HAProxy if told to). But that is a matter of the budget, of its minimum: where all break theirs,
+requests must not double. `attempts: 0` forbids all of it. That an idempotent request is sent once more when a pooled
+connection turns out to be dead is no retry, but counts as one.
 """
 
 from __future__ import annotations

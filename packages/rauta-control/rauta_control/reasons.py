@@ -35,7 +35,11 @@ class Reason(Enum):
     CODING_UNKNOWN = (16, 501, "the only transfer coding understood is chunked")
     VERSION_UNKNOWN = (17, 505, "the HTTP version is not 1.0 or 1.1")
     TOO_MANY_FIELDS = (19, 431, "the request head has too many fields")
-    CHUNK_OVERHEAD = (50, 400, "the request body comes in chunks too small, or with too much beside what it carries")
+    CHUNK_OVERHEAD = (
+        50,
+        400,
+        "the request body has too many small chunks, or too many bytes of chunk extensions or trailers",
+    )
     PIPELINED_TOO_DEEP = (51, 429, "too many requests were sent ahead on this connection")
     PLAIN_HTTP = (59, 400, "this port takes HTTPS, and the request came without TLS")
     # Not a fault: an OPTIONS or TRACE that was to come this far and no further (RFC 9110 7.6.2).
@@ -44,7 +48,11 @@ class Reason(Enum):
     NO_HOST = (20, 404, "no route is attached for this host name")
     NO_ROUTE = (21, 404, "no route matches the host, path, method, headers and query parameters of this request")
     NO_BACKENDS = (22, 500, "the route that matches has no backends")
-    BACKEND_INVALID = (23, 500, "a backend of the route that matches does not exist or may not be used")
+    BACKEND_INVALID = (
+        23,
+        500,
+        "a backend of the route that matches does not exist or may not be used, or a filter cannot be carried out",
+    )
     # Not faults: what the rule that matches answers itself. A redirect has the status of its filter.
     REDIRECT = (24, 302, "the route redirects this request")
     CORS_PREFLIGHT = (25, 200, "the route tells browsers what other origins may do")
@@ -95,6 +103,7 @@ class HandshakeFailure(Enum):
     CLIENT_CERTIFICATE = (5, "the client showed no certificate, or one that no authority vouches for")
     PROTOCOL = (6, "the client offered no version, cipher, signature or application protocol that is good enough")
     CERTIFICATE = (7, "the listener's own certificate is not usable")
+    INTERNAL = (8, "an error of RAUTA itself, or no memory: the log of the worker has it")
 
     def __init__(self, number: int, detail: str) -> None:
         self.number = number

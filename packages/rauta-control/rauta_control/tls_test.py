@@ -22,6 +22,7 @@ from rauta_control.proxyharness_test import PATIENCE, Backend, Client, Proxy, an
 from rauta_control.reasons import HandshakeFailure, Reason
 from rauta_control.sharedmem import Vital
 from rauta_control.tlsharness_test import (
+    MIB,
     V12,
     V13,
     SecureClient,
@@ -196,6 +197,31 @@ def test_http_on_the_port_is_told_so() -> None:
         eventually(lambda: failures(proxy, HandshakeFailure.NOT_TLS) == 2)
         eventually(lambda: failures(proxy, HandshakeFailure.CLIENT_CLOSED) == 1)
         assert proxy.vital(Vital.REASONS + Reason.PLAIN_HTTP.number) == 1
+
+
+def test_http_with_a_long_body_on_the_port_is_told_so() -> None:
+    """Its answer is not overtaken by a reset, which closing with bytes unread would send."""
+    with serving(Site("*", (pair("a.example"),))) as proxy:
+        for size in (MIB, 8 * MIB):
+            with proxy.client() as client:
+                client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+                client.sock.sendall(bytes(size))
+                status, body = client.response()
+                assert (status, client.rest()) == (400, b"")
+                assert b"plain_http" in body
+        with proxy.client() as client:
+            client.send(b"GET / HTTP/1.1\r\n")
+            assert client.response()[0] == 400
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # and a reset
+        eventually(lambda: failures(proxy, HandshakeFailure.NOT_TLS) == 3)
+        eventually(lambda: proxy.vital(Vital.CONNECTIONS) == 0)
+
+
+def test_a_client_that_is_told_so_and_does_not_leave_is_not_waited_for() -> None:
+    with serving(Site("*", (pair("a.example"),))) as proxy, proxy.client() as client:
+        assert client.get()[0] == 400
+        proxy.tell(Drain(PATIENCE))
+        eventually(lambda: failures(proxy, HandshakeFailure.NOT_TLS) == 1)
 
 
 @pytest.mark.parametrize("size", [1, 150])

@@ -80,8 +80,8 @@ def _attempt(certificates: tuple[Secret, ...], authorities: tuple[Secret, ...], 
     """Say what is wrong in words: an error that is kept would keep the frames of the handshakes that met it."""
     try:
         return build(certificates, authorities, client)
-    except (OSError, ValueError) as error:
-        return str(error)
+    except (OSError, ValueError, MemoryError) as error:
+        return str(error) or type(error).__name__
 
 
 def build(certificates: Iterable[Secret], authorities: Iterable[Secret], client: Client) -> ssl.SSLContext:

@@ -3,19 +3,21 @@
 First the ClientHello is read (clienthello.py), then OpenSSL gets it with the context for that name. One deadline holds
 for all of it; a failure is counted by its kind and closes the connection. Where OpenSSL found it that is after its
 alert, as far as the socket takes that at once; otherwise without one, which is what clients of the Gateway API's
-conformance suite expect of a name that nobody serves.
+conformance suite expect of a name that nobody serves. Who speaks HTTP gets an answer, and time to read it. An error
+that nobody expected ends its connection and no other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from rauta_control.clienthello import MAX_HELLO, ClientHello, NotTLSError
-from rauta_control.leaving import FRESH_TIME
+from rauta_control.leaving import FRESH_TIME, LINGER_TIME
 from rauta_control.reasons import HandshakeFailure, Reason, answer
 from rauta_control.tlscontext import PROTOCOL
 from rauta_control.tlstransport import SecureTransport, serve
@@ -25,14 +27,18 @@ if TYPE_CHECKING:
     from rauta_control.port import Port, Site
     from rauta_control.worker import Worker
 
+DISCARDS = 4  # reads of 64 KiB in one turn of who was refused: others are to have theirs
+
 _NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"  # the alert no_application_protocol (RFC 7301 3.2), which is fatal
 _NO_CERTIFICATE = frozenset({"CERTIFICATE_VERIFY_FAILED", "PEER_DID_NOT_RETURN_A_CERTIFICATE"})
+
+log = logging.getLogger(__name__)
 
 
 class Handshake:
     """One connection. It is in the worker's sweep and among its open connections until it ends or a Downstream is."""
 
-    __slots__ = ("_address", "_hello", "_number", "_sock", "_task", "_worker", "deadline", "port")
+    __slots__ = ("_address", "_hello", "_number", "_refused", "_sock", "_task", "_worker", "deadline", "port")
 
     def __init__(self, worker: Worker, port: Port, sock: socket.socket, address: str, number: int) -> None:
         self._worker = worker
@@ -42,12 +48,20 @@ class Handshake:
         self._number = number
         self._hello = ClientHello()
         self._task: asyncio.Task[None] | None = None  # while OpenSSL is at work
+        self._refused = False  # and told so: what it says is discarded
         self.deadline = worker.due.head
         sock.setblocking(False)
         worker.sweep.add(self)
         worker.loop.add_reader(sock, self._readable)
 
     def _readable(self) -> None:
+        try:
+            self._discard() if self._refused else self._read()
+        except Exception:
+            self._fail(HandshakeFailure.INTERNAL)
+            log.exception("a TLS handshake failed")
+
+    def _read(self) -> None:
         name = None
         try:
             while name is None:  # to the end: of a socket that was reset uvloop does not say twice that it is readable
@@ -77,10 +91,10 @@ class Handshake:
     async def _shake(self, site: Site, name: str) -> None:
         """Let OpenSSL do it."""
         worker = self._worker
-        downstream = worker.downstream(site.port, self._address, self._number)
         exchange: _Exchange | None = None
         failure: HandshakeFailure | None
         try:
+            downstream = worker.downstream(site.port, self._address, self._number)
             context = await site.context(worker.contexts, name, worker.now)
             made = exchange = _Exchange(context, self._hello.data, downstream, worker.loop.create_future())
             await worker.loop.connect_accepted_socket(lambda: made, self._sock)
@@ -92,6 +106,9 @@ class Handshake:
             if exchange is None:
                 worker.complain(f"the certificates of listener {site.port.name} for {site.name.hostname}", error)
                 failure = HandshakeFailure.CERTIFICATE
+        except Exception:
+            failure = HandshakeFailure.INTERNAL
+            log.exception("a TLS handshake failed")
         if failure is None:
             worker.shaken(self)
             return
@@ -113,9 +130,33 @@ class Handshake:
             self._sock.recv(65_536)  # closing with bytes unread would send a reset that overtakes what was said
 
     def _refuse(self) -> None:
-        """Say to who speaks HTTP without TLS that this is the wrong port, as nginx does."""
-        self._say(answer(Reason.PLAIN_HTTP, close=True))
+        """Say to who speaks HTTP without TLS that this is the wrong port, as nginx does.
+
+        It may have more to say, and closing then would send a reset that may overtake the answer (see leaving.py).
+        """
         self._worker.count_reason(Reason.PLAIN_HTTP)
+        try:
+            self._sock.send(answer(Reason.PLAIN_HTTP, close=True))
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._fail(HandshakeFailure.NOT_TLS)
+            return
+        self._refused = True
+        self.deadline = self._worker.now + LINGER_TIME
+        self._discard()  # until it says no more for now: of a reset uvloop does not tell twice
+
+    def _discard(self) -> None:
+        """Take what a client says that was refused, until it closes or the deadline has passed."""
+        try:
+            for _ in range(DISCARDS):
+                if not self._sock.recv(65_536):
+                    break
+            else:
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
         self._fail(HandshakeFailure.NOT_TLS)
 
     # -- what the worker does
@@ -123,7 +164,7 @@ class Handshake:
     def expire(self) -> None:
         """The deadline has passed."""
         if self._task is None:
-            self._fail(HandshakeFailure.TIMEOUT)
+            self._fail(HandshakeFailure.NOT_TLS if self._refused else HandshakeFailure.TIMEOUT)
         else:
             self._task.cancel()
 
@@ -160,6 +201,15 @@ class _Exchange(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        try:
+            self._go_on(data)
+        except Exception:
+            self._end(HandshakeFailure.INTERNAL)
+            if self._transport is not None:
+                self._transport.abort()
+            log.exception("a TLS handshake failed")
+
+    def _go_on(self, data: bytes) -> None:
         assert self._transport is not None  # noqa: S101 - for the type checker
         session = self._session
         session.incoming.write(data)
