@@ -46,7 +46,8 @@ class Limits:
         1_024,
         1 << 24,
         "bytes",
-        "Bytes by which the framing of a chunked request body, trailers included, may outweigh its payload.",
+        "Bytes by which the framing of a chunked request body may outweigh its payload, at five for each chunk; and, "
+        "counted apart, those of its trailers and of what size lines have beyond 16 and twice the payload behind them.",
         Reason.CHUNK_OVERHEAD,
     )
     max_pipelined: int = _limit(
