@@ -71,7 +71,7 @@ def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str,
         return Compiled()
     notes = [*_unsupported(q, given, path), *_unusable(given, path, prefixed=prefixed), *_dangling(given, path)]
     if notes:
-        return _refused(source, notes)
+        return refused(source, notes)
     parts: dict[str, object] = {}
     mirrored: list[Backend] = []
     mirrors: list[Mirror] = []
@@ -101,14 +101,20 @@ def compiled(q: Graph, source: Key, given: Sequence[HTTPRouteFilter], path: str,
     return Compiled(filters if parts else None, redirect=redirect, mirrored=tuple(mirrored), notes=tuple(notes))
 
 
-def _refused(source: Key, notes: Sequence[Note]) -> Compiled:
-    dangling = [each.message for each in notes if each.path.endswith(EXTENSION)]
+def refused(source: Key, notes: Sequence[Note]) -> Compiled:
+    """Filters that cannot be carried out, for these reasons: each is said with its field."""
+    dangling = [f"{each.path}: {each.message}" for each in notes if each.path.endswith(EXTENSION)]
     return Compiled(
-        fault="; ".join(each.message for each in notes),
+        fault="; ".join(f"{_within_rule(each.path)}: {each.message}" for each in notes),
         unable=len(dangling) < len(notes),
         mirrored=tuple(Backend(source, reason="InvalidKind", message=message) for message in dangling),
         notes=tuple(notes),
     )
+
+
+def _within_rule(path: str) -> str:
+    """The path of a field from its rule on (`filters[1].cors`): who says it names the rule."""
+    return path.partition("].")[2]
 
 
 def redirected(redirect: HTTPRequestRedirectFilter, protocol: str, port: int) -> Redirect:

@@ -17,7 +17,7 @@ from rauta_control.backends import Backend, backend
 from rauta_control.derive import Graph
 from rauta_control.duration import milliseconds
 from rauta_control.field import REQUEST_ID, is_stated, is_taken
-from rauta_control.filters import Compiled, Note, compiled
+from rauta_control.filters import Compiled, Note, compiled, refused
 from rauta_control.httpfilter import HTTPRequestRedirectFilter, HTTPRouteFilter
 from rauta_control.httproute import (
     HTTPHeaderMatch,
@@ -291,7 +291,7 @@ def _shares(
         backends += own.mirrored
         redirects.append(own.redirect)
         if own.fault:
-            faults += [f"backendRefs[{index}]: {own.fault}"] if own.unable else []
+            faults += [own.fault] if own.unable else []
             shares.append(ir.ClusterWeight("", ref.weight, fault=own.fault))
         else:
             shares.append(ir.ClusterWeight(target.cluster, ref.weight, own.filters))
@@ -307,8 +307,7 @@ def _own(q: Graph, key: Key, given: Sequence[HTTPRouteFilter], path: str, *, pre
     if not given:
         return Compiled()
     if Ability.BACKEND_FILTERS not in terms(q).abilities:
-        fault = Ability.BACKEND_FILTERS.missing
-        return Compiled(fault=fault, unable=True, notes=(Note(2, path, fault),))
+        return refused(key, [Note(2, path, Ability.BACKEND_FILTERS.missing)])
     return compiled(q, key, given, path, prefixed=prefixed)
 
 
