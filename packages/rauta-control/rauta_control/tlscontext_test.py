@@ -16,13 +16,16 @@ from rauta_control.tlscontext import LIFETIME, RETRY, Contexts
 GOOD = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
 
-def test_a_failure_is_no_verdict_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"), [(OSError(24, "Too many open files"), "Too many"), (MemoryError(), "MemoryError")]
+)
+def test_a_failure_is_no_verdict_for_a_day(monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
     """It may have been for want of a descriptor; but a bad key is not tried again for each handshake."""
-    tries = iter((OSError(24, "Too many open files"), GOOD))
+    tries = iter((error, GOOD))
 
     def build(*_: object) -> ssl.SSLContext:
         made = next(tries)
-        if isinstance(made, OSError):
+        if isinstance(made, Exception):
             raise made
         return made
 
@@ -30,7 +33,7 @@ def test_a_failure_is_no_verdict_for_a_day(monkeypatch: pytest.MonkeyPatch) -> N
         contexts = Contexts(asyncio.get_running_loop())
         secret = ir.Secret("s", b"")
         for now in (0.0, 0.0, RETRY - 1):
-            with pytest.raises(ValueError, match="Too many"):
+            with pytest.raises(ValueError, match=said):
                 await contexts.get((secret,), (), "none", now)
         for now in (RETRY, LIFETIME):
             assert await contexts.get((secret,), (), "none", now) is GOOD
