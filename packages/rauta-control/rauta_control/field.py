@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-#: Fields that the gateway takes from clients and states itself (head.py, forwarded.py), in lower case.
 REQUEST_ID = "x-request-id"  # stated as the client said it, if that is usable
+#: Fields that the gateway takes from clients and states itself (head.py, forwarded.py), in lower case.
 _STATED = frozenset(("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", REQUEST_ID))
 _TAKEN = re.compile(r"x-real-ip|x-forwarded(?:-.*)?|x-rauta-.*")
 
