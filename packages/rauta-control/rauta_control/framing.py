@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from rauta_control.edit import Edit
 
@@ -73,6 +73,7 @@ class ChunkedDecoder:
 
     __slots__ = (
         "_alike",
+        "_hop",
         "_left",
         "_line",
         "_max_overhead",
@@ -90,6 +91,7 @@ class ChunkedDecoder:
         self._max_small = overhead or UNLIMITED
         self._small = 0  # what chunks have cost, less what bytes have paid
         self._trailers: list[bytes] | None = None
+        self._hop: Container[bytes] = ()  # names that no trailer may have that goes on
         self._next = _SIZE_LINE
         self._left = 0  # payload bytes to come in this chunk
         self._line = b""  # an unfinished line
@@ -98,9 +100,10 @@ class ChunkedDecoder:
         self._plain = True  # everything relayed so far went on as it came
         self.rest = b""
 
-    def keep_trailers(self) -> None:
-        """Relay trailers, those that may be."""
+    def keep_trailers(self, named: Container[bytes] = ()) -> None:
+        """Relay trailers, those that may be: not those `named` (lower case) by Connection (RFC 9110 7.6.1), for one."""
         self._trailers = []
+        self._hop = named
 
     def strip_trailers(self, end: bytes, edits: Iterable[Edit]) -> bytes:
         """Return the `end` of the body, as relayed, without what `edits` replace or drop among the message's fields.
@@ -302,7 +305,7 @@ class ChunkedDecoder:
             if trailer is None or name in _FRAMING_FIELDS:
                 raise BadChunkError("trailer")
             self._spend(len(line))
-            if self._trailers is not None and not _NEVER_TRAILERS.fullmatch(name):
+            if self._trailers is not None and name not in self._hop and not _NEVER_TRAILERS.fullmatch(name):
                 self._trailers.append(line)
 
     def _spend(self, overhead: int) -> None:

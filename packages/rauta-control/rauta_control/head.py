@@ -78,6 +78,7 @@ class RequestHead:
     fields: None if the head can be forwarded as it came; otherwise the field lines for the backend.
     wish: if `fields` is not None, the protocol that the client would change to (lower case), or TRAILERS, or empty.
     expects: if `fields` is not None, whether the client may wait with its body for a 100 (Continue).
+    named: if `wish` is TRAILERS, the names (lower case) that Connection gives: no trailer of these goes on either.
     request_id: the client's own x-request-id if it sent one, and that is usable, else empty.
 
     After Refused nothing is about this head (claim.py).
@@ -94,6 +95,7 @@ class RequestHead:
         "max_lines",
         "max_target",
         "method",
+        "named",
         "path",
         "request_id",
         "scheme",
@@ -106,6 +108,7 @@ class RequestHead:
         self.retune(limits)
         self.wish = b""
         self.expects = False
+        self.named: set[bytes] = set()
         self.scheme = scheme  # that an absolute target must have: `https` where the connection is TLS
         self.method = self.target = self.path = self.host = self.request_id = b""
         self.length = 0
@@ -224,7 +227,7 @@ class RequestHead:
         if length and self.method == b"TRACE":
             raise _traced_content()
         options = connection_options(values.get(b"connection", []))
-        named = options - NAMELESS
+        self.named = named = options - NAMELESS
         if named and any(name in _PROTECTED or name.startswith(b"x-forwarded-") for name in named):
             raise Refused(Reason.BAD_CONNECTION)
         self.keep_alive = b"close" not in options and (not http10 or b"keep-alive" in options)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rauta_control.handshake import TRAILERS
 from rauta_control.head import RequestHead
 from rauta_control.headjudge_test import HOST, LIMITS, assert_backend_agrees, early, head, post, read, upstream_head
 from rauta_control.headparts_test import BLANK, TEXT, TOKENS, but_keep_alive, mutated, parsed
@@ -125,7 +126,11 @@ def refusal(gate: RequestHead, data: bytes) -> Reason | None:
 
 
 def everything(gate: RequestHead) -> list[object]:
-    names = set(RequestHead.__slots__) - ({"wish"} if gate.fields is None else set())
+    names = set(RequestHead.__slots__)
+    if gate.fields is None or gate.wish != TRAILERS:
+        names.remove("named")
+    if gate.fields is None:
+        names.remove("wish")
     return [getattr(gate, name) for name in sorted(names)]
 
 

@@ -48,7 +48,7 @@ def response(upstream: Upstream, downstream: Downstream, head: ResponseHead, dat
     out = _final_head(downstream, head, fields, upstream.chunked)
     downstream.bytes_out = len(out)
     downstream.transport.write(out)
-    _begin_body(upstream, downstream, head.length, data[start:])
+    _begin_body(upstream, downstream, head, data[start:])
 
 
 def _final_head(downstream: Downstream, head: ResponseHead, fields: bytes, chunked: bool) -> bytes:
@@ -77,14 +77,14 @@ def _final_head(downstream: Downstream, head: ResponseHead, fields: bytes, chunk
     return b"".join(lines)
 
 
-def _begin_body(upstream: Upstream, downstream: Downstream, length: int, data: bytes) -> None:
-    """Set up for a body of `length`, and relay what is there of it."""
-    upstream.left = length
+def _begin_body(upstream: Upstream, downstream: Downstream, head: ResponseHead, data: bytes) -> None:
+    """Set up for the body that follows `head`, and relay what is there of it."""
+    upstream.left = length = head.length
     if length == CHUNKED:
         upstream.phase = CHUNKS
         upstream.decoder = ChunkedDecoder()
         if downstream.wish == TRAILERS:
-            upstream.decoder.keep_trailers()
+            upstream.decoder.keep_trailers(head.named)
     elif length == UNTIL_CLOSE:
         upstream.phase = STREAM
     elif length:

@@ -32,7 +32,7 @@ def begin(request: Downstream, length: int, data: bytes) -> bool:
     if length == CHUNKED:
         request.decoder = ChunkedDecoder(request.worker.limits.max_chunk_overhead)
         if request.head.wish == TRAILERS:  # which rebuilds all heads of chunked bodies: this one's
-            request.decoder.keep_trailers()
+            request.decoder.keep_trailers(request.head.named)
     return not data or _take(request, data)
 
 

@@ -40,15 +40,17 @@ class ResponseHead:
     Transfer-Encoding, Connection and, unless it is a 426, Upgrade. Where no body follows, a Content-Length stays only
     if it may (HEAD, 304).
     upgrade, trailer: if `fields` is not None, what those fields say, in lower case. dated: whether one of them is Date.
+    named: if `fields` is not None, the names (lower case) that Connection gives: no trailer of these goes on either.
     """
 
-    __slots__ = ("_date", "dated", "fields", "keep_alive", "length", "status", "trailer", "upgrade")
+    __slots__ = ("_date", "dated", "fields", "keep_alive", "length", "named", "status", "trailer", "upgrade")
 
     def __init__(self) -> None:
         self.status = self.length = 0
         self.keep_alive = True
         self.fields: bytes | None = None
         self.upgrade = self.trailer = b""
+        self.named: set[bytes] = set()
         self.dated = True
         self._date = slice(0)  # where it was in the last head: most stand where that stood, which spares a search
 
@@ -135,7 +137,7 @@ class ResponseHead:
         if lengths and self.status >= 200 and self.status != 204:
             kept = b"Content-Length: %d\r\n" % length
         fields = _rebuild(data, lowered, kept, says_upgrade=self.status == UPGRADE_REQUIRED)
-        named = options - _NAMELESS
+        self.named = named = options - _NAMELESS
         if b"date" in named:
             self.dated = False
         return without(fields, named) if named else fields

@@ -89,6 +89,34 @@ def test_of_a_response_to_a_client_of_1_0_there_are_none(wire: Wire) -> None:
     assert client.heard().endswith(b"\r\n\r\nabc")
 
 
+HOP = b"X-Hop: 1\r\nx-HOP: 2\r\nX-Hops: 3\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_what_connection_names_ends_here_as_a_trailer_too(wire: Wire, size: int) -> None:
+    """RFC 9110 7.6.1: header and trailer fields of that name."""
+    client = wire.client()
+    request = post("TE: trailers", "Connection: TE, x-hop", "Transfer-Encoding: chunked", body=b"0\r\n" + HOP + b"\r\n")
+    client.say(*(request[at : at + size] for at in range(0, len(request), size)))
+    assert wire.backend.heard().endswith(b"\r\n\r\n0\r\nX-Hops: 3\r\n\r\n")
+    response = CHUNKED.replace(b"Trailer:", b"Connection: X-HOP\r\nTrailer:") + b"0\r\n" + HOP + b"\r\n"
+    wire.backend.say(*(response[at : at + size] for at in range(0, len(response), size)))
+    assert client.heard().endswith(b"\r\n\r\n0\r\nX-Hops: 3\r\n\r\n")
+
+
+def test_what_connection_names_ends_here_for_that_message_alone(wire: Wire) -> None:
+    client = wire.client()
+    for named in ("", ", x-hop", ""):
+        client.say(post("TE: trailers", f"Connection: TE{named}", "Transfer-Encoding: chunked", body=BODY))
+        assert wire.backend.heard().endswith(KEPT)
+        option = f"Connection: keep-alive{named}\r\n\r\n".encode()
+        wire.backend.say(CHUNKED.replace(b"\r\n\r\n", b"\r\n" + option) + b"0\r\n" + HOP + b"\r\n")
+        assert (b"X-Hop:" in client.heard()) is not bool(named)
+    client.say(get("/", *TE))
+    wire.backend.say(CHUNKED + b"0\r\n" + HOP + b"\r\n")
+    assert client.heard().endswith(HOP + b"\r\n")
+
+
 EDITED = (
     *CONFIGURATION,
     cluster("d", 8002),
