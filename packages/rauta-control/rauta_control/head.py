@@ -59,7 +59,7 @@ _PROTECTED = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"content-type", b"cookie", b"authorization", b"trailer")
 )
 # Connection options that name no field we would forward.
-NAMELESS = frozenset((b"close", b"keep-alive", b"te", b"upgrade", b"http2-settings"))
+NAMELESS = frozenset((b"close", b"keep-alive", b"te", b"upgrade", b"http2-settings", b"connection"))
 _GRPC = re.compile(rb"\ncontent-type[ \t]*+:[ \t]*+application/grpc")
 _REQUEST_ID = re.compile(rb"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _HOST = re.compile(rb"(?:([a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::([0-9]{0,5}))?")
@@ -244,7 +244,8 @@ class RequestHead:
         expected = () if http10 else values.get(b"expect", ())  # RFC 9110 10.1.1: ignored on HTTP/1.0
         if any(value != b"100-continue" for value in expected):
             raise Refused(Reason.EXPECTATION_FAILED)
-        self.expects = bool(expected and length)  # without a body servers differ in what they do then
+        # Without a body servers differ in what they do then; and what Connection names, none gets to see.
+        self.expects = bool(expected and length) and b"expect" not in named
         if self.expects:
             kept[b"expect"] = b"Expect: 100-continue\r\n"
         if b"max-forwards" in values:

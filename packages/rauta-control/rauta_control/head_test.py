@@ -134,6 +134,11 @@ ACCEPTED = [
         HOST + b"Content-Length: 1\r\n",
         1,
     ),
+    Accepted(
+        "Connection naming itself",
+        head(HOST + b"TE: trailers\r\nConnection: TE, connection, x\r\nX: y\r\n"),
+        HOST + b"TE: trailers\r\nConnection: TE\r\n",
+    ),
     Accepted("Proxy-Connection: close", head(HOST + b"Proxy-Connection: close\r\n"), HOST),
     Accepted("Expect without body", head(HOST + b"Expect: 100-continue\r\n"), HOST),
     Accepted(

@@ -201,11 +201,20 @@ def test_who_was_told_to_go_on_or_went_on_unasked_has_to(wire: Wire, split: int)
     assert failures(wire) == 0
 
 
-def test_who_only_says_that_of_another_field_is_to_blame(wire: Wire) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("Note: Expect: 100-continue",),
+        ("Expect: 100-continue", "Connection: expect"),  # which takes it off: the backend does not know of it
+    ],
+)
+def test_who_does_not_say_that_to_the_backend_is_to_blame(wire: Wire, fields: tuple[str, ...]) -> None:
     client = wire.client()
-    client.say(post("Transfer-Encoding: chunked", "Note: Expect: 100-continue"))
+    client.say(post("Transfer-Encoding: chunked", *fields))
+    assert b"\r\nExpect:" not in wire.backend.heard()
     wire.wait(LIMITS.body_timeout + 2)
     assert reason(client.heard()) == "body_timeout"
+    assert failures(wire) == 0
 
 
 # -- answers before the end of the request
