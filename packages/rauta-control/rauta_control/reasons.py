@@ -24,7 +24,7 @@ class Reason(Enum):
     BAD_PATH = (5, 400, "the path has a broken or forbidden escape, a backslash, or climbs above the root")
     BAD_CONNECTION = (6, 400, "the Connection field names a field that must not be hop-by-hop")
     BAD_UPGRADE = (7, 400, "a request that asks for an upgrade must not have a body")
-    BAD_BODY = (8, 400, "the chunked body is malformed")
+    BAD_BODY = (8, 400, "the chunked body is malformed, or the body ended early")
     CONNECT_REFUSED = (9, 405, "CONNECT is not offered")
     HEAD_TIMEOUT = (10, 408, "the request head did not arrive in time")
     BODY_TIMEOUT = (11, 408, "the request body stopped arriving")
