@@ -168,6 +168,17 @@ def test_workers_do_not_take_turns_in_step() -> None:
     assert [first(chance) for chance in (0.0, 0.3, 0.6, 0.9)] == [1, 2, 3, 4]
 
 
+def test_reasons_to_leave_somebody_out_come_and_go_each_for_itself() -> None:
+    endpoint = Endpoint(ir.Endpoint("192.0.2.1", 1))
+    for first, second in itertools.permutations((DRAINING, UNHEALTHY, OPEN), 2):
+        endpoint.mark(first)
+        endpoint.mark(second)
+        endpoint.clear(second)
+        assert endpoint.unavailable == first
+        endpoint.clear(first)
+        assert not endpoint.unavailable
+
+
 def test_a_round_is_bounded_and_forgets_nobody() -> None:
     members = [(Endpoint(ir.Endpoint("192.0.2.1", port)), weight) for port, weight in ((1, 1), (2, 999_983), (3, 7))]
     available = Available(members)

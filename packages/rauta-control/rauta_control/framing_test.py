@@ -1,6 +1,6 @@
 """The chunked coding: what we write others read, what others write we read or refuse, however it is cut into reads."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -12,6 +12,7 @@ from rauta_control.framing import (
     MAX_OVERHEAD,
     BadChunkError,
     ChunkedDecoder,
+    ChunkOverheadError,
     chunk,
 )
 
@@ -168,6 +169,7 @@ def test_malformed(wire: bytes) -> None:
     [
         (b"3\r\nabc\r\n0\r\n\r\n", b"abc"),
         (b"3;a=b\r\nabc\r\n0\r\n\r\n", b"abc"),
+        (b"3;\r\nabc\r\n0;\r\n\r\n", b"abc"),
         (b'3;a="b;\xe9";c\r\nabc\r\n0;last\r\n\r\n', b"abc"),
         (b"3\r\nabc\r\n0\r\nX: y\r\n\r\n", b"abc"),
         (b"3\r\nabc\r\n0\r\nHost: evil\r\nX:\r\n\r\n", b"abc"),
@@ -218,6 +220,74 @@ def test_overhead_is_counted_over_all_reads() -> None:
     line = b"1;" + b"a" * 100 + b"\r\nx\r\n"
     with pytest.raises(BadChunkError):
         decode(line * 1000, iter(lambda: len(line), 0))
+
+
+def test_overhead_that_is_asked_for_bounds_lines_and_trailers() -> None:
+    trailers = (b"X: " + b"a" * (1024 - 5) + b"\r\n") * 2
+    ChunkedDecoder(2048).feed(b"0\r\n" + trailers + b"\r\n")
+    with pytest.raises(ChunkOverheadError):
+        ChunkedDecoder(2047).feed(b"0\r\n" + trailers + b"\r\n")
+
+
+@pytest.mark.parametrize("take", [ChunkedDecoder.feed, ChunkedDecoder.relay])
+def test_small_chunks_at_the_limit(take: Callable[[ChunkedDecoder, bytes], bytes]) -> None:
+    """One of one byte costs four more than it pays."""
+    small = b"1\r\nx\r\n"
+    take(ChunkedDecoder(1024), small * 256 + LAST_CHUNK)
+    with pytest.raises(ChunkOverheadError):
+        take(ChunkedDecoder(1024), small * 257 + LAST_CHUNK)
+    take(ChunkedDecoder(), small * 100_000 + LAST_CHUNK)  # a backend's may be as small as it likes
+
+
+@pytest.mark.parametrize("take", [ChunkedDecoder.feed, ChunkedDecoder.relay])
+@pytest.mark.parametrize("first", [b"1\r\nx\r\n", b"1;x\r\nx\r\n"])  # plain, and in our own words from then on
+def test_payload_pays_for_small_chunks_however_it_is_cut(
+    take: Callable[[ChunkedDecoder, bytes], bytes], first: bytes
+) -> None:
+    decoder = ChunkedDecoder(1024)
+    take(decoder, first)
+    large = chunk(b"x" * 1_000)
+    for _ in range(20):
+        for at in range(0, len(large), 100):
+            take(decoder, large[at : at + 100])
+        take(decoder, b"1\r\nx\r\n" * 200)
+    take(decoder, LAST_CHUNK)
+    assert decoder.done
+
+
+# -- trailers
+
+NEVER = [
+    *(b"host", b"te", b"trailer", b"upgrade", b"connection", b"keep-alive", b"expect", b"max-forwards", b"range"),
+    *(b"proxy", b"proxy-authorization", b"proxy-connection", b"via", b"forwarded", b"if-match", b"if-none-match"),
+    *(b"content-encoding", b"content-type", b"content-range", b"content-location", b"content_length"),
+    *(b"transfer_encoding", b"cache-control", b"vary", b"age", b"date", b"expires", b"location", b"retry-after"),
+    *(b"warning", b"authorization", b"www-authenticate", b"authentication-info", b"cookie", b"cookie2"),
+    *(b"set-cookie", b"set-cookie2", b"origin", b"access-control-allow-origin", b"x-forwarded-for"),
+    *(b"x-forwarded-host", b"x-rauta-reason", b"x-real-ip", b"x-request-id", b"strict-transport-security"),
+]
+KEPT = b"grpc-status", b"x-checksum", b"x-forwarded", b"content-md5", b"hosts", b"etag", b"xte", b"dates", b"cookies"
+
+
+def kept(name: bytes) -> bool:
+    decoder = ChunkedDecoder()
+    decoder.keep_trailers()
+    end = decoder.relay(b"0\r\n%b: y\r\n\r\n" % name)
+    assert end in (LAST_CHUNK, b"0\r\n%b: y\r\n\r\n" % name)
+    return end != LAST_CHUNK
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_what_says_too_late_who_is_asked_or_what_follows_is_no_trailer(name: bytes) -> None:
+    """RFC 9110 6.5.1; nor by a name that is the same to CGI."""
+    for each in (name, name.title(), name.replace(b"-", b"_"), name.replace(b"-", b"."), name.replace(b"-", b"*")):
+        assert not kept(each)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_other_trailers_go_on(name: bytes) -> None:
+    assert kept(name)
+    assert kept(name.upper())
 
 
 # -- the object itself, and time

@@ -315,6 +315,7 @@ def test_no_head_takes_more_than_linear_time(data: bytes) -> None:
     ("data", "reason"),
     [
         (b"G", None),
+        (b"\n", Reason.BAD_REQUEST_LINE),
         (b"GET / HTTP/1.1\r", None),
         (b"GET / HTTP/1.1\r\n", None),
         (b"GET / HTTP/1.1\r\nHost: a\r\nX", None),
