@@ -35,9 +35,9 @@ _FRAMING_FIELDS = frozenset((b"content-length", b"transfer-encoding"))
 _NEVER_TRAILERS = re.compile(
     rb"(?:host|te|trailer|upgrade|connection|keep-alive|proxy(?:-.*)?|expect|max-forwards|range|via|forwarded|if-.*"
     rb"|content-(?:encoding|length|type|range|location)|transfer-encoding|cache-control|vary|age|date|expires"
-    rb"|location|retry-after|warning"
+    rb"|location|retry-after|warning|http2-settings|strict-transport-security"
     rb"|authorization|www-authenticate|authentication-info|(?:set-)?cookie2?|origin|access-control-.*"
-    rb"|x-(?:forwarded|rauta)-.*|x-real-ip|x-request-id|strict-transport-security)".replace(b"-", rb"[!#$%&'*+.^_`|~-]")
+    rb"|x-forwarded(?:-.*)?|x-rauta-.*|x-real-ip|x-request-id)".replace(b"-", rb"[!#$%&'*+.^_`|~-]")
 )
 
 _WHOLE_CHUNKS = 2_048  # bytes; longer ones take the general way

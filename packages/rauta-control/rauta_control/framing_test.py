@@ -264,9 +264,17 @@ NEVER = [
     *(b"transfer_encoding", b"cache-control", b"vary", b"age", b"date", b"expires", b"location", b"retry-after"),
     *(b"warning", b"authorization", b"www-authenticate", b"authentication-info", b"cookie", b"cookie2"),
     *(b"set-cookie", b"set-cookie2", b"origin", b"access-control-allow-origin", b"x-forwarded-for"),
-    *(b"x-forwarded-host", b"x-rauta-reason", b"x-real-ip", b"x-request-id", b"strict-transport-security"),
+    *(
+        b"x-forwarded",
+        b"http2-settings",
+        b"x-forwarded-host",
+        b"x-rauta-reason",
+        b"x-real-ip",
+        b"x-request-id",
+        b"strict-transport-security",
+    ),
 ]
-KEPT = b"grpc-status", b"x-checksum", b"x-forwarded", b"content-md5", b"hosts", b"etag", b"xte", b"dates", b"cookies"
+KEPT = b"grpc-status", b"x-checksum", b"x-forwards", b"content-md5", b"hosts", b"etag", b"xte", b"dates", b"cookies"
 
 
 def kept(name: bytes) -> bool:
