@@ -289,6 +289,7 @@ def test_without_endpoints_every_policy_answers_503(wire: Wire) -> None:
         ("maglev:ip", ir.Balance(key="ip")),
         ("maglev:header=X-User", ir.Balance(key="header", name="x-user")),
         ("maglev:cookie=Id", ir.Balance(key="cookie", name="Id")),
+        ("maglev:cookie=" + "i" * 256, ir.Balance(key="cookie", name="i" * 256)),
         ("least-request", ir.Balance("least-request")),
         ("round-robin", ir.Balance("round-robin")),
     ],
@@ -301,7 +302,17 @@ def test_policies_as_users_write_them(text: str, expected: ir.Balance) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Maglev", "maglev:", "maglev:header", "maglev:header=", "maglev:header=a b", "random", "round-robin:ip"],
+    [
+        "",
+        "Maglev",
+        "maglev:",
+        "maglev:header",
+        "maglev:header=",
+        "maglev:header=a b",
+        "random",
+        "round-robin:ip",
+        "maglev:cookie=" + "i" * 257,
+    ],
 )
 def test_what_is_no_policy_says_what_is_one(text: str) -> None:
     with pytest.raises(ValueError, match=r"maglev:header=NAME.*least-request or round-robin"):
