@@ -5,6 +5,8 @@ from functools import partial
 
 import pytest
 
+from rauta_control.action import HeaderEdit
+from rauta_control.edit import Edit
 from rauta_control.framing import (
     FREE_LINE,
     LAST_CHUNK,
@@ -164,6 +166,14 @@ def test_malformed(wire: bytes) -> None:
         relay(wire, iter(lambda: 1, 0))
 
 
+@pytest.mark.parametrize("end", [b"X", b"0", b"\r\r", b"\rX"])
+def test_what_cannot_end_a_chunk_is_refused_before_its_line_ends(end: bytes) -> None:
+    """Else the sender would wait for its answer until a timeout."""
+    assert refused(b"3\r\nabc" + end)
+    with pytest.raises(BadChunkError):
+        relay(b"3\r\nabc" + end)
+
+
 @pytest.mark.parametrize(
     ("wire", "payload"),
     [
@@ -239,6 +249,20 @@ def test_small_chunks_at_the_limit(take: Callable[[ChunkedDecoder, bytes], bytes
     take(ChunkedDecoder(), small * 100_000 + LAST_CHUNK)  # a backend's may be as small as it likes
 
 
+def test_small_chunks_at_the_limit_that_are_alike() -> None:
+    """The same, of which only the lines are looked at: the first two cost 11 more than they have paid so far."""
+    for more, enough in ((253, False), (254, True)):
+        decoder = ChunkedDecoder(1024)
+        decoder.relay(b"1\r\nx\r\n1\r\n")
+        assert decoder.alike == 1
+        data = b"x\r\n1\r\n" * more
+        if enough:
+            with pytest.raises(ChunkOverheadError):
+                decoder.follow_alike(partial(part, data), len(data))
+        else:
+            assert decoder.follow_alike(partial(part, data), len(data)) == len(data)
+
+
 @pytest.mark.parametrize("take", [ChunkedDecoder.feed, ChunkedDecoder.relay])
 @pytest.mark.parametrize("first", [b"1\r\nx\r\n", b"1;x\r\nx\r\n"])  # plain, and in our own words from then on
 def test_payload_pays_for_small_chunks_however_it_is_cut(
@@ -290,6 +314,15 @@ def test_what_says_too_late_who_is_asked_or_what_follows_is_no_trailer(name: byt
     """RFC 9110 6.5.1; nor by a name that is the same to CGI."""
     for each in (name, name.title(), name.replace(b"-", b"_"), name.replace(b"-", b"."), name.replace(b"-", b"*")):
         assert not kept(each)
+
+
+def test_trailers_are_taken_out_by_one_edit_after_the_other() -> None:
+    decoder = ChunkedDecoder()
+    decoder.keep_trailers()
+    end = decoder.relay(b"1\r\nx\r\n0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n")
+    for name, left in (("A", b"B: 2\r\nC: 3\r\n"), ("C", b"B: 2\r\n"), ("X", b"B: 2\r\n"), ("B", b""), ("B", b"")):
+        end = decoder.strip_trailers(end, (Edit(HeaderEdit(drop=(name,))),))
+        assert end == b"1\r\nx\r\n0\r\n%b\r\n" % left
 
 
 @pytest.mark.parametrize("name", KEPT)
