@@ -226,6 +226,19 @@ def test_payload_pays_for_extensions() -> None:
     assert decode(signed * 2000 + LAST_CHUNK)[2]
 
 
+def test_payload_that_is_passed_over_pays_too() -> None:
+    decoder = ChunkedDecoder(1024)
+    for _ in range(20):
+        decoder.relay(b"3e8\r\n")
+        assert decoder.ahead == 1_000
+        decoder.pass_over(600)
+        decoder.pass_over(400)
+        assert not decoder.ahead
+        decoder.relay(b"\r\n" + b"1\r\nx\r\n" * 200)
+    decoder.relay(LAST_CHUNK)
+    assert decoder.done
+
+
 def test_overhead_is_counted_over_all_reads() -> None:
     line = b"1;" + b"a" * 100 + b"\r\nx\r\n"
     with pytest.raises(BadChunkError):
